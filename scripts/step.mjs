@@ -1,0 +1,72 @@
+// Long steps say what they are doing: one line each, with the time so far.
+import child_process from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import url from 'node:url';
+
+/** The checkout's root folder. */
+export const root = path.dirname(path.dirname(url.fileURLToPath(import.meta.url)));
+
+/** What the user can mend: printed as one sentence, without a stack. */
+export class UserError extends Error {}
+
+/**
+ * Runs `main` and turns an error into one sentence on stderr and exit code 1.
+ * @param {() => Promise<number | void>} main its number, if any, is the exit code
+ */
+export async function command(main) {
+  try {
+    process.exitCode = (await main()) ?? 0;
+  } catch (error) {
+    console.error(error instanceof UserError ? error.message : error);
+    process.exitCode = 1;
+  }
+}
+
+/**
+ * Runs a program to its end and shows that it is still at work: on a terminal its last line and the seconds,
+ * elsewhere a line every 15 s.
+ * @param {string} title what the step does, in the imperative
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, explain?: (output: string) => string | undefined }} [options] `explain` turns
+ *   the output of a failure into a sentence
+ * @throws {UserError} when the program fails or cannot be started; its whole output is in `.cache/setup.log`
+ */
+export async function step(title, program, args, { env = process.env, explain = () => undefined } = {}) {
+  const start = Date.now();
+  const seconds = () => `${Math.round((Date.now() - start) / 1000)} s`;
+  const terminal = process.stderr.isTTY === true;
+  let output = '';
+  const child = child_process.spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param {Buffer} data */
+  const keep = (data) => {
+    output = (output + data).slice(-100_000);
+  };
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  const columns = process.stderr.columns || 80;
+  const show = () => {
+    if (!terminal) return void process.stderr.write(`  ${title} … ${seconds()} so far\n`);
+    const last = output.trimEnd().split(/[\r\n]/).at(-1) ?? '';
+    process.stderr.write(`\r\x1b[2K${`  ${title} … ${seconds()}  ${last.trim()}`.slice(0, columns - 1)}`);
+  };
+  if (terminal) show();
+  else process.stderr.write(`  ${title} …\n`);
+  const timer = setInterval(show, terminal ? 250 : 15_000);
+  const code = await new Promise((resolve) => {
+    child.on('error', (error) => {
+      keep(Buffer.from(String(error)));
+      resolve(1);
+    });
+    child.on('close', resolve);
+  });
+  clearInterval(timer);
+  process.stderr.write(`${terminal ? '\r\x1b[2K' : ''}  ${title} ${code === 0 ? 'took' : 'failed after'} ${seconds()}\n`);
+  if (code === 0) return;
+  fs.mkdirSync(path.join(root, '.cache'), { recursive: true });
+  fs.writeFileSync(path.join(root, '.cache', 'setup.log'), output);
+  const last = output.trimEnd().split('\n').slice(-5).join('\n  ');
+  throw new UserError(explain(output) ?? `${title} failed; the end of its output (all of it is in .cache/setup.log):\n  ${last}`);
+}
