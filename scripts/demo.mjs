@@ -43,18 +43,22 @@ await command(async () => {
 });
 
 function options() {
+  const { values, positionals } = parse();
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  const texts = path.join(root, 'demo/texts');
+  const own = () => fs.readdirSync(texts).sort().map((name) => path.join(texts, name));
+  return { files: positionals.length ? positionals : own(), model: values.model };
+}
+
+function parse() {
   try {
-    const { values, positionals } = util.parseArgs({
+    return util.parseArgs({
       allowPositionals: true,
       options: { model: { type: 'string', default: DEFAULT_MODEL }, help: { type: 'boolean', short: 'h' } },
     });
-    if (values.help) {
-      console.log(USAGE);
-      process.exit(0);
-    }
-    const texts = path.join(root, 'demo/texts');
-    const own = () => fs.readdirSync(texts).sort().map((name) => path.join(texts, name));
-    return { files: positionals.length ? positionals : own(), model: values.model };
   } catch (error) {
     throw new UserError(`${/** @type {Error} */ (error).message}\n${USAGE}`);
   }

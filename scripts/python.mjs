@@ -45,7 +45,7 @@ export async function setUpPython({ dev }) {
  * The first of PYTHON, python3.14 … python3.11, python3 that is new enough, not too new, and can make environments.
  * @returns {{ path: string, version: string }}
  */
-function findPython() {
+export function findPython() {
   const names = [];
   if (process.env['PYTHON']) names.push(process.env['PYTHON']);
   for (let minor = NEWEST; minor >= OLDEST; minor--) names.push(`python3.${minor}`);
