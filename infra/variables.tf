@@ -1,0 +1,202 @@
+variable "region" {
+  description = "AWS region of everything here."
+  type        = string
+  default     = "us-east-1"
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the code of an AWS region, such as us-east-1."
+  }
+}
+
+variable "name" {
+  description = "Name of the function, and first part of every other name."
+  type        = string
+  default     = "spacy-ner-service"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,39}$", var.name))
+    error_message = "name must be 2 to 40 characters of a-z, 0-9 and -, and start with a letter."
+  }
+}
+
+variable "tags" {
+  description = "Tags for every resource, beside Project."
+  type        = map(string)
+  default     = {}
+}
+
+# Network
+
+variable "vpc_cidr" {
+  description = "IPv4 range of the VPC. Each zone gets a sixteenth of it."
+  type        = string
+  default     = "10.0.0.0/16"
+
+  validation {
+    condition = (
+      can(regex("^[0-9.]+/(1[6-9]|2[0-4])$", var.vpc_cidr)) &&
+      try(cidrhost(var.vpc_cidr, 0) == split("/", var.vpc_cidr)[0], false)
+    )
+    error_message = "vpc_cidr must be an IPv4 network from /16 to /24 whose host bits are zero, such as 10.0.0.0/16."
+  }
+}
+
+variable "zone_count" {
+  description = "Availability zones. Each has one private subnet and one EFS mount target."
+  type        = number
+  default     = 2
+
+  validation {
+    condition     = contains([2, 3, 4], var.zone_count)
+    error_message = "zone_count must be 2, 3 or 4: with one zone its outage is yours, and more than four add nothing."
+  }
+}
+
+# Model store
+
+variable "model" {
+  description = "Folder of the prepared model on EFS, below the access point's root."
+  type        = string
+  default     = "en_core_web_lg-3.8.0"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", var.model))
+    error_message = "model must be the name of one folder, such as en_core_web_lg-3.8.0: letters, digits, dots, - and _, without a slash."
+  }
+}
+
+variable "efs_throughput_mode" {
+  description = <<-EOT
+    elastic: scales with the cold starts; each GB read is billed (0.03 USD in us-east-1).
+    bursting: free, but all cold starts together share 100 MiB/s, and less once the burst credits are spent.
+    provisioned: efs_provisioned_mibps at all times, billed whether it is used or not.
+  EOT
+  type        = string
+  default     = "elastic"
+
+  validation {
+    condition     = contains(["elastic", "bursting", "provisioned"], var.efs_throughput_mode)
+    error_message = "efs_throughput_mode must be elastic, bursting or provisioned."
+  }
+}
+
+variable "efs_provisioned_mibps" {
+  description = "Throughput in MiB/s, for efs_throughput_mode = \"provisioned\" alone."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = (var.efs_throughput_mode == "provisioned") == (var.efs_provisioned_mibps != null)
+    error_message = "efs_provisioned_mibps must be set with efs_throughput_mode = \"provisioned\", and with no other mode."
+  }
+
+  validation {
+    condition     = var.efs_provisioned_mibps == null || try(var.efs_provisioned_mibps >= 1 && var.efs_provisioned_mibps <= 1024, false)
+    error_message = "efs_provisioned_mibps must be 1 to 1024 MiB/s."
+  }
+}
+
+# Function
+
+variable "code_zip" {
+  description = "Path of the zip with burst_ner and its dependencies, built for architecture and runtime."
+  type        = string
+  default     = "build/function.zip"
+}
+
+variable "architecture" {
+  description = "Instruction set of the function and of the wheels in code_zip. arm64 costs a fifth less a GB-second."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "runtime" {
+  description = "Python of the function. The wheels in code_zip fit this minor version alone."
+  type        = string
+  default     = "python3.13"
+
+  validation {
+    condition     = contains(["python3.11", "python3.12", "python3.13", "python3.14"], var.runtime)
+    error_message = "runtime must be python3.11, python3.12, python3.13 or python3.14, the versions that spaCy 3.8 has wheels for."
+  }
+}
+
+variable "memory_size" {
+  description = "Memory in MB. Lambda gives CPU in proportion: 1769 MB is one vCPU."
+  type        = number
+  default     = 2048
+
+  validation {
+    condition     = var.memory_size >= 1536 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
+    error_message = "memory_size must be a whole number from 1536 to 10240 MB: the longest text (250,000 characters) needs about 1 GB."
+  }
+}
+
+variable "timeout" {
+  description = "Seconds for one request. Initialisation has its own 10 s before it."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains(range(5, 31), var.timeout)
+    error_message = "timeout must be a whole number from 5 to 30 s: Kong waits 45 s, which is 10 s of initialisation, 30 s of work and 5 s of margin."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = <<-EOT
+    Most execution environments at once: the ceiling on cost. Kong's rate limit is none, as it lets bursts through.
+    -1: no ceiling, for accounts whose quota is too small to reserve from (Lambda keeps 100 of it unreserved).
+  EOT
+  type        = number
+  default     = 50
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || contains(range(1, 1001), var.reserved_concurrency)
+    error_message = "reserved_concurrency must be a whole number from 1 to 1000, or -1 for no ceiling."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps the function's log."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400, as CloudWatch allows no others."
+  }
+}
+
+# Exposure
+
+variable "origin_secret_sha256" {
+  description = <<-EOT
+    SHA-256 digests (hex) of the x-origin-secret values that the function accepts: one, or two while it is rotated.
+    Kong holds the secret itself; it never enters Terraform. Empty: the Function URL stays closed.
+  EOT
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for digest in var.origin_secret_sha256 : can(regex("^[0-9a-f]{64}$", digest))])
+    error_message = "origin_secret_sha256 must list SHA-256 digests of 64 lower-case hex digits each, not the secrets themselves."
+  }
+
+  validation {
+    condition     = length(var.origin_secret_sha256) <= 2
+    error_message = "origin_secret_sha256 must list at most two digests: the secret in use, and its successor."
+  }
+
+  validation {
+    # What a shell pipeline yields when the secret's variable is unset.
+    condition     = !contains(var.origin_secret_sha256, sha256("")) && !contains(var.origin_secret_sha256, sha256("\n"))
+    error_message = "origin_secret_sha256 must not list the digest of an empty secret: set the secret before you hash it."
+  }
+}
