@@ -1,0 +1,111 @@
+import http from 'node:http';
+import net from 'node:net';
+import { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { TargetError } from './target-error.js';
+
+/** Where a connection goes. */
+export interface Target {
+  url: URL;
+  /** PEM of a certificate authority to trust in place of the system's; NODE_EXTRA_CA_CERTS adds one without code. */
+  ca?: string;
+}
+
+/**
+ * One socket for one request: connected (and its certificate verified) first, sent on command, time-stamped in
+ * nanoseconds, and read by an HTTP parser only when the clock no longer matters.
+ *
+ * The request says `connection: close`, so the end of the answer is the end of the stream and nothing has to be
+ * parsed while other answers wait for their time stamp.
+ */
+export class Connection {
+  /** Settles when the connection may send. @throws {TargetError} when it never may. */
+  readonly ready: Promise<void>;
+  /** Settles when the connection is over, whatever the reason. */
+  readonly closed: Promise<void>;
+  sentAt = 0n;
+  firstByteAt: bigint | null = null;
+  lastByteAt: bigint | null = null;
+  /** Why the connection ended: by itself, or by `stop`. */
+  end: 'closed' | 'timeout' | 'cut' = 'closed';
+  /** System error code; null for an orderly end. */
+  error: string | null = null;
+  readonly #socket: net.Socket;
+  readonly #chunks: Buffer[] = [];
+
+  constructor({ url, ca }: Target) {
+    const secure = url.protocol === 'https:';
+    const host = url.hostname.replace(/^\[|\]$/g, '');
+    const port = Number(url.port || (secure ? 443 : 80));
+    const socket = secure
+      ? tls.connect({
+          host,
+          port,
+          // Said aloud: NODE_TLS_REJECT_UNAUTHORIZED=0 must not send the key to a stranger.
+          rejectUnauthorized: true,
+          ...(net.isIP(host) ? {} : { servername: host }),
+          ...(ca === undefined ? {} : { ca }),
+        })
+      : net.connect({ host, port });
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on('data', (chunk) => {
+      const now = process.hrtime.bigint();
+      this.firstByteAt ??= now;
+      this.lastByteAt = now;
+      this.#chunks.push(chunk);
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.error = error.code ?? error.message;
+    });
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.ready = new Promise((resolve, reject) => {
+      const refuse = () => {
+        const unverified = socket instanceof tls.TLSSocket && Boolean(socket.authorizationError);
+        reject(TargetError.connecting(url, this.end === 'closed' ? this.error : this.end, unverified));
+      };
+      socket.once('close', refuse);
+      socket.once(secure ? 'secureConnect' : 'connect', () => {
+        socket.off('close', refuse);
+        resolve();
+      });
+    });
+  }
+
+  /** Stamps and writes the whole request. */
+  send(bytes: Buffer): void {
+    this.sentAt = process.hrtime.bigint();
+    this.#socket.write(bytes);
+  }
+
+  /** Ends a connection that has not ended by itself. */
+  stop(end: 'timeout' | 'cut'): void {
+    if (this.#socket.closed) return;
+    this.end = end;
+    this.#socket.destroy();
+  }
+
+  /** The complete answer, or null when the connection ended before there was one. */
+  async answer(): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
+    return this.end === 'closed' ? parse(Buffer.concat(this.#chunks)) : null;
+  }
+}
+
+/** Reads an answer from recorded bytes with Node's own client: it gets a stream that plays them in place of a socket. */
+function parse(bytes: Buffer): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
+  return new Promise((resolve) => {
+    const recording = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    const request = http.request({ method: 'POST', createConnection: () => recording });
+    request.once('error', () => resolve(null));
+    request.once('response', (response) => {
+      response.once('error', () => {});
+      response.once('close', () =>
+        resolve(response.complete ? { status: response.statusCode ?? 0, headers: response.headers } : null),
+      );
+      response.resume();
+    });
+    request.end();
+    recording.push(bytes);
+    recording.push(null);
+  });
+}

@@ -1,0 +1,57 @@
+/** A percentile of measured values, with the interval that the ranks alone justify. */
+export interface Percentile {
+  /** Which percentile, between 0 and 1. */
+  p: number;
+  /** The nearest-rank percentile, in the unit of the values. */
+  value: number;
+  /** Lower end of the confidence interval; null when there are too few values for one. */
+  lower: number | null;
+  /** Upper end of the confidence interval; null when there are too few values for one. */
+  upper: number | null;
+  /** How many values it takes for both ends to exist. */
+  needed: number;
+}
+
+/**
+ * The nearest-rank percentile and its exact confidence interval.
+ *
+ * The interval holds for any continuous distribution: the number of values below the true percentile is binomial
+ * (n, p), so two order statistics bracket it with a known probability (David and Nagaraja, Order Statistics, 7.1).
+ *
+ * @param sorted the values, ascending
+ * @param p between 0 and 1, both excluded
+ * @param confidence the least probability that the interval covers the true percentile
+ * @throws {RangeError} without values
+ */
+export function percentile(sorted: readonly number[], p: number, confidence = 0.95): Percentile {
+  const value = sorted[Math.ceil(p * sorted.length) - 1];
+  if (value === undefined) throw new RangeError('a percentile needs at least one value');
+  const ranks = rankInterval(sorted.length, p, confidence);
+  return {
+    p,
+    value,
+    lower: ranks.lower === null ? null : (sorted[ranks.lower - 1] ?? null),
+    upper: ranks.upper === null ? null : (sorted[ranks.upper - 1] ?? null),
+    needed: Math.ceil(Math.log((1 - confidence) / 2) / Math.log(Math.max(p, 1 - p))),
+  };
+}
+
+/**
+ * The ranks (1 is the smallest value) whose values bracket percentile p of n values.
+ *
+ * Each side misses with at most half of what the confidence leaves.
+ */
+export function rankInterval(n: number, p: number, confidence = 0.95): { lower: number | null; upper: number | null } {
+  const tail = (1 - confidence) / 2;
+  let lower: number | null = null;
+  // Logarithms, because (1 - p) ** n is 0 in a double long before n is large.
+  let logPmf = n * Math.log1p(-p);
+  let cdf = 0;
+  for (let below = 0; below < n; below++) {
+    cdf += Math.exp(logPmf);
+    if (cdf <= tail) lower = below + 1;
+    if (cdf >= 1 - tail) return { lower, upper: below + 1 };
+    logPmf += Math.log((n - below) / (below + 1)) + Math.log(p) - Math.log1p(-p);
+  }
+  return { lower, upper: null };
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { percentile, rankInterval } from '../src/percentile.js';
+
+const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
+
+test('a percentile is one of the values: the nearest rank', () => {
+  const values = [15, 20, 35, 40, 50];
+  expect([0.05, 0.3, 0.4, 0.5, 0.95].map((p) => percentile(values, p).value)).toEqual([15, 20, 20, 35, 50]);
+  expect(() => percentile([], 0.5)).toThrow('a percentile needs at least one value');
+});
+
+describe('rank intervals', () => {
+  test.each([
+    // Medians, from published tables of order-statistic intervals.
+    [5, 0.5, null, null],
+    [6, 0.5, 1, 6],
+    [20, 0.5, 6, 15],
+    [100, 0.5, 40, 61],
+    // 1 - 0.95 ** 72 and 1 - 0.99 ** 368 are the first above 97.5 %.
+    [71, 0.95, 63, null],
+    [72, 0.95, 64, 72],
+    [367, 0.99, 359, null],
+    [368, 0.99, 360, 368],
+  ])('n = %i, p = %f', (n, p, lower, upper) => {
+    expect(rankInterval(n, p)).toEqual({ lower, upper });
+  });
+
+  test('an interval that is missing says how many values it takes', () => {
+    expect(percentile(upTo(20), 0.95)).toEqual({ p: 0.95, value: 19, lower: 17, upper: null, needed: 72 });
+    expect(percentile(upTo(72), 0.95).upper).toBe(72);
+    expect(percentile(upTo(20), 0.05)).toEqual({ p: 0.05, value: 1, lower: null, upper: 4, needed: 72 });
+    expect(percentile(upTo(5), 0.5).needed).toBe(6);
+    expect(percentile(upTo(20), 0.99).needed).toBe(368);
+  });
+
+  test.each([
+    [1n, 2n],
+    [19n, 20n],
+    [99n, 100n],
+  ])('cover percentile %d/%d with 95 %% or more, by exact integer arithmetic', (numerator, denominator) => {
+    const p = Number(numerator) / Number(denominator);
+    for (let n = 5; n <= 400; n++) {
+      const { lower, upper } = rankInterval(n, p);
+      // How many of the denominator ** n equally likely cases put `below` values under the true percentile.
+      let cases = (denominator - numerator) ** BigInt(n);
+      let covered = 0n;
+      for (let below = 0; below <= n; below++) {
+        if (below >= (lower ?? 0) && below < (upper ?? n + 1)) covered += cases;
+        cases = (cases * BigInt(n - below) * numerator) / (BigInt(below + 1) * (denominator - numerator));
+      }
+      const coverage = Number((covered * 1_000_000n) / denominator ** BigInt(n)) / 1e6;
+      expect(coverage, `n = ${n}`).toBeGreaterThanOrEqual(0.95);
+    }
+  });
+
+  test('hold for many values, where a probability would underflow', () => {
+    const { lower, upper } = rankInterval(100_000, 0.95);
+    // Normal approximation: 95,000 ± 1.96 × 68.9.
+    expect(lower).toBeCloseTo(94_865, -1);
+    expect(upper).toBeCloseTo(95_136, -1);
+  });
+});

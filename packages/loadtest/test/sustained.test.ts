@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { summarise } from '../src/summary.js';
+import { runSustained } from '../src/sustained.js';
+import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
+
+const sustained = (url: URL, times = { durationMs: 600, timeoutMs: 10_000 }) =>
+  runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal: AbortSignal.any([]) });
+
+test('sustained load counts what the target saw, cold and warm and both kinds of 429 apart', async () => {
+  await using server = await listen((response, nth) => {
+    if (nth % 7 === 3) answerKong429(response);
+    else if (nth % 7 === 5) answerLambda429(response);
+    else answerNer(response, nth < 3);
+  });
+  const summary = summarise(await sustained(server.url));
+  const { ok, cut } = summary.outcomes;
+  expect(ok + summary.outcomes['kong-429'] + summary.outcomes['lambda-429'] + cut).toBe(summary.sent);
+  expect(cut).toBeLessThanOrEqual(4);
+  // Of what is cut at the end, some never arrives.
+  expect(server.seen.length).toBeGreaterThanOrEqual(summary.sent - cut);
+  expect(server.seen.length).toBeLessThanOrEqual(summary.sent);
+  expect(summary.outcomes['kong-429']).toBeGreaterThan(0);
+  expect(summary.outcomes['lambda-429']).toBeGreaterThan(0);
+  expect(summary.latency.cold?.n).toBe(3);
+  expect(summary.latency.warm?.n).toBe(ok - 3);
+  expect(server.seen[0]?.headers['apikey']).toBe('secret-key');
+});
+
+test('a connection that the target closes after an answer costs nothing', async () => {
+  await using server = await listen((response, nth) => {
+    if (nth % 5 === 4) response.setHeader('connection', 'close');
+    answerNer(response, false);
+  });
+  const { sent, outcomes } = summarise(await sustained(server.url));
+  expect(outcomes['connection-error']).toBe(0);
+  expect(outcomes.ok + outcomes.cut).toBe(sent);
+});
+
+test('a request that is dropped and one that is never answered are told apart', async () => {
+  await using server = await listen((response, nth) => {
+    if (nth === 5) response.socket?.end();
+    else if (nth !== 9) answerNer(response, false);
+  });
+  const { outcomes } = summarise(await sustained(server.url, { durationMs: 1500, timeoutMs: 1000 }));
+  expect(outcomes).toMatchObject({ 'connection-error': 1, timeout: 1 });
+});
+
+test('a target that goes away ends the run', async () => {
+  const server = await listen((_response, nth) => {
+    if (nth === 3) void server.close();
+  });
+  const samples = await sustained(server.url, { durationMs: 60_000, timeoutMs: 10_000 });
+  expect(samples.some(({ error }) => error === 'ECONNREFUSED')).toBe(true);
+  const { sent, outcomes } = summarise(samples);
+  expect(outcomes['connection-error'] + outcomes.cut).toBe(sent);
+});

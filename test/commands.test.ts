@@ -1,0 +1,105 @@
+// The commands as a user runs them: built programs, real processes, what they print and what they leave.
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { python } from '../scripts/python.mjs';
+import { root } from '../scripts/step.mjs';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-commands-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const file = (name: string, content: string | Buffer) => {
+  writeFileSync(path.join(folder, name), content);
+  return path.join(folder, name);
+};
+const run = (script: string, ...args: string[]) =>
+  spawnSync(process.execPath, [path.join(root, 'scripts', script), ...args], { encoding: 'utf8', timeout: 100_000 });
+
+/** The processes that descend from `pid`. */
+function descendants(pid: number): number[] {
+  const rows = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
+  const pairs = rows.map((row) => row.trim().split(/\s+/).map(Number) as [number, number]);
+  const found = [pid];
+  for (const parent of found) found.push(...pairs.filter(([, ppid]) => ppid === parent).map(([child]) => child));
+  return found.slice(1);
+}
+const alive = (pid: number) => spawnSync('ps', ['-p', String(pid), '-o', 'pid=']).status === 0;
+
+async function firstLine(child: ChildProcess): Promise<string> {
+  if (!child.stdout) throw new Error('no stdout');
+  for await (const line of createInterface({ input: child.stdout })) return line;
+  throw new Error('it ended without a line');
+}
+
+describe('npm run demo', () => {
+  test('prints the entities of a text it never saw, then a burst with cold and warm apart', () => {
+    const text = file('letter.txt', 'Dear Grace Hopper,\nthe Museum of Lisbon paid $4,000 on 3 May 1982. 👍🏽 Marie Curie agreed.\n');
+    const { status, stdout, stderr } = run('demo.mjs', text);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('Start Kong and Lambda')]);
+    expect(stdout).toContain('letter.txt');
+    expect(stdout).toContain('[Marie Curie PERSON]');
+    expect(stdout).toContain('[3 May 1982 DATE]');
+    expect(stdout).toMatch(/Summary 1 documents/);
+    expect(stdout).toMatch(/Requests used: 1 of 100 a minute, 429s: 0/);
+    expect(stdout).toMatch(/cold\b.*\n.*warm\b/i);
+    expect(stdout).toMatch(/en_core_web_sm 3\.8\.0, language en, F-score 0\.8\d\d/);
+  });
+
+  test.each([
+    ['a missing file', () => path.join(folder, 'none.txt'), /none\.txt.*(no such file|not found|there is no)/i],
+    ['an empty file', () => file('empty.txt', ''), /empty\.txt.*empty/i],
+    ['a file that is not UTF-8', () => file('latin.txt', Buffer.from('caf\xe9', 'latin1')), /latin\.txt.*UTF-8/],
+    ['broken JSONL', () => file('broken.jsonl', '{"text":"a"}\n{"text":\n'), /broken\.jsonl.*line 2/],
+    ['two columns, none called text', () => file('two.csv', 'a,b\n1,2\n'), /two\.csv.*\ba\b.*\bb\b/],
+  ])('%s is one clear sentence', (_, make, sentence) => {
+    const { status, stderr } = run('demo.mjs', make());
+    expect(status).toBe(1);
+    expect(stderr.trimEnd().split('\n').at(-1)).toMatch(sentence);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test('a model that is not there, and one without ner', () => {
+    const none = run('demo.mjs', '--model', 'no_such_model');
+    expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('no_such_model')]);
+    const blank = path.join(folder, 'blank');
+    execFileSync(python, ['-c', `import spacy; n = spacy.blank("en"); n.add_pipe("sentencizer"); n.to_disk("${blank}")`]);
+    const without = run('demo.mjs', '--model', blank);
+    expect(without.status).toBe(1);
+    expect(without.stderr).toMatch(/'ner'.*sentencizer/);
+  });
+});
+
+describe('npm run local', () => {
+  test.each(['SIGINT', 'SIGTERM'] as const)('%s stops it cleanly, with nothing left', async (signal) => {
+    const local = spawn(process.execPath, [path.join(root, 'scripts/local.mjs'), '--port', '0', '--json'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const { endpoint, keys } = JSON.parse(await firstLine(local));
+    const body = JSON.stringify({ text: 'Ada Lovelace lived in London.' });
+    const answer = await fetch(endpoint, { method: 'POST', headers: { apikey: keys['batch-processor'] }, body });
+    expect((await answer.json()).entities[0]).toMatchObject({ text: 'Ada Lovelace', label: 'PERSON' });
+    const children = descendants(local.pid ?? 0);
+    expect(children.length).toBeGreaterThan(0);
+    local.kill(signal);
+    expect((await once(local, 'exit'))[0]).toBe(0);
+    expect(children.filter(alive)).toEqual([]);
+  });
+
+  test('a port in use', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as { port: number };
+    const { status, stderr } = run('local.mjs', '--port', String(port));
+    server.close();
+    expect(status).not.toBe(0);
+    expect(stderr).toMatch(new RegExp(`port ${port} is in use`));
+  });
+});
