@@ -1,0 +1,117 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Agent, type Dispatcher, request } from 'undici';
+import { ConfigError, ConnectionError, type NerError, ProtocolError, TimeoutError } from './errors.js';
+
+/** An HTTP answer, whatever its status. */
+export class Reply {
+  /** Where it came from, without query: what messages may show. */
+  readonly url: string;
+  readonly status: number;
+  readonly body: string;
+  readonly #headers: IncomingHttpHeaders;
+
+  constructor(url: string, status: number, headers: IncomingHttpHeaders, body: string) {
+    this.url = url;
+    this.status = status;
+    this.body = body;
+    this.#headers = headers;
+  }
+
+  /** A header by its lower-case name; of several, the first. */
+  header(name: string): string | undefined {
+    const value = this.#headers[name];
+    return Array.isArray(value) ? value[0] : value;
+  }
+
+  /** What to search the logs for. Kong's 404 runs no plugin and has only Kong's own id. */
+  get requestId(): string | undefined {
+    return this.header('x-request-id') ?? this.header('x-kong-request-id');
+  }
+}
+
+// Lambda answers at most 6 MB.
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+const UNREACHABLE = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+// OpenSSL's verification results (UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, …) and Node's own TLS codes.
+const TLS = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|EPROTO/;
+
+/** POSTs bodies to one url with one key, over sockets that are kept. */
+export class Transport {
+  readonly #url: URL;
+  readonly #shown: string;
+  readonly #apiKey: string;
+  readonly #dispatcher: Dispatcher;
+  readonly #owned: boolean;
+  #closing: Promise<void> | undefined;
+
+  constructor(url: URL, apiKey: string, connections: number, dispatcher: Dispatcher | undefined) {
+    this.#url = url;
+    this.#shown = url.origin + url.pathname;
+    this.#apiKey = apiKey;
+    this.#owned = dispatcher === undefined;
+    this.#dispatcher = dispatcher ?? new Agent({ connections, maxResponseSize: MAX_ANSWER_BYTES });
+  }
+
+  /**
+   * @throws {TimeoutError | ConnectionError | ProtocolError} when no whole answer came; `signal.reason` on abort
+   */
+  async post(body: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
+    signal?.throwIfAborted();
+    if (this.#closing) throw new ConfigError('this client is closed; make a new one');
+    const controller = new AbortController();
+    const onAbort = () => controller.abort(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const timeout = new TimeoutError(`${this.#shown} gave no whole answer within ${Math.ceil(timeoutMs)} ms`);
+    const timer = setTimeout(() => controller.abort(timeout), timeoutMs);
+    try {
+      const response = await request(this.#url, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept: 'application/json', apikey: this.#apiKey },
+        body,
+        dispatcher: this.#dispatcher,
+        signal: controller.signal,
+        // One clock rules: the timer above.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      });
+      return new Reply(this.#shown, response.statusCode, response.headers, await response.body.text());
+    } catch (error) {
+      throw controller.signal.aborted ? controller.signal.reason : this.#explain(error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Waits for what is under way, then closes the sockets. A dispatcher that the caller brought stays open. */
+  close(): Promise<void> {
+    this.#closing ??= this.#owned ? this.#dispatcher.close() : Promise.resolve();
+    return this.#closing;
+  }
+
+  #explain(error: unknown): NerError {
+    const code = String((error as { code?: unknown } | null)?.code ?? 'unknown');
+    const options = { cause: error };
+    if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
+      return new ProtocolError(`${this.#shown} answered more than ${MAX_ANSWER_BYTES} bytes`);
+    }
+    if (code === 'ENOTFOUND') {
+      return new ConnectionError('unknown_host', `no host is called ${this.#url.hostname}; check url`, options);
+    }
+    if (TLS.test(code)) {
+      const message = `no trusted TLS connection to ${this.#url.origin} (${code}); for a CA of your own set NODE_EXTRA_CA_CERTS or pass a dispatcher`;
+      return new ConnectionError('untrusted', message, options);
+    }
+    if (UNREACHABLE.has(code)) {
+      return new ConnectionError('unreachable', `cannot connect to ${this.#url.origin} (${code}); check url`, options);
+    }
+    return new ConnectionError('connection_lost', `the connection to ${this.#url.origin} broke (${code})`, options);
+  }
+}

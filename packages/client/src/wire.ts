@@ -1,0 +1,115 @@
+import { z } from 'zod/mini';
+import { AuthenticationError, ProtocolError, RequestError, RouteError } from './errors.js';
+import type { Reply } from './transport.js';
+
+// The contract of POST /nlp/ner, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
+
+/** Limits of one request, as the service publishes them. */
+export const LIMITS = { texts: 1024, codePoints: 250_000, bodyBytes: 1_048_576 } as const;
+
+const offset = z.int().check(z.nonnegative());
+const WireEntity = z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset });
+const Model = z.object({ name: z.string(), version: z.string(), digest: z.string() });
+const Result = z.union([
+  z.object({ entities: z.array(WireEntity) }),
+  z.object({ error: z.string(), code: z.string() }),
+]);
+const Answer = z.object({ results: z.array(Result), model: Model });
+
+// The function's errors, the gateway's, and those of Lambda itself.
+const Failure = z.object({
+  error: z.optional(z.string()),
+  code: z.optional(z.string()),
+  message: z.optional(z.string()),
+  Message: z.optional(z.string()),
+});
+
+/** An entity as spaCy counts: offsets in code points. */
+export type WireEntity = z.infer<typeof WireEntity>;
+/** The model that answered. */
+export type Model = z.infer<typeof Model>;
+export type Result = z.infer<typeof Result>;
+export type Answer = z.infer<typeof Answer>;
+
+const PREFIX = '{"texts":[';
+const SUFFIX = ']}';
+
+/** Bytes of a request's body that are not texts or the commas between them. */
+export const ENVELOPE_BYTES = PREFIX.length + SUFFIX.length;
+
+/** The body of a request, from texts that are JSON strings already. */
+export function requestBody(texts: string[]): string {
+  return PREFIX + texts.join(',') + SUFFIX;
+}
+
+/**
+ * Reads the answer to a request of `count` texts.
+ *
+ * @throws {AuthenticationError | RouteError | RequestError} by status
+ * @throws {ProtocolError} for a 2xx that does not hold to the contract
+ */
+export function readAnswer(reply: Reply, count: number): Answer {
+  if (reply.status < 200 || reply.status > 299) throw failure(reply);
+  const body = parse(reply.body);
+  if (body === undefined) {
+    throw new ProtocolError(`${reply.url} answered ${reply.status} with ${describe(reply)}, not with JSON`);
+  }
+  const answer = Answer.safeParse(body);
+  if (!answer.success) {
+    const issue = answer.error.issues[0];
+    const where = issue?.path.join('.') || 'the body';
+    throw new ProtocolError(`${reply.url} answered JSON of another shape: ${where}: ${issue?.message}`);
+  }
+  if (answer.data.results.length !== count) {
+    throw new ProtocolError(`${reply.url} answered ${answer.data.results.length} results to ${count} texts`);
+  }
+  return answer.data;
+}
+
+function failure(reply: Reply): Error {
+  const { status, url } = reply;
+  const info = { status, requestId: reply.requestId };
+  const parsed = Failure.safeParse(parse(reply.body));
+  const body = parsed.success ? parsed.data : {};
+  const sentence = body.error ?? body.message ?? body.Message ?? describe(reply);
+  if (status === 401) {
+    return new AuthenticationError(`${url} does not know this API key (401: ${sentence}); check NER_API_KEY`, info);
+  }
+  if (status === 403) return new AuthenticationError(`${url} refused this caller (403: ${sentence})`, info);
+  if (status === 404) {
+    return new RouteError(`url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`, info);
+  }
+  const code = body.code ?? (status === 429 ? limitedBy(reply) : `http_${status}`);
+  const retryAfterMs = retryAfter(reply);
+  const wait = retryAfterMs === undefined ? '' : `, and asks to wait ${Math.ceil(retryAfterMs / 1000)} s`;
+  return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs });
+}
+
+/** Kong adds Via to what it proxies: a 429 without it is the gateway's own, one with it is that of a busy function. */
+function limitedBy(reply: Reply): string {
+  return reply.header('via') === undefined ? 'rate_limited' : 'throttled';
+}
+
+/** Retry-After in ms. A date is counted from the answer's own Date, so that a clock that is off does no harm. */
+function retryAfter(reply: Reply): number | undefined {
+  const value = reply.header('retry-after')?.trim();
+  if (!value) return undefined;
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const answered = Date.parse(reply.header('date') ?? '');
+  const wait = Date.parse(value) - (Number.isNaN(answered) ? Date.now() : answered);
+  return Number.isNaN(wait) ? undefined : Math.max(0, wait);
+}
+
+/** JSON.parse without its error: that quotes the body, and the body quotes texts. */
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function describe(reply: Reply): string {
+  const type = reply.header('content-type')?.split(';')[0];
+  return `a body of ${type ?? 'no content type'}, ${reply.body.length} characters`;
+}

@@ -1,0 +1,157 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DocumentsError, type ReadOptions, readDocuments, type SourceDocument } from '../src/documents.js';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'documents-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function read(files: Record<string, string | Buffer>, options?: ReadOptions) {
+  const paths: string[] = [];
+  for (const [name, content] of Object.entries(files)) {
+    paths.push(join(folder, name));
+    await writeFile(join(folder, name), content);
+  }
+  return readPaths(paths, options);
+}
+
+/** What was read before the end or the error; folders are cut from names. */
+async function readPaths(paths: string[], options?: ReadOptions) {
+  const documents: SourceDocument[] = [];
+  const short = (text: string) => text.replaceAll(`${folder}/`, '');
+  try {
+    for await (const document of readDocuments(paths, options)) {
+      documents.push({ ...document, source: short(document.source) });
+    }
+  } catch (error) {
+    expect(error).toBeInstanceOf(DocumentsError);
+    return { documents, error: short((error as Error).message) };
+  }
+  return { documents, error: undefined };
+}
+
+describe('documents', () => {
+  it('are read from files of every kind, in order', async () => {
+    const { documents, error } = await read({
+      'a.txt': 'Ada\r\nLovelace\n',
+      'b.jsonl': '{"id":7,"text":"Bob"}\n\n{"text":"","id":"x"}',
+      'c.csv': 'id,text\n1,"Eve, ""the\nlistener"""\n2,Zoë\n',
+      'D.TXT': 'Dan',
+    });
+    expect(error).toBeUndefined();
+    expect(documents).toEqual([
+      { source: 'a.txt', text: 'Ada\r\nLovelace\n' },
+      { source: 'b.jsonl', line: 1, id: '7', text: 'Bob' },
+      { source: 'b.jsonl', line: 3, id: 'x', text: '' },
+      { source: 'c.csv', line: 3, id: '1', text: 'Eve, "the\nlistener"' },
+      { source: 'c.csv', line: 4, id: '2', text: 'Zoë' },
+      { source: 'D.TXT', text: 'Dan' },
+    ]);
+  });
+
+  it('lose a byte order mark and no other character', async () => {
+    const { documents } = await read({
+      'bom.txt': '\uFEFFAda \uFEFF\n\uFEFFx',
+      'bom.jsonl': '\uFEFF{"text":"Ada"}',
+      'bom.csv': '\uFEFFtext\r\nAda\r\n',
+    });
+    expect(documents.map(({ text }) => text)).toEqual(['Ada \uFEFF\n\uFEFFx', 'Ada', 'Ada']);
+  });
+
+  it('survive characters that chunks of the file cut', async () => {
+    const text = `${'😀'.repeat(100_000)}\n`;
+    const lines = Array.from({ length: 3 }, () => JSON.stringify({ text })).join('\n');
+    const { documents } = await read({ 'big.txt': `x${text}`, 'big.jsonl': lines, 'big.csv': `text\n"y${text}"\n` });
+    expect(documents.map((document) => document.text)).toEqual([`x${text}`, text, text, text, `y${text}`]);
+  });
+
+  it('take the only other field or column, or the one that is named', async () => {
+    const { documents } = await read({ 'one.jsonl': '{"id":"1","n":5,"body":"Ada"}', 'one.csv': 'id,body\n1,Bob\n' });
+    expect(documents.map(({ text }) => text)).toEqual(['Ada', 'Bob']);
+    const both = { 'two.jsonl': '{"title":"T","body":"Ada"}', 'two.csv': 'title,body\nT,Bob\n' };
+    expect((await read(both, { textField: 'body' })).documents.map(({ text }) => text)).toEqual(['Ada', 'Bob']);
+  });
+
+  it('are read as the format says, whatever the file is called', async () => {
+    const { documents } = await read({ 'log.1': '{"text":"Ada"}\n' }, { format: 'jsonl' });
+    expect(documents).toEqual([{ source: 'log.1', line: 1, text: 'Ada' }]);
+  });
+});
+
+describe('bad input', () => {
+  it.each<[Record<string, string | Buffer>, string]>([
+    [{ 'empty.txt': '' }, 'empty.txt is empty: it holds no document'],
+    [{ 'empty.txt': '\uFEFF' }, 'empty.txt is empty: it holds no document'],
+    [{ 'empty.jsonl': '\n\n' }, 'empty.jsonl is empty: it holds no document'],
+    [{ 'empty.csv': 'text\n' }, 'empty.csv is empty: it holds no document'],
+    [
+      { 'utf16.txt': Buffer.from('\uFEFFAda', 'utf16le') },
+      'utf16.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
+    ],
+    [
+      { 'latin.csv': Buffer.from('text\nAda\nZo\xeb\n', 'latin1') },
+      'latin.csv line 3 is not UTF-8; convert the file first, e.g. with iconv',
+    ],
+    [
+      { 'cut.txt': Buffer.from('Zoë').subarray(0, 3) },
+      'cut.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
+    ],
+    [
+      { 'array.jsonl': '["Ada"]' },
+      'array.jsonl line 1 is not a JSON object; one such as {"text": "…"} is expected on each line',
+    ],
+    [
+      { 'many.jsonl': '{"title":"a","body":"b","n":1}' },
+      'many.jsonl line 1 has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
+    ],
+    [
+      { 'none.jsonl': '{"n":1}' },
+      'none.jsonl line 1 has no field "text" nor any other with text; name the one that holds the text (--text-field)',
+    ],
+    [
+      { 'many.csv': 'id,title,body\n1,a,b\n' },
+      'many.csv line 2 has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
+    ],
+    [{ 'notes.md': 'Ada' }, 'notes.md is not a .txt, .jsonl or .csv file; say how to read it with --format'],
+  ])('%j', async (files, sentence) => {
+    expect(await read(files)).toEqual({ documents: [], error: sentence });
+  });
+
+  it('names the line, after the documents before it, and quotes no text', async () => {
+    const jsonl = await read({ 'broken.jsonl': '{"text":"Ada"}\n{"text":"Bob"}\n{"text":"Eve' });
+    expect(jsonl).toMatchObject({ documents: [{}, {}], error: 'broken.jsonl line 3 is not valid JSON' });
+    const field = await read({ 'gap.jsonl': '{"text":"Ada"}\n{"id":1,"txt":"Bob"}' });
+    expect(field.documents).toHaveLength(1);
+    expect(field.error).toBe('gap.jsonl line 2 has no text in the field "text"; its fields are: id, txt');
+    const columns = await read({ 'wide.csv': 'text\nAda\nBob,Eve\n' });
+    expect(columns.documents).toHaveLength(1);
+    expect(columns.error).toMatch(/^wide\.csv line 3 is not valid CSV: /);
+    const quote = await read({ 'open.csv': 'text\nAda\n"Eve\n' });
+    expect(quote.error).toMatch(/^open\.csv line \d is not valid CSV: quote not closed$/);
+  });
+
+  it('that can be told before the first document is told then', async () => {
+    await writeFile(join(folder, 'fine.txt'), 'Ada');
+    const fine = join(folder, 'fine.txt');
+    expect(await readPaths([fine, join(folder, 'gone.txt')])).toEqual({
+      documents: [],
+      error: 'there is no file gone.txt',
+    });
+    await mkdir(join(folder, 'letters'));
+    expect(await readPaths([fine, join(folder, 'letters')])).toEqual({
+      documents: [],
+      error: 'letters is a directory; name the files in it, e.g. letters/*.txt',
+    });
+  });
+
+  it('without the named field lists those there are', async () => {
+    expect(await read({ 'f.csv': 'id,body\n1,Ada\n' }, { textField: 'boddy' })).toEqual({
+      documents: [],
+      error: 'f.csv line 2 has no text in the field "boddy"; its fields are: id, body',
+    });
+  });
+});

@@ -1,0 +1,287 @@
+import { getEventListeners } from 'node:events';
+import { inspect } from 'node:util';
+import { Agent, MockAgent } from 'undici';
+import { describe, expect, it } from 'vitest';
+import {
+  AuthenticationError,
+  ConfigError,
+  DocumentError,
+  NerClient,
+  type NerClientOptions,
+  ProtocolError,
+  type ResponseInfo,
+  RouteError,
+} from '../src/index.js';
+import { VirtualClock } from './clock.js';
+import { type Gateway, KEY, kongError, served, startGateway } from './gateway.js';
+
+function clientOf(gateway: Gateway, options: Partial<NerClientOptions> = {}): NerClient {
+  return new NerClient({ url: gateway.url, apiKey: KEY, clock: new VirtualClock(), ...options });
+}
+
+describe('extract', () => {
+  it('finds entities with UTF-16 offsets', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const text = '😀 Ada Lovelace lived in 東京 with Zoë.';
+    const entities = await ner.extract(text);
+    expect(entities.map((entity) => entity.text)).toEqual(['Ada', 'Lovelace', 'Zoë']);
+    for (const { text: found, start, end } of entities) expect(text.slice(start, end)).toBe(found);
+    expect(entities[0]).toEqual({ text: 'Ada', label: 'NAME', start: 3, end: 6 });
+    expect(gateway.received[0]).toMatchObject({ path: '/nlp/ner', texts: [text] });
+    expect(gateway.received[0]?.headers).toMatchObject({ apikey: KEY, 'content-type': 'application/json' });
+  });
+
+  it('sends nothing for an empty text', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    expect(await ner.extract('')).toEqual([]);
+    expect(gateway.received).toHaveLength(0);
+  });
+
+  it('tells of every answer', async () => {
+    await using gateway = await startGateway((request, n) =>
+      n === 1
+        ? kongError(503, 'busy')
+        : {
+            ...(served(request.texts) as object),
+            status: 200,
+            headers: { 'x-request-id': 'r2', 'x-ner-cold-start': '1' },
+          },
+    );
+    const seen: ResponseInfo[] = [];
+    await using ner = clientOf(gateway, { onResponse: (info) => seen.push(info) });
+    await ner.extract('Ada');
+    expect(seen).toEqual([
+      { status: 503, requestId: '7857324e104be61ca0f8896913f42b58', coldStart: undefined, attempt: 1, texts: 1 },
+      { status: 200, requestId: 'r2', coldStart: true, attempt: 2, texts: 1 },
+    ]);
+  });
+
+  it('takes fields it does not know', async () => {
+    await using gateway = await startGateway(({ texts }) => served(texts, (body) => ({ ...body, extra: { deep: 1 } })));
+    await using ner = clientOf(gateway);
+    expect(await ner.extract('Ada')).toHaveLength(1);
+  });
+
+  it.each([
+    ['longer than 250,000 characters', '😀'.repeat(250_001), 'too_large', '250001 characters'],
+    ['over 1 MiB once escaped', '\u0001'.repeat(200_000), 'too_large', '1200002 bytes'],
+    ['with half a surrogate pair', 'Ada \ud83d', 'ill_formed_text', 'half of a surrogate pair'],
+    ['that is no string', null as unknown as string, 'invalid_text', 'null, not a string'],
+  ])('refuses a text %s without a request', async (_, text, code, part) => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const error = await ner.extract(text).catch((e) => e);
+    expect(error).toBeInstanceOf(DocumentError);
+    expect(error).toMatchObject({ code, message: expect.stringContaining(part) });
+    expect(gateway.received).toHaveLength(0);
+  });
+
+  it('sends the largest text there is', async () => {
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, (body) => ({ ...body, results: [{ entities: [] }] })),
+    );
+    await using ner = clientOf(gateway);
+    expect(await ner.extract('😀'.repeat(250_000))).toEqual([]);
+  });
+});
+
+describe('options', () => {
+  it.each([
+    [{ apiKey: undefined }, 'NER_API_KEY'],
+    [{ apiKey: '' }, 'NER_API_KEY'],
+    [{ apiKey: 'secret\n' }, 'NER_API_KEY'],
+    [{ url: 'http://127.0.0.1:8000' }, 'url must include the route, e.g. /nlp/ner'],
+    [{ url: 'http://127.0.0.1:8000/' }, 'url must include the route, e.g. /nlp/ner'],
+    [{ url: 'kong.example.com/nlp/ner' }, 'url must be an http or https address'],
+    [{ url: 'ftp://kong.example.com/nlp/ner' }, 'url must be an http or https address'],
+    [{ url: 'http://me:secret@kong.example.com/nlp/ner' }, 'user name or password'],
+    [{ concurrency: 0 }, 'concurrency must be a whole number of at least 1, not 0'],
+    [{ maxAttempts: Number.NaN }, 'maxAttempts must be'],
+  ])('%j are refused', (options, sentence) => {
+    const make = () => new NerClient({ url: 'http://127.0.0.1/nlp/ner', apiKey: KEY, ...options });
+    expect(make).toThrow(ConfigError);
+    expect(make).toThrow(sentence);
+    expect(make).not.toThrow('secret');
+  });
+
+  it('dispatcher is used, and stays open', async () => {
+    const mock = new MockAgent();
+    mock.disableNetConnect();
+    const body = { results: [{ entities: [] }], model: { name: 'm', version: '1', digest: 'd' } };
+    mock.get('https://kong.example.com').intercept({ path: '/nlp/ner', method: 'POST' }).reply(200, body).times(2);
+    for (let i = 0; i < 2; i++) {
+      await using ner = new NerClient({ url: 'https://kong.example.com/nlp/ner', apiKey: KEY, dispatcher: mock });
+      expect(await ner.extract('Ada')).toEqual([]);
+    }
+    await mock.close();
+  });
+
+  it('a closed client says so', async () => {
+    await using gateway = await startGateway();
+    const ner = clientOf(gateway);
+    await ner.close();
+    await ner.close();
+    await expect(ner.extract('Ada')).rejects.toThrow('this client is closed');
+  });
+});
+
+describe('what goes wrong for every document', () => {
+  it('a wrong key: one request, and the sentence names the variable', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway, { apiKey: 'wrong-key' });
+    const error = await ner.extract('Ada').catch((e) => e);
+    expect(error).toBeInstanceOf(AuthenticationError);
+    expect(error).toMatchObject({ status: 401, message: expect.stringContaining('check NER_API_KEY') });
+    expect(gateway.received).toHaveLength(1);
+  });
+
+  it('a url without the route: one request, the same sentence as for no path', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway, { url: `${gateway.origin}/ner` });
+    const error = await ner.extract('Ada').catch((e) => e);
+    expect(error).toBeInstanceOf(RouteError);
+    expect(error.message).toMatch(/^url must include the route, e\.g\. \/nlp\/ner: .*no Route matched/);
+    expect(gateway.received).toHaveLength(1);
+  });
+
+  it('an unknown host and untrusted TLS are not tried again', async () => {
+    const clock = new VirtualClock();
+    const connect = (code: string) =>
+      new Agent({ connect: (_, done) => done(Object.assign(new Error(), { code }), null) });
+    const failing = async (code: string) => {
+      const dispatcher = connect(code);
+      const ner = new NerClient({ url: 'https://kong.example.com/nlp/ner', apiKey: KEY, dispatcher, clock });
+      return ner.extract('Ada').catch((e) => e);
+    };
+    expect(await failing('ENOTFOUND')).toMatchObject({ code: 'unknown_host', message: expect.stringContaining('url') });
+    expect(await failing('DEPTH_ZERO_SELF_SIGNED_CERT')).toMatchObject({ code: 'untrusted' });
+    expect(clock.sleeps).toEqual([]);
+  });
+});
+
+describe('a url', () => {
+  it('with https where http is spoken is not tried again', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway, { url: gateway.url.replace('http:', 'https:') });
+    const error = await ner.extract('Ada').catch((e) => e);
+    expect(error).toMatchObject({ code: 'untrusted', message: expect.stringContaining('no trusted TLS connection') });
+  });
+
+  it('where nobody listens is tried again, then says which', async () => {
+    const gateway = await startGateway();
+    await gateway[Symbol.asyncDispose]();
+    const clock = new VirtualClock();
+    await using ner = clientOf(gateway, { clock });
+    const error = await ner.extract('Ada').catch((e) => e);
+    expect(error).toMatchObject({ code: 'unreachable', message: expect.stringContaining(gateway.origin) });
+    expect(clock.sleeps).toHaveLength(5);
+  });
+});
+
+describe('an answer that does not hold to the contract', () => {
+  const html = '<html>Ada Lovelace, please log in</html>';
+  it.each([
+    ['an HTML page', { status: 200, headers: { 'content-type': 'text/html' }, body: html }, 'text/html'],
+    ['truncated JSON', { status: 200, body: '{"results":[{"entities":[{"text":"Ada Lov' }, 'not with JSON'],
+    ['no results', { status: 200, body: { entities: [] } }, 'results'],
+    ['a result too many', served(['Ada', 'Bob']), '2 results to 1 texts'],
+    [
+      'an offset that is no number',
+      served(['x'], (b) => ({ ...b, results: [{ entities: [{ start_char: '0' }] }] })),
+      'results.0',
+    ],
+    [
+      'offsets counted wrongly',
+      served(['x'], (b) => ({
+        ...b,
+        results: [{ entities: [{ text: 'Ada', label: 'X', start_char: 1, end_char: 4 }] }],
+      })),
+      'offsets of entity 0',
+    ],
+  ])('%s is a ProtocolError, sent once, and quotes no text', async (_, reply, part) => {
+    await using gateway = await startGateway(() => reply);
+    await using ner = clientOf(gateway);
+    const error = await ner.extract('Ada Lovelace').catch((e) => e);
+    expect(error).toBeInstanceOf(ProtocolError);
+    expect(error.message).toContain(part);
+    expect(inspect(error)).not.toContain('Lov');
+    expect(gateway.received).toHaveLength(1);
+  });
+
+  it('an answer of more than 8 MiB is not read to its end', async () => {
+    await using gateway = await startGateway(() => ({ status: 200, body: 'x'.repeat(9 * 1024 * 1024) }));
+    await using ner = clientOf(gateway);
+    await expect(ner.extract('Ada')).rejects.toThrow('answered more than 8388608 bytes');
+  });
+});
+
+describe('the API key', () => {
+  it('is in no inspection, no JSON and no error', async () => {
+    const key = 'k-9f8e7d6c';
+    await using gateway = await startGateway((_, n) =>
+      n === 1 ? kongError(400, 'bad') : (response) => response.destroy(),
+    );
+    await using ner = clientOf(gateway, { apiKey: key, maxAttempts: 1 });
+    const errors = [await ner.extract('Ada').catch((e) => e), await ner.extract('Ada').catch((e) => e)];
+    const shown = [ner, ...errors].map((it) => inspect(it, { depth: 20, showHidden: true }) + JSON.stringify(it));
+    expect(errors.map((error) => error.code)).toEqual(['http_400', 'connection_lost']);
+    for (const text of shown) expect(text).not.toContain(key);
+  });
+});
+
+describe('abort', () => {
+  it('ends an attempt at once and leaves no listener', async () => {
+    let arrive = () => {};
+    const arrived = new Promise<void>((resolve) => {
+      arrive = resolve;
+    });
+    await using gateway = await startGateway(() => {
+      arrive();
+      return () => {}; // never answers
+    });
+    await using ner = clientOf(gateway);
+    const controller = new AbortController();
+    const extracting = ner.extract('Ada', { signal: controller.signal });
+    await arrived;
+    controller.abort(new Error('enough'));
+    await expect(extracting).rejects.toThrow('enough');
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+  });
+
+  it('ends a wait for a free slot', async () => {
+    await using gateway = await startGateway(() => () => {});
+    await using ner = clientOf(gateway, { concurrency: 1 });
+    const first = new AbortController();
+    const second = new AbortController();
+    const holding = ner.extract('Ada', { signal: first.signal });
+    const waiting = ner.extract('Bob', { signal: second.signal });
+    second.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+    expect(getEventListeners(second.signal, 'abort')).toHaveLength(0);
+    first.abort();
+    await expect(holding).rejects.toThrow('aborted');
+  });
+
+  it('that never comes leaves no listener either, of a thousand calls with one signal', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const { signal } = new AbortController();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    await Promise.all(Array.from({ length: 1000 }, () => ner.extract('Ada', { signal })));
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('warning', onWarning);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    expect(warnings).toEqual([]);
+  });
+
+  it('before the call: nothing is sent', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    await expect(ner.extract('Ada', { signal: AbortSignal.abort(new Error('early')) })).rejects.toThrow('early');
+    expect(gateway.received).toHaveLength(0);
+  });
+});
