@@ -49,7 +49,11 @@ function options() {
     process.exit(0);
   }
   const texts = path.join(root, 'demo/texts');
-  const own = () => fs.readdirSync(texts).sort().map((name) => path.join(texts, name));
+  const own = () =>
+    fs
+      .readdirSync(texts)
+      .sort()
+      .map((name) => path.join(texts, name));
   return { files: positionals.length ? positionals : own(), model: values.model };
 }
 

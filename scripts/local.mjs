@@ -16,5 +16,5 @@ await command(async () => {
   const folder = describeModel(typeof model === 'string' ? model : DEFAULT_MODEL).path;
   process.argv = [...process.argv.slice(0, 2), 'up', ...paths, '--python', python, ...given, '--model', folder];
   // In this process, so that Ctrl-C and the exit code are the emulator's.
-  await import('../packages/emulator/dist/cli.js');
+  await import(new URL('../packages/emulator/dist/cli.js', import.meta.url).href);
 });

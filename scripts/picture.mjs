@@ -11,6 +11,8 @@ const CELL = { width: 8.43, height: 20 };
 const PADDING = 20;
 const INK = '#d7dae0';
 const PAPER = '#1b1e25';
+/** One sequence of codes that set colours and weights; captured, so that split() keeps it. */
+const SGR = /(\x1b\[[\d;]*m)/;
 /** SGR 30-37 and 90-97 on a dark page. */
 const NAMED = ['#1b1e25', '#ff7b72', '#7ee787', '#e3b341', '#79c0ff', '#d2a8ff', '#76e3ea', '#d7dae0'];
 
@@ -22,10 +24,17 @@ await command(async () => {
   const { stdout, status } = child_process.spawnSync(
     process.execPath,
     [path.join(root, 'scripts/demo.mjs'), ...process.argv.slice(2)],
-    { env: { ...process.env, FORCE_COLOR: '1', COLUMNS: String(COLUMNS) }, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8' },
+    {
+      env: { ...process.env, FORCE_COLOR: '1', COLUMNS: String(COLUMNS) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+      encoding: 'utf8',
+    },
   );
   if (status !== 0) throw new UserError(`The demo failed (exit code ${status}), so no picture was drawn.`);
-  fs.writeFileSync(path.join(root, 'docs/demo.svg'), draw(['\x1b[2m$\x1b[0m npm run demo', ...stdout.trimEnd().split('\n')]));
+  fs.writeFileSync(
+    path.join(root, 'docs/demo.svg'),
+    draw(['\x1b[2m$\x1b[0m npm run demo', ...stdout.trimEnd().split('\n')]),
+  );
 });
 
 /** @param {string[]} lines text with SGR sequences */
@@ -47,21 +56,21 @@ function drawLine(line, top) {
   let style = plain();
   let column = 0;
   let out = '';
-  for (const part of line.split(/(\x1b\[[\d;]*m)/)) {
-    const codes = /^\x1b\[([\d;]*)m$/.exec(part)?.[1];
-    if (codes !== undefined) {
-      style = apply(style, codes.split(';').map(Number));
+  for (const part of line.split(SGR)) {
+    if (part.startsWith('\x1b[')) {
+      style = apply(style, part.slice(2, -1).split(';').map(Number));
       continue;
     }
     if (!part) continue;
     const cells = [...part].length;
     const x = (PADDING + column * CELL.width).toFixed(1);
     const length = (cells * CELL.width).toFixed(1);
-    if (style.paper) out += `<rect x="${x}" y="${top}" width="${length}" height="${CELL.height - 2}" rx="3" fill="${style.paper}"/>`;
+    if (style.paper)
+      out += `<rect x="${x}" y="${top}" width="${length}" height="${CELL.height - 2}" rx="3" fill="${style.paper}"/>`;
     if (part.trim()) {
       const weight = style.bold ? ' font-weight="bold"' : '';
       const faint = style.dim ? ' opacity="0.65"' : '';
-      out += `<text x="${x}" y="${top + 14}" fill="${style.ink}" textLength="${length}" lengthAdjust="spacingAndGlyphs"${weight}${faint}>${escape(part)}</text>`;
+      out += `<text x="${x}" y="${top + 14}" fill="${style.ink}" textLength="${length}" lengthAdjust="spacingAndGlyphs"${weight}${faint}>${escapeXml(part)}</text>`;
     }
     column += cells;
   }
@@ -91,11 +100,14 @@ function apply(style, codes) {
 
 /** xterm's 256-colour cube and greys. @param {number} index */
 function palette(index) {
-  if (index >= 232) return `rgb(${Array(3).fill(8 + (index - 232) * 10).join(',')})`;
+  if (index >= 232)
+    return `rgb(${Array(3)
+      .fill(8 + (index - 232) * 10)
+      .join(',')})`;
   const level = (/** @type {number} */ n) => (n === 0 ? 0 : 55 + n * 40);
   const cube = index - 16;
   return `rgb(${level(Math.floor(cube / 36))},${level(Math.floor(cube / 6) % 6)},${level(cube % 6)})`;
 }
 
 /** @param {string} text */
-const escape = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+const escapeXml = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');

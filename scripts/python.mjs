@@ -36,7 +36,7 @@ export async function setUpPython({ dev }) {
     const args = ['-m', 'pip', 'install', '--require-hashes', '--only-binary', ':all:', '--disable-pip-version-check'];
     if (lock === 'requirements-model.lock') args.push('--no-deps');
     await step(`Install ${lock}`, python, [...args, '-r', path.join(service, lock)], { explain: explainPip });
-    installed[lock] = wanted[lock];
+    installed[lock] = String(wanted[lock]);
     fs.writeFileSync(stamp, JSON.stringify(installed));
   }
 }
@@ -80,7 +80,11 @@ export function findPython() {
 
 /** @param {string} output */
 function explainPip(output) {
-  if (/NewConnectionError|NameResolutionError|Temporary failure|ProxyError|ConnectTimeout|Max retries|SSLError/.test(output)) {
+  if (
+    /NewConnectionError|NameResolutionError|Temporary failure|ProxyError|ConnectTimeout|Max retries|SSLError/.test(
+      output,
+    )
+  ) {
     return 'The Python package index could not be reached: check the network or proxy (pip reads PIP_INDEX_URL and HTTPS_PROXY), then run the command again; what is already installed is kept.';
   }
   if (/No matching distribution found for (\S+)/.test(output)) {

@@ -53,13 +53,22 @@ async function once(outputs, inputs, make) {
   fs.writeFileSync(stamp, digest);
 }
 
-const installInputs = () => ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', ...built.map((name) => `packages/${name}/package.json`)];
+const installInputs = () => [
+  'package.json',
+  'pnpm-lock.yaml',
+  'pnpm-workspace.yaml',
+  ...built.map((name) => `packages/${name}/package.json`),
+];
 
 const buildInputs = () => [
   'pnpm-lock.yaml',
   'tsconfig.base.json',
   ...files('kong', '.mjs'),
-  ...built.flatMap((name) => [`packages/${name}/package.json`, `packages/${name}/tsup.config.ts`, ...files(`packages/${name}/src`, '.ts')]),
+  ...built.flatMap((name) => [
+    `packages/${name}/package.json`,
+    `packages/${name}/tsup.config.ts`,
+    ...files(`packages/${name}/src`, '.ts'),
+  ]),
 ];
 
 /** @param {string} folder @param {string} ending @returns {string[]} relative to the root, sorted */
@@ -72,7 +81,9 @@ const files = (folder, ending) =>
 
 /** @param {string} output */
 function explainNpm(output) {
-  if (/ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT|META_FETCH_FAIL/.test(output)) {
+  if (
+    /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT|META_FETCH_FAIL/.test(output)
+  ) {
     return 'The npm registry could not be reached: check the network or proxy (npm reads HTTPS_PROXY and .npmrc), then run the command again; what is already there is kept.';
   }
   return undefined;

@@ -49,7 +49,11 @@ export async function step(title, program, args, { env = process.env, explain = 
   const columns = process.stderr.columns || 80;
   const show = () => {
     if (!terminal) return void process.stderr.write(`  ${title} … ${seconds()} so far\n`);
-    const last = output.trimEnd().split(/[\r\n]/).at(-1) ?? '';
+    const last =
+      output
+        .trimEnd()
+        .split(/[\r\n]/)
+        .at(-1) ?? '';
     process.stderr.write(`\r\x1b[2K${`  ${title} … ${seconds()}  ${last.trim()}`.slice(0, columns - 1)}`);
   };
   if (terminal) show();
@@ -63,10 +67,14 @@ export async function step(title, program, args, { env = process.env, explain = 
     child.on('close', resolve);
   });
   clearInterval(timer);
-  process.stderr.write(`${terminal ? '\r\x1b[2K' : ''}  ${title} ${code === 0 ? 'took' : 'failed after'} ${seconds()}\n`);
+  process.stderr.write(
+    `${terminal ? '\r\x1b[2K' : ''}  ${title} ${code === 0 ? 'took' : 'failed after'} ${seconds()}\n`,
+  );
   if (code === 0) return;
   fs.mkdirSync(path.join(root, '.cache'), { recursive: true });
   fs.writeFileSync(path.join(root, '.cache', 'setup.log'), output);
   const last = output.trimEnd().split('\n').slice(-5).join('\n  ');
-  throw new UserError(explain(output) ?? `${title} failed; the end of its output (all of it is in .cache/setup.log):\n  ${last}`);
+  throw new UserError(
+    explain(output) ?? `${title} failed; the end of its output (all of it is in .cache/setup.log):\n  ${last}`,
+  );
 }

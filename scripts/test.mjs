@@ -2,7 +2,6 @@
 import child_process from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import process from 'node:process';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
 import { command, root } from './step.mjs';
@@ -22,7 +21,8 @@ await command(async () => {
     pytest(),
     vitest(),
   ];
-  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) => counts.reduce((total, count) => total + count[key], 0);
+  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) =>
+    counts.reduce((total, count) => total + count[key], 0);
   const skipped = sum('skipped');
   console.log(`${sum('passed')} passed, ${sum('failed')} failed${skipped ? `, ${skipped} skipped` : ''}`);
   return sum('failed') ? 1 : 0;
@@ -31,7 +31,8 @@ await command(async () => {
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
 /** @param {string} program @param {string[]} args */
-const run = (program, args, cwd = root) => child_process.spawnSync(program, args, { cwd, stdio: 'inherit' }).status === 0;
+const run = (program, args, cwd = root) =>
+  child_process.spawnSync(program, args, { cwd, stdio: 'inherit' }).status === 0;
 
 /** @param {string} title @param {string} program @param {string[]} args @returns {Count} */
 function check(title, program, args) {
@@ -54,7 +55,12 @@ function pytest() {
 function vitest() {
   console.log('\nClient, load test, emulator, the whole path (vitest)');
   const file = path.join(reports, 'vitest.json');
-  const ok = run(path.join(bin, 'vitest'), ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+  const ok = run(path.join(bin, 'vitest'), [
+    'run',
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   const report = fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, 'utf8')) : {};
   const skipped = (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0);
   return total(ok, { failed: report.numFailedTests ?? 0, skipped, all: report.numTotalTests ?? 0 });

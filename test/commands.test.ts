@@ -41,7 +41,10 @@ async function firstLine(child: ChildProcess): Promise<string> {
 
 describe('npm run demo', () => {
   test('prints the entities of a text it never saw, then a burst with cold and warm apart', () => {
-    const text = file('letter.txt', 'Dear Grace Hopper,\nthe Museum of Lisbon paid $4,000 on 3 May 1982. 👍🏽 Marie Curie agreed.\n');
+    const text = file(
+      'letter.txt',
+      'Dear Grace Hopper,\nthe Museum of Lisbon paid $4,000 on 3 May 1982. 👍🏽 Marie Curie agreed.\n',
+    );
     const { status, stdout, stderr } = run('demo.mjs', text);
     expect([status, stderr]).toEqual([0, expect.stringContaining('Start Kong and Lambda')]);
     expect(stdout).toContain('letter.txt');
@@ -70,7 +73,10 @@ describe('npm run demo', () => {
     const none = run('demo.mjs', '--model', 'no_such_model');
     expect([none.status, none.stderr]).toEqual([1, expect.stringContaining('no_such_model')]);
     const blank = path.join(folder, 'blank');
-    execFileSync(python, ['-c', `import spacy; n = spacy.blank("en"); n.add_pipe("sentencizer"); n.to_disk("${blank}")`]);
+    execFileSync(python, [
+      '-c',
+      `import spacy; n = spacy.blank("en"); n.add_pipe("sentencizer"); n.to_disk("${blank}")`,
+    ]);
     const without = run('demo.mjs', '--model', blank);
     expect(without.status).toBe(1);
     expect(without.stderr).toMatch(/'ner'.*sentencizer/);

@@ -1,7 +1,7 @@
 // The whole path as the tests start it.
 import path from 'node:path';
 import { type Emulator, type EmulatorOptions, startEmulator } from '../packages/emulator/src/index.js';
-import { describeModel, DEFAULT_MODEL } from '../scripts/model.mjs';
+import { DEFAULT_MODEL, describeModel } from '../scripts/model.mjs';
 import { python } from '../scripts/python.mjs';
 import { root } from '../scripts/step.mjs';
 

@@ -1,6 +1,12 @@
 // From the client's socket to the entity and back: real gateway, real awslambdaric, real spaCy.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AuthenticationError, DocumentError, NerClient, RouteError } from '../packages/client/src/index.js';
+import {
+  AuthenticationError,
+  DocumentError,
+  NerClient,
+  type Outcome,
+  RouteError,
+} from '../packages/client/src/index.js';
 import type { Emulator } from '../packages/emulator/src/index.js';
 import { startLocal } from './local.js';
 
@@ -49,7 +55,8 @@ describe('entities', () => {
   test('many documents share a request, and one bad document fails alone', async () => {
     await using ner = client();
     const documents = ['Angela Merkel visited Tokyo.', '', 'half a pair \ud83d', 'x'.repeat(250_001), 'Oslo.'];
-    const outcomes = await Array.fromAsync(ner.extractAll(documents));
+    const outcomes: Outcome<string>[] = [];
+    for await (const outcome of ner.extractAll(documents)) outcomes.push(outcome);
     expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, false, false, true]);
     expect(outcomes[0]).toMatchObject({ entities: [{ text: 'Angela Merkel' }, { text: 'Tokyo' }] });
     for (const outcome of outcomes) if (!outcome.ok) expect(outcome.error).toBeInstanceOf(DocumentError);

@@ -24,7 +24,16 @@ function fakePython(name: string, answer: string) {
 function runFresh(script: string, args: string[], env: Record<string, string>) {
   const copy = path.join(folder, 'checkout');
   rmSync(copy, { recursive: true, force: true });
-  const parts = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'scripts', 'kong', 'demo', 'packages'];
+  const parts = [
+    'package.json',
+    'pnpm-lock.yaml',
+    'pnpm-workspace.yaml',
+    'tsconfig.base.json',
+    'scripts',
+    'kong',
+    'demo',
+    'packages',
+  ];
   for (const part of parts) {
     cpSync(path.join(root, part), path.join(copy, part), {
       recursive: true,
@@ -37,7 +46,10 @@ function runFresh(script: string, args: string[], env: Record<string, string>) {
 const find = (env: Record<string, string>) =>
   spawnSync(
     process.execPath,
-    ['-e', `import('${root}/scripts/python.mjs').then((m) => console.log(m.findPython().path)).catch((e) => console.log(e.message))`],
+    [
+      '-e',
+      `import('${root}/scripts/python.mjs').then((m) => console.log(m.findPython().path)).catch((e) => console.log(e.message))`,
+    ],
     { encoding: 'utf8', env },
   ).stdout.trim();
 
@@ -46,7 +58,9 @@ test('no interpreter that fits: both bounds and every interpreter that was tried
   fakePython('python3.14', '3 15 0 True');
   fakePython('python3.12', '3 12 3 False');
   const message = find({ PATH: folder, PYTHON: old });
-  expect(message).toMatch(/^Python 3\.11 to 3\.14 with the venv module is needed and none was found; install one, or set PYTHON/);
+  expect(message).toMatch(
+    /^Python 3\.11 to 3\.14 with the venv module is needed and none was found; install one, or set PYTHON/,
+  );
   expect(message).toContain(`${old}: 3.10.1 is too old`);
   expect(message).toContain('python3.14: 3.15.0 is newer than the pinned wheels');
   expect(message).toContain('python3.13: not found');
@@ -71,7 +85,9 @@ test('no network at install is one sentence', () => {
     HTTP_PROXY: 'http://127.0.0.1:9',
   });
   expect(status).toBe(1);
-  expect(stderr.trimEnd().split('\n').at(-1)).toMatch(/^The npm registry could not be reached: check the network or proxy/);
+  expect(stderr.trimEnd().split('\n').at(-1)).toMatch(
+    /^The npm registry could not be reached: check the network or proxy/,
+  );
   expect(stderr).not.toMatch(/\n\s+at /);
 });
 

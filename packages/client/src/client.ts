@@ -5,7 +5,7 @@ import { fill, type Item, prepare } from './batch.js';
 import { ConfigError, concernsEveryDocument, DocumentError, type NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';
 import { readAhead } from './read-ahead.js';
-import { type Clock, type RetryPolicy, retry, systemClock } from './retry.js';
+import { type Clock, defaultPolicy, type RetryPolicy, retry, systemClock } from './retry.js';
 import { Transport } from './transport.js';
 import { type Answer, type Model, type Result, readAnswer, requestBody } from './wire.js';
 
@@ -99,9 +99,9 @@ export class NerClient {
     this.#transport = new Transport(url, apiKey, concurrency, options.dispatcher);
     this.#limit = pLimit(concurrency);
     this.#policy = {
-      maxAttempts: atLeastOne('maxAttempts', options.maxAttempts ?? 6),
-      attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? 50_000),
-      deadlineMs: atLeastOne('deadlineMs', options.deadlineMs ?? 300_000),
+      maxAttempts: atLeastOne('maxAttempts', options.maxAttempts ?? defaultPolicy.maxAttempts),
+      attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? defaultPolicy.attemptTimeoutMs),
+      deadlineMs: atLeastOne('deadlineMs', options.deadlineMs ?? defaultPolicy.deadlineMs),
     };
     this.#clock = options.clock ?? systemClock;
     this.#onResponse = options.onResponse;

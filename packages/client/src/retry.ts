@@ -29,6 +29,13 @@ export interface RetryPolicy {
   deadlineMs: number;
 }
 
+/** An attempt outlives the gateway, which answers by itself after 45 s. */
+export const defaultPolicy: Readonly<RetryPolicy> = {
+  maxAttempts: 6,
+  attemptTimeoutMs: 50_000,
+  deadlineMs: 300_000,
+};
+
 const BASE_MS = 1000;
 const CAP_MS = 20_000;
 const RETRYABLE = new Set([429, 502, 503, 504]);

@@ -1,0 +1,37 @@
+// Whoever is inside must give up before whoever waits for it. Each clock is read where it is set.
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { defaultPolicy } from '../packages/client/src/retry.js';
+import { root } from '../scripts/step.mjs';
+
+const source = (name: string) => readFileSync(path.join(root, name), 'utf8');
+const number = (text: string, pattern: RegExp) =>
+  Number((pattern.exec(text)?.[1] ?? Number.NaN).toString().replaceAll('_', ''));
+
+const kong = parse(source('kong/kong.yaml').replaceAll(/\$\{\{.*?\}\}/g, 'x')).services[0];
+const environment = source('packages/emulator/src/lambda/environment.ts');
+const emulator = {
+  initLimitMs: number(environment, /initLimitMs = ([\d_]+)/),
+  timeoutMs: number(environment, /[^t]timeoutMs = ([\d_]+)/),
+};
+const lambdaTimeoutMs = 1000 * number(source('infra/variables.tf'), /variable "timeout" \{[^}]*?default\s*= (\d+)/);
+
+test('the emulator keeps the time-outs of Lambda and of infra', () => {
+  expect(emulator).toEqual({ initLimitMs: 10_000, timeoutMs: lambdaTimeoutMs });
+});
+
+test('Kong waits for an initialisation and for the function, with 5 s to spare', () => {
+  expect(kong.read_timeout).toBeGreaterThanOrEqual(emulator.initLimitMs + lambdaTimeoutMs + 5_000);
+});
+
+test('the client outlives Kong, and a call outlives several attempts', () => {
+  expect(defaultPolicy.attemptTimeoutMs).toBeGreaterThan(kong.read_timeout);
+  expect(defaultPolicy.deadlineMs).toBeGreaterThanOrEqual(5 * defaultPolicy.attemptTimeoutMs);
+});
+
+test('Kong does not retry: the client does, with the rate limit in view', () => {
+  expect(kong.retries).toBe(0);
+  expect(defaultPolicy.maxAttempts).toBeGreaterThan(1);
+});
