@@ -128,5 +128,7 @@ async function burst(emulator) {
 }
 
 /** @param {import('./model.mjs').Model} model */
-const modelLine = ({ name, version, lang, ents_f }) =>
-  `${name} ${version}, language ${lang}, ${ents_f === null ? 'F-score not stated' : `F-score ${ents_f.toFixed(3)} (its publisher's test set)`}`;
+function modelLine({ name, version, lang, ents_f }) {
+  const score = ents_f === null ? 'F-score not stated' : `F-score ${ents_f.toFixed(3)} (on its publisher's test set)`;
+  return `${name} ${version}, language ${lang}, ${score}`;
+}

@@ -34,39 +34,48 @@ export function badge(label, text = label) {
  * @param {{ width: number, lines: number }} size columns, and how many lines at most
  */
 export function paint(text, entities, { width, lines }) {
-  /** @type {{ shown: string, length: number, break?: boolean }[]} */
-  const words = [];
-  const plain = (/** @type {string} */ part) => {
-    for (const [word] of part.matchAll(/\n|[^\s]+|[^\S\n]+/g)) {
-      if (word === '\n') words.push({ shown: '', length: 0, break: true });
-      else words.push(word.trim() ? { shown: word, length: word.length } : { shown: ' ', length: 1 });
-    }
-  };
-  let at = 0;
-  for (const entity of entities) {
-    plain(text.slice(at, entity.start));
-    const inside = entity.text.replace(/\s+/g, ' ');
-    const shown = colour ? badge(entity.label, `${inside} ${dimOn(entity.label)}`) : `[${inside} ${entity.label}]`;
-    words.push({ shown, length: inside.length + entity.label.length + 3 });
-    at = entity.end;
-  }
-  plain(text.slice(at));
-
-  const out = [''];
+  const out = [];
+  let line = '';
   let column = 0;
-  for (const word of words) {
-    if (word.break || (column > 0 && column + word.length > width)) {
-      if (out.at(-1) !== '' || !word.break) out.push('');
-      column = 0;
-      if (out.length > lines) break;
-    }
-    if (word.break || (word.shown === ' ' && column === 0)) continue;
-    out[out.length - 1] += word.shown;
-    column += word.length;
+  const endLine = () => {
+    if (line.trim()) out.push(line.trimEnd());
+    line = '';
+    column = 0;
+  };
+  for (const { shown, columns } of words(text, entities)) {
+    if (shown === '\n' || (column > 0 && column + columns > width)) endLine();
+    if (out.length === lines) return `${out.join('\n')} ${dim('…')}`;
+    if (shown === '\n' || (shown === ' ' && column === 0)) continue;
+    line += shown;
+    column += columns;
   }
-  if (out.length <= lines) return out.join('\n').trimEnd();
-  return `${out.slice(0, lines).join('\n')} ${dim('…')}`;
+  endLine();
+  return out.join('\n');
 }
 
-/** The label inside a badge: smaller in weight than the entity, on the badge's own background. */
-const dimOn = (/** @type {string} */ label) => `\x1b[2m${label}\x1b[22m`;
+/**
+ * Words, single spaces, line breaks, and each entity as one word.
+ * @param {string} text
+ * @param {{ text: string, label: string, start: number, end: number }[]} entities
+ * @returns {Generator<{ shown: string, columns: number }>}
+ */
+function* words(text, entities) {
+  let at = 0;
+  for (const entity of [...entities, undefined]) {
+    for (const [word] of text.slice(at, entity?.start).matchAll(/\n|\S+|[^\S\n]+/g)) {
+      const shown = word === '\n' || word.trim() ? safe(word) : ' ';
+      yield { shown, columns: shown.length };
+    }
+    if (!entity) return;
+    const inside = safe(entity.text.replace(/\s+/g, ' '));
+    const shown = colour ? badge(entity.label, `${inside} ${faint(entity.label)}`) : `[${inside} ${entity.label}]`;
+    yield { shown, columns: inside.length + entity.label.length + 3 };
+    at = entity.end;
+  }
+}
+
+/** A text must not command the terminal it is shown on. @param {string} word */
+const safe = (word) => (word === '\n' ? word : word.replace(/\p{Cc}/gu, '\ufffd'));
+
+/** A label inside a badge, on the badge's own background. @param {string} label */
+const faint = (label) => `\x1b[2m${label}\x1b[22m`;

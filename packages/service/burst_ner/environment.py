@@ -1,0 +1,40 @@
+"""The execution environment: how Lambda initialised it, and whether a request found it cold."""
+
+import time
+import uuid
+from collections.abc import Callable
+
+#: A first request that begins later than this after the initialisation did not wait for it: Lambda initialised the
+#: environment ahead of need.
+COLD_WITHIN_S = 1.0
+
+# The values of AWS_LAMBDA_INITIALIZATION_TYPE, by the names of the x-ner-init-type header.
+_INIT_TYPES = {"on-demand": "on-demand", "provisioned-concurrency": "provisioned", "snap-start": "snapstart"}
+
+
+class Environment:
+    """Made when the initialisation is over.
+
+    Attributes:
+        init_type: `on-demand`, `provisioned`, `snapstart`, or, once the first request has told, `proactive`.
+        instance: a random id of this environment.
+    """
+
+    def __init__(self, initialization_type: str = "on-demand", now: Callable[[], float] = time.time) -> None:
+        """`now` gives seconds. The wall clock, because a monotonic one may stand still in a frozen environment."""
+        self.init_type = _INIT_TYPES.get(initialization_type, "on-demand")
+        self.instance = uuid.uuid4().hex
+        self._now = now
+        self._ready_at = now()
+        self._served = False
+
+    def begin_request(self) -> bool:
+        """Tells at the beginning of each request whether this one waited for an initialisation on demand."""
+        first = not self._served
+        self._served = True
+        if not first or self.init_type != "on-demand":
+            return False
+        cold = self._now() - self._ready_at < COLD_WITHIN_S
+        if not cold:
+            self.init_type = "proactive"
+        return cold

@@ -1,0 +1,57 @@
+"""The entry point: `python -m awslambdaric burst_ner.handler.handler`.
+
+The model loads while this module is imported, as Lambda expects of an initialisation. When that fails, one line on
+stderr says why, and the exception leaves the module: the runtime then reports it to the Runtime API
+(`/runtime/init/error`, error type `SetupError`) and ends the process with status 1, so that Lambda starts a new one
+and the platform's log has the reason. Ending the process here instead would leave Lambda with "exit status 1" alone.
+"""
+
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from .environment import Environment
+from .errors import SetupError
+from .model import load
+from .origin import Origin
+from .recognizer import Recognizer
+from .service import Service
+
+
+def initialise(env: Mapping[str, str]) -> Service:
+    """Loads the model that SPACY_MODEL_PATH names and makes the service.
+
+    Raises:
+        SetupError: one sentence that names the variable that is wrong.
+    """
+    started = time.perf_counter()
+    origin = Origin(env.get("ORIGIN_SECRET_SHA256", ""))
+    folder = env.get("SPACY_MODEL_PATH")
+    if not folder:
+        raise SetupError("SPACY_MODEL_PATH is not set; set it to the folder of a spaCy pipeline.")
+    try:
+        nlp, pipeline = load(Path(folder))
+    except SetupError as error:
+        raise SetupError(f"SPACY_MODEL_PATH: {error}") from error
+    loaded = time.perf_counter()
+    # A library's warning may quote a text, and what a process writes to stderr is a log.
+    warnings.simplefilter("ignore")
+    model = {"name": pipeline.name, "version": pipeline.version, "digest": pipeline.digest()}
+    return Service(
+        Recognizer(nlp),
+        Environment(env.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")),
+        model=model,
+        origin=origin,
+        init_ms=(time.perf_counter() - started) * 1000,
+        load_ms=(loaded - started) * 1000,
+    )
+
+
+try:
+    handler = initialise(os.environ)
+except SetupError as error:
+    print(f"burst-ner: {error}", file=sys.stderr, flush=True)
+    raise

@@ -1,0 +1,1 @@
+"""Commands for people and builds; never part of what Lambda gets."""
