@@ -34,6 +34,7 @@ export function badge(label, text = label) {
  * @param {{ width: number, lines: number }} size columns, and how many lines at most
  */
 export function paint(text, entities, { width, lines }) {
+  /** @type {string[]} */
   const out = [];
   let line = '';
   let column = 0;

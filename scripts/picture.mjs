@@ -11,8 +11,6 @@ const CELL = { width: 8.43, height: 20 };
 const PADDING = 20;
 const INK = '#d7dae0';
 const PAPER = '#1b1e25';
-/** One sequence of codes that set colours and weights; captured, so that split() keeps it. */
-const SGR = /(\x1b\[[\d;]*m)/;
 /** SGR 30-37 and 90-97 on a dark page. */
 const NAMED = ['#1b1e25', '#ff7b72', '#7ee787', '#e3b341', '#79c0ff', '#d2a8ff', '#76e3ea', '#d7dae0'];
 
@@ -56,11 +54,10 @@ function drawLine(line, top) {
   let style = plain();
   let column = 0;
   let out = '';
-  for (const part of line.split(SGR)) {
-    if (part.startsWith('\x1b[')) {
-      style = apply(style, part.slice(2, -1).split(';').map(Number));
-      continue;
-    }
+  // `plain` ESC[ `codes` m `painted` ESC[ `codes` m …
+  for (const piece of `m${line}`.split('\x1b[')) {
+    const [codes = '', part = ''] = piece.split(/m(.*)/s);
+    if (codes) style = apply(style, codes.split(';').map(Number));
     if (!part) continue;
     const cells = [...part].length;
     const x = (PADDING + column * CELL.width).toFixed(1);

@@ -29,6 +29,8 @@ const post = (key: string | undefined, body: unknown, url = emulator.endpoint) =
     body: JSON.stringify(body),
   });
 
+const message = async (answer: Response) => ((await answer.json()) as { message: string }).message;
+
 describe('cold and warm', () => {
   test('the first request starts an environment, the next one finds it', async () => {
     const ask = async () => (await post(emulator.keys['load-generator'], { text: 'Paris.' })).headers;
@@ -69,7 +71,7 @@ describe('what Kong answers', () => {
     expect([none.status, none.headers.get('www-authenticate')]).toEqual([401, 'Key']);
     expect(await none.json()).toMatchObject({ message: 'No API key found in request' });
     const wrong = await post('wrong', { text: 'x' });
-    expect([wrong.status, (await wrong.json()).message]).toEqual([401, 'Unauthorized']);
+    expect([wrong.status, await message(wrong)]).toEqual([401, 'Unauthorized']);
     await using ner = new NerClient({ url: emulator.endpoint, apiKey: 'wrong' });
     await expect(ner.extract('x')).rejects.toThrow(AuthenticationError);
   });
@@ -77,7 +79,7 @@ describe('what Kong answers', () => {
   test('another path: 404, and the client names the route', async () => {
     const url = `${emulator.url}/ner`;
     const answer = await post(emulator.keys['load-generator'], { text: 'x' }, url);
-    expect([answer.status, (await answer.json()).message]).toEqual([404, 'no Route matched with those values']);
+    expect([answer.status, await message(answer)]).toEqual([404, 'no Route matched with those values']);
     await using ner = new NerClient({ url, apiKey: emulator.keys['load-generator'] });
     await expect(ner.extract('x')).rejects.toThrow(RouteError);
     await expect(ner.extract('x')).rejects.toThrow('url must include the route, e.g. /nlp/ner');

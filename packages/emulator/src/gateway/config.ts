@@ -1,0 +1,259 @@
+import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
+import { z } from 'zod';
+import { type Consumer, Credentials, entityId } from './consumers.js';
+import type { Plugin } from './exchange.js';
+import { PLUGINS } from './plugins/index.js';
+import type { Route } from './router.js';
+
+/** A declarative file that cannot be used. The message names the file, the line, the entity and what to do. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+
+  constructor(
+    readonly file: string,
+    /** 1-based. */
+    readonly line: number,
+    what: string,
+  ) {
+    super(`${file}:${line}: ${what}`);
+  }
+}
+
+/** A service of the config with its routes. Times are in ms. */
+export interface Service {
+  readonly id: string;
+  readonly name: string;
+  readonly secure: boolean;
+  readonly host: string;
+  readonly port: number;
+  /** The path that goes before every request's; `/` when the URL has none. */
+  readonly basePath: string;
+  readonly tlsVerify: boolean;
+  readonly connectTimeout: number;
+  readonly writeTimeout: number;
+  readonly readTimeout: number;
+  readonly retries: number;
+  readonly routes: readonly Route[];
+  /** By plugin name. */
+  readonly plugins: ReadonlyMap<string, Plugin>;
+}
+
+/** What a declarative Kong file says. */
+export interface Config {
+  readonly services: readonly Service[];
+  readonly credentials: Credentials;
+}
+
+const name = z.string().min(1);
+const tags = z.array(z.string()).optional();
+// Kong's bounds of a time-out, ms.
+const timeout = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 2)
+  .default(60_000);
+
+const plugin = z
+  .discriminatedUnion(
+    'name',
+    [
+      entry('correlation-id', PLUGINS['correlation-id']),
+      entry('key-auth', PLUGINS['key-auth']),
+      entry('request-size-limiting', PLUGINS['request-size-limiting']),
+      entry('rate-limiting', PLUGINS['rate-limiting']),
+      entry('request-transformer', PLUGINS['request-transformer']),
+    ],
+    `is not a supported plugin; supported are ${Object.keys(PLUGINS).join(', ')}`,
+  )
+  .transform(({ name, config }): [string, Plugin] => [name, config]);
+
+const route = z.strictObject({
+  name,
+  tags,
+  protocols: z
+    .array(z.enum(['http', 'https']))
+    .default(['http', 'https'])
+    .refine((protocols) => protocols.includes('http'), 'must include http: this gateway listens on http'),
+  methods: z
+    .array(z.string().regex(/^[A-Z]+$/))
+    .min(1)
+    .optional(),
+  paths: z
+    .array(z.string().regex(/^\/[\w.~/%-]*$/, 'is not a plain prefix path; regex paths are not supported'))
+    .min(1),
+  strip_path: z.boolean().default(true),
+  preserve_host: z.literal(false).default(false),
+});
+
+const service = z
+  .strictObject({
+    name,
+    tags,
+    url: z.url({ protocol: /^https?$/, error: 'is not an http or https URL' }).transform((url) => new URL(url)),
+    tls_verify: z.boolean().optional(),
+    connect_timeout: timeout,
+    write_timeout: timeout,
+    read_timeout: timeout,
+    retries: z.int().min(0).max(32_767).default(5),
+    routes: z.array(route).default([]),
+    plugins: z.array(plugin).default([]),
+  })
+  .refine((entity) => entity.tls_verify === undefined || entity.url.protocol === 'https:', {
+    path: ['tls_verify'],
+    error: 'needs an https url',
+  })
+  .refine(({ url }) => !url.search && !url.hash && !url.username && !url.password, {
+    path: ['url'],
+    error: 'must be host, port and path alone',
+  });
+
+const consumer = z.strictObject({
+  username: name,
+  custom_id: name.optional(),
+  tags,
+  keyauth_credentials: z.array(z.strictObject({ key: name, tags })).default([]),
+  plugins: z
+    .array(plugin.refine(([kind]) => kind === 'rate-limiting', 'a consumer can have no plugin but rate-limiting'))
+    .default([]),
+});
+
+const file = z.strictObject({
+  _format_version: z.enum(['2.1', '3.0']),
+  services: z.array(service).default([]),
+  consumers: z.array(consumer).default([]),
+});
+
+/** What stops a file: where, and what is wrong there. */
+interface Problem {
+  readonly path: readonly PropertyKey[];
+  readonly what: string;
+}
+
+/**
+ * Reads a declarative Kong file in which references are already filled in.
+ *
+ * @param path the file's name, for messages
+ * @param text YAML
+ * @throws {ConfigError} for what is not YAML, and for any plugin, field, type or format that this gateway does not
+ *   know: nothing is ignored silently. No message shows a value.
+ */
+export function parseConfig(path: string, text: string): Config {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [problem] = [...document.errors, ...document.warnings];
+  if (problem) {
+    throw new ConfigError(path, lines.linePos(problem.pos[0]).line, `is not valid YAML (${problem.code}); correct it`);
+  }
+  const parsed = file.safeParse(document.toJS());
+  const wrong = parsed.success ? duplicate(parsed.data) : problemOf(parsed.error);
+  if (wrong) {
+    const { line } = lines.linePos(offset(document, wrong.path));
+    throw new ConfigError(path, line, `${describe(document, wrong.path)}: ${wrong.what}`);
+  }
+  return build(parsed.data as z.output<typeof file>);
+}
+
+function problemOf({ issues: [issue] }: z.ZodError): Problem {
+  if (issue?.code === 'unrecognized_keys') {
+    const path = [...issue.path, issue.keys[0] ?? ''];
+    return { path, what: 'is not a supported field; remove it or correct its name' };
+  }
+  return { path: issue?.path ?? [], what: issue?.message ?? 'is not valid' };
+}
+
+/** The first thing that must be unique and is not. */
+function duplicate({ services, consumers }: z.output<typeof file>): Problem | undefined {
+  const seen = new Set<string>();
+  const all = [
+    ...services.flatMap((entity, i) => [
+      { kind: 'name of a service', value: entity.name, path: ['services', i, 'name'] },
+      ...entity.routes.map((each, j) => ({
+        kind: 'name of a route',
+        value: each.name,
+        path: ['services', i, 'routes', j, 'name'],
+      })),
+      ...entity.plugins.map(([value], j) => ({
+        kind: `plugin of ${entity.name}`,
+        value,
+        path: ['services', i, 'plugins', j, 'name'],
+      })),
+    ]),
+    ...consumers.flatMap((entity, i) => [
+      { kind: 'username', value: entity.username, path: ['consumers', i, 'username'] },
+      ...entity.keyauth_credentials.map(({ key }, j) => ({
+        kind: 'key',
+        value: key,
+        path: ['consumers', i, 'keyauth_credentials', j, 'key'],
+      })),
+    ]),
+  ];
+  for (const { kind, value, path } of all) {
+    if (seen.has(`${kind}:${value}`)) return { path, what: `is used twice as ${kind}; each needs its own` };
+    seen.add(`${kind}:${value}`);
+  }
+  return undefined;
+}
+
+function build({ services, consumers }: z.output<typeof file>): Config {
+  const credentials = new Credentials();
+  for (const entity of consumers) {
+    const consumer: Consumer = {
+      id: entityId('consumers', entity.username),
+      username: entity.username,
+      customId: entity.custom_id,
+      plugins: new Map(entity.plugins),
+    };
+    for (const { key } of entity.keyauth_credentials) credentials.add(key, consumer);
+  }
+  return {
+    credentials,
+    services: services.map((entity) => {
+      const secure = entity.url.protocol === 'https:';
+      return {
+        id: entityId('services', entity.name),
+        name: entity.name,
+        secure,
+        host: entity.url.hostname,
+        port: Number(entity.url.port || (secure ? 443 : 80)),
+        basePath: entity.url.pathname,
+        tlsVerify: entity.tls_verify ?? false,
+        connectTimeout: entity.connect_timeout,
+        writeTimeout: entity.write_timeout,
+        readTimeout: entity.read_timeout,
+        retries: entity.retries,
+        routes: entity.routes,
+        plugins: new Map(entity.plugins),
+      };
+    }),
+  };
+}
+
+function entry<N extends string, C extends z.ZodType<Plugin>>(kind: N, config: C) {
+  return z.strictObject({ name: z.literal(kind), tags, config });
+}
+
+/** Where in the text a path begins: at its key, or at the nearest thing around it that exists. */
+function offset(document: Document, path: readonly PropertyKey[]): number {
+  for (let depth = path.length; depth > 0; depth--) {
+    const parent = document.getIn(path.slice(0, depth - 1), true);
+    const last = path[depth - 1];
+    if (isMap(parent)) {
+      const pair = parent.items.find(({ key }) => isNode(key) && String(key) === last);
+      if (isNode(pair?.key)) return pair.key.range?.[0] ?? 0;
+    }
+    if (!isCollection(parent)) continue;
+    const node = parent.get(last, true);
+    if (isNode(node) && !isPair(node)) return node.range?.[0] ?? 0;
+  }
+  return 0;
+}
+
+/** A path in words: entities by their names, the rest as it is written. */
+function describe(document: Document, path: readonly PropertyKey[]): string {
+  const words = path.map((part, i) => {
+    if (typeof part !== 'number') return String(part);
+    const entity = path.slice(0, i + 1);
+    return String(document.getIn([...entity, 'name']) ?? document.getIn([...entity, 'username']) ?? part);
+  });
+  return words.join('.') || 'the file';
+}

@@ -1,0 +1,108 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Service } from './config.js';
+import type { Credential, Credentials } from './consumers.js';
+import { type Headers, pairs } from './headers.js';
+import type { Counters } from './plugins/rate-limiting.js';
+
+/** An answer that a plugin gives in the upstream's place. */
+export interface Refusal {
+  readonly status: number;
+  readonly message: string;
+  readonly headers?: Headers;
+}
+
+/** One plugin with its config. */
+export interface Plugin {
+  /** Looks at a request before it goes up, and may change what goes up or end it with an answer. */
+  access(exchange: Exchange): Refusal | undefined | Promise<Refusal | undefined>;
+}
+
+/** What plugins share, whatever the request. */
+export interface Shared {
+  readonly credentials: Credentials;
+  readonly counters: Counters;
+}
+
+/** One request on its way through the gateway, and what is known of its answer so far. */
+export class Exchange {
+  /** 32 hex digits, in X-Kong-Request-Id and in error bodies. */
+  readonly requestId = randomBytes(16).toString('hex');
+  /** performance.now() at arrival, for the latency headers. */
+  readonly startedAt = performance.now();
+  /** The caller's path without the query, as it came. */
+  readonly rawPath: string;
+  /** The query without `?` that goes up; undefined when the request has none. */
+  query: string | undefined;
+  /** The caller's headers as plugins leave them for the upstream. */
+  readonly headers: Headers;
+  /** The route's service. */
+  service: Service | undefined;
+  /** Who called, once key-auth knows. */
+  credential: Credential | undefined;
+  /** Response headers that plugins set before the upstream answers. */
+  readonly added: Headers = [];
+  /** Response headers that plugins set on top of the upstream's. */
+  readonly echoed: Headers = [];
+  #body: Promise<Buffer[]> | undefined;
+
+  /** @param arrivedAt wall clock, epoch ms */
+  constructor(
+    readonly request: IncomingMessage,
+    readonly response: ServerResponse,
+    readonly shared: Shared,
+    readonly arrivedAt: number,
+  ) {
+    const target = request.url ?? '/';
+    const mark = target.indexOf('?');
+    this.rawPath = mark < 0 ? target : target.slice(0, mark);
+    this.query = mark < 0 ? undefined : target.slice(mark + 1);
+    this.headers = pairs(request.rawHeaders);
+  }
+
+  /** The caller's address. */
+  get remoteAddress(): string {
+    return this.request.socket.remoteAddress ?? '';
+  }
+
+  /**
+   * The caller's headers as Lua sees them: only the first 100 (lua_max_req_headers).
+   */
+  get readable(): Headers {
+    return this.headers.slice(0, 100);
+  }
+
+  /**
+   * Reads the whole body, as Kong does before it connects upstream. Later calls give the same chunks.
+   *
+   * @param limit bytes after which reading stops
+   * @returns the chunks, more than `limit` bytes of them when the body is too long
+   * @throws {Error} when the caller goes away or sends what is no body
+   */
+  body(limit = Number.POSITIVE_INFINITY): Promise<Buffer[]> {
+    this.#body ??= new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      const { request } = this;
+      const take = (chunk: Buffer) => {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size <= limit) return;
+        // The rest still arrives, and is let go.
+        request.off('data', take);
+        request.resume();
+        resolve(chunks);
+      };
+      request.on('data', take);
+      request.once('end', () => resolve(chunks));
+      request.once('error', reject);
+      request.once('close', () => reject(new Error('the caller went away')));
+    });
+    return this.#body;
+  }
+}
+
+/** Bytes in a list of chunks. */
+export function length(chunks: readonly Buffer[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+}

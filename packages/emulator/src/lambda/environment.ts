@@ -1,0 +1,228 @@
+import { randomBytes } from 'node:crypto';
+import {
+  endLine,
+  type Failure,
+  initReportLine,
+  initStartLine,
+  type LogSink,
+  maxMemoryMb,
+  reportLine,
+  startLine,
+} from './platform-log.js';
+import type { PythonRuntime } from './python.js';
+import type { FunctionError, InvocationResult } from './runtime-api.js';
+import { RuntimeProcess } from './runtime-process.js';
+
+/** The configuration of the Lambda function. Times in ms. */
+export interface FunctionConfig {
+  runtime: PythonRuntime;
+  /** Folder of the function's code: LAMBDA_TASK_ROOT and the working directory. */
+  taskRoot: string;
+  handler: string;
+  /** The function's own environment variables, on top of those that Lambda sets. */
+  variables: Readonly<Record<string, string>>;
+  /** @default 30_000 */
+  timeoutMs?: number;
+  /**
+   * An on-demand init that takes longer is cut, and runs once more inside the first invoke.
+   * @default 10_000
+   */
+  initLimitMs?: number;
+  /**
+   * In MB; told to the function and to the log, not enforced.
+   * @default 2048
+   */
+  memoryMb?: number;
+  log?: LogSink | undefined;
+}
+
+export type InitType = 'on-demand' | 'provisioned-concurrency';
+
+export const FUNCTION_NAME = 'spacy-ner-service';
+export const ACCOUNT_ID = '000000000000';
+const REGION = 'us-east-1';
+const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${FUNCTION_NAME}:live`;
+// The time limit of an init ahead of need: "130 seconds or the configured function timeout, whichever is higher".
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+const AHEAD_LIMIT_MS = 130_000;
+const TIMED_OUT = 'Sandbox.Timedout';
+const STOPPED: FunctionError = { errorType: 'Sandbox.Stopped', errorMessage: 'the emulator is stopping' };
+// An interpreter may need these to find its libraries. Nothing else of the parent's environment is handed on.
+const INHERITED = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR'];
+
+/**
+ * One execution environment: one process that serves one request at a time.
+ *
+ * After a crash or a time-out the environment is spent; Lambda may instead reset the same one.
+ */
+export class Environment {
+  readonly initType: InitType;
+  /** 32 hex digits, the end of its log stream's name. */
+  readonly id = randomBytes(16).toString('hex');
+  /** How long the first init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
+  initMs: number | undefined;
+  readonly #config: FunctionConfig;
+  readonly #stream: string;
+  readonly #onExit: (environment: Environment) => void;
+  #process: Promise<RuntimeProcess> | undefined;
+  /** The process, once it is initialised. */
+  #ready: RuntimeProcess | undefined;
+  #stopped = false;
+  #initReported = false;
+  #maxMemoryMb: number | undefined;
+
+  /** @param onExit called when the initialised process ends, for whatever reason */
+  constructor(config: FunctionConfig, initType: InitType, onExit: (environment: Environment) => void) {
+    this.#config = config;
+    this.initType = initType;
+    this.#onExit = onExit;
+    this.#stream = `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[1]${this.id}`;
+  }
+
+  /** Whether its process is initialised and running. */
+  get alive(): boolean {
+    return this.#ready?.running ?? false;
+  }
+
+  /**
+   * Starts the process and waits until it asks for its first event.
+   *
+   * @param ahead an init ahead of need, which Lambda does not cut at 10 s
+   * @returns the reason when init was cut or failed
+   */
+  async init(ahead: boolean): Promise<FunctionError | undefined> {
+    const { initLimitMs = 10_000, timeoutMs = 30_000 } = this.#config;
+    const limitMs = ahead ? Math.max(AHEAD_LIMIT_MS, timeoutMs) : initLimitMs;
+    const started = performance.now();
+    this.#write(initStartLine(this.#config.runtime.version));
+    const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot());
+    const initMs = performance.now() - started;
+    if (failure) this.#write(initReportLine(initMs, 'init', describe(failure)));
+    else this.initMs = initMs;
+    return failure;
+  }
+
+  /**
+   * Runs one request. An environment whose init was cut or failed is initialised again first, inside the function's
+   * time-out, as Lambda does it.
+   */
+  async invoke(requestId: string, event: string): Promise<InvocationResult> {
+    const { timeoutMs = 30_000, memoryMb = 2048 } = this.#config;
+    const started = performance.now();
+    const deadlineMs = Date.now() + timeoutMs;
+    this.#write(startLine(requestId));
+    const timedOut = `Task timed out after ${seconds(timeoutMs)}`;
+    const result = await this.#within(timeoutMs, timedOut, async () => {
+      const failure = this.#ready ? undefined : await this.#boot();
+      if (!this.#ready) {
+        const error = failure ?? STOPPED;
+        this.#write(initReportLine(performance.now() - started, 'invoke', describe(error)));
+        return { error };
+      }
+      return this.#ready.api.invoke({ requestId, deadlineMs, functionArn: FUNCTION_ARN, event });
+    });
+    const durationMs = performance.now() - started;
+    if (this.#config.log) {
+      await this.#measureMemory();
+      if ('error' in result && result.error.errorType === TIMED_OUT) this.#write(`${requestId} ${timedOut}`);
+      this.#write(endLine(requestId));
+      this.#write(
+        reportLine({
+          requestId,
+          durationMs,
+          memoryMb,
+          maxMemoryMb: this.#maxMemoryMb,
+          initMs: this.#initReported ? undefined : this.initMs,
+          initBilled: this.initType === 'on-demand',
+          ...('error' in result && { failure: describe(result.error) }),
+        }),
+      );
+      this.#initReported = true;
+    }
+    return result;
+  }
+
+  /** The last line that the function wrote on stderr, if any. */
+  async lastError(): Promise<string> {
+    return (await this.#process)?.lastError ?? '';
+  }
+
+  /** Kills the process. Settles when it is gone; what waited for it gets an error. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await this.#kill(STOPPED);
+  }
+
+  async #boot(): Promise<FunctionError | undefined> {
+    if (this.#stopped) return STOPPED;
+    const { runtime, taskRoot, handler } = this.#config;
+    const args = [...runtime.args, handler];
+    this.#process = RuntimeProcess.start(
+      { file: runtime.python, args, cwd: taskRoot, variables: this.#variables() },
+      (line) => this.#write(line),
+    );
+    const started = await this.#process;
+    // stop() may have come while the server began to listen: it then kills this process as well.
+    const failure = await started.api.ready;
+    if (failure) {
+      await started.kill(failure);
+      return failure;
+    }
+    this.#ready = started;
+    void started.ended.then(() => this.#onExit(this));
+    return undefined;
+  }
+
+  async #within<T>(limitMs: number, errorMessage: string, task: () => Promise<T>): Promise<T> {
+    const timer = setTimeout(() => void this.#kill({ errorType: TIMED_OUT, errorMessage }), limitMs);
+    try {
+      return await task();
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #kill(reason: FunctionError): Promise<void> {
+    await this.#measureMemory();
+    await (await this.#process)?.kill(reason);
+  }
+
+  async #measureMemory(): Promise<void> {
+    if (this.#config.log) this.#maxMemoryMb = maxMemoryMb((await this.#process)?.pid) ?? this.#maxMemoryMb;
+  }
+
+  #write(line: string): void {
+    this.#config.log?.({ time: new Date().toISOString(), stream: this.#stream, line });
+  }
+
+  /** @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
+  #variables(): Record<string, string> {
+    const { runtime, taskRoot, handler, variables, memoryMb = 2048 } = this.#config;
+    const inherited = INHERITED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
+    return {
+      ...Object.fromEntries(inherited),
+      LANG: 'en_US.UTF-8',
+      TZ: ':UTC',
+      _HANDLER: handler,
+      LAMBDA_TASK_ROOT: taskRoot,
+      AWS_REGION: REGION,
+      AWS_DEFAULT_REGION: REGION,
+      AWS_EXECUTION_ENV: `AWS_Lambda_python${runtime.version}`,
+      AWS_LAMBDA_FUNCTION_NAME: FUNCTION_NAME,
+      AWS_LAMBDA_FUNCTION_VERSION: '1',
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
+      AWS_LAMBDA_INITIALIZATION_TYPE: this.initType,
+      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${FUNCTION_NAME}`,
+      AWS_LAMBDA_LOG_STREAM_NAME: this.#stream,
+      ...variables,
+    };
+  }
+}
+
+function describe({ errorType }: FunctionError): Failure {
+  return errorType === TIMED_OUT ? { status: 'timeout' } : { status: 'error', errorType };
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} seconds`;
+}

@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { generate } from 'selfsigned';
+import { ACCOUNT_ID } from './environment.js';
+import { type Fleet, Throttled } from './fleet.js';
+
+/** A local Function URL. */
+export interface FunctionUrl {
+  /** `https://localhost:PORT/` */
+  url: string;
+  /** The server's certificate in PEM, made at start. Nobody trusts it who is not given it. */
+  ca: string;
+  /** Closes the server and every connection. */
+  close(): Promise<void>;
+}
+
+// 6 MB. https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+const MAX_EVENT_BYTES = 6_291_456;
+// Content types that reach the handler as text: as measured on AWS for payload 2.0, all others are base64.
+// https://github.com/ministackorg/ministack/pull/766
+const TEXT = /^\s*(text\/[^;]*|application\/(json|javascript|xml))\s*(;|$)/i;
+const DAY_MS = 86_400_000;
+
+/** Serves a fleet as a Function URL with auth type NONE serves its function: HTTPS, payload 2.0, buffered. */
+export async function startFunctionUrl(fleet: Fleet): Promise<FunctionUrl> {
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+    keyType: 'ec',
+    algorithm: 'sha256',
+    notBeforeDate: new Date(Date.now() - DAY_MS),
+    extensions: [
+      { name: 'basicConstraints', cA: false, critical: true },
+      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+    ],
+  });
+  // Kept-alive connections stay open until the gateway closes them.
+  const server = createServer({ key, cert, keepAliveTimeout: 0 }, (request, response) => {
+    // A caller that goes away takes nothing but its own connection with it.
+    answer(fleet, request, response).catch(() => response.destroy());
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(0, 'localhost', resolve);
+  });
+  return {
+    url: `https://localhost:${(server.address() as AddressInfo).port}/`,
+    ca: cert,
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+async function answer(fleet: Fleet, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const requestId = randomUUID();
+  response.setHeader('x-amzn-RequestId', requestId).setHeader('Content-Type', 'application/json');
+  const body = await readBody(request);
+  const event = body && JSON.stringify(eventOf(request, body, requestId));
+  if (!event || Buffer.byteLength(event) > MAX_EVENT_BYTES) {
+    // https://github.com/awslabs/aws-athena-query-federation/issues/793
+    const sentence = `Request must be smaller than ${MAX_EVENT_BYTES} bytes for the InvokeFunction operation`;
+    return refuse(response, 413, 'RequestEntityTooLargeException', { Type: 'User', message: sentence });
+  }
+  const result = await fleet.invoke(requestId, event).catch((error: unknown) => {
+    if (error instanceof Throttled) return undefined;
+    throw error;
+  });
+  if (!result) {
+    // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, TooManyRequestsException
+    const Reason = 'ReservedFunctionConcurrentInvocationLimitExceeded';
+    return refuse(response, 429, 'TooManyRequestsException', { Reason, Type: 'User', message: 'Rate Exceeded.' });
+  }
+  if ('error' in result || !send(response, result.payload)) {
+    // Any function error, time-outs included, and a response that is no HTTP response. Checked on AWS by
+    // test_lambda_url_invocation_exception of https://github.com/localstack/localstack and told by
+    // https://github.com/awslabs/aws-lambda-cpp/issues/200.
+    // Headers that it had before the one that broke it are dropped with it.
+    for (const name of response.getHeaderNames()) response.removeHeader(name);
+    response.statusCode = 502;
+    response.setHeader('x-amzn-RequestId', requestId).setHeader('Content-Type', 'application/json');
+    response.end('Internal Server Error');
+  }
+}
+
+function refuse(response: ServerResponse, status: number, errorType: string, body: object): void {
+  response.statusCode = status;
+  response.setHeader('x-amzn-ErrorType', errorType).end(JSON.stringify(body));
+}
+
+/** The whole body, or nothing when it alone is over the limit; what is over it is read and dropped. */
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size <= MAX_EVENT_BYTES) chunks.push(chunk);
+  }
+  return size <= MAX_EVENT_BYTES ? Buffer.concat(chunks) : undefined;
+}
+
+/** @see https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads */
+function eventOf(request: IncomingMessage, body: Buffer, requestId: string): object {
+  const now = new Date();
+  const [rawPath = '/', rawQueryString = ''] = (request.url ?? '/').split(/\?(.*)/s);
+  const { connection: _, cookie, ...headers } = joinHeaders(request.rawHeaders);
+  const query = joinPairs(new URLSearchParams(rawQueryString));
+  const host = headers['host'] ?? '';
+  const text = TEXT.test(headers['content-type'] ?? '') ? decode(body) : undefined;
+  return {
+    version: '2.0',
+    routeKey: '$default',
+    rawPath,
+    rawQueryString,
+    ...(cookie !== undefined && { cookies: cookie.split(/;\s*/) }),
+    headers,
+    ...(rawQueryString && { queryStringParameters: query }),
+    requestContext: {
+      accountId: ACCOUNT_ID,
+      apiId: 'local',
+      domainName: host,
+      domainPrefix: host.split(/[.:]/)[0],
+      http: {
+        method: request.method,
+        path: rawPath,
+        protocol: `HTTP/${request.httpVersion}`,
+        sourceIp: request.socket.remoteAddress,
+        userAgent: headers['user-agent'],
+      },
+      requestId,
+      routeKey: '$default',
+      stage: '$default',
+      time: now.toISOString(),
+      timeEpoch: now.getTime(),
+    },
+    ...(body.length > 0 && { body: text ?? body.toString('base64') }),
+    isBase64Encoded: body.length > 0 && text === undefined,
+  };
+}
+
+/** Text, or nothing when the bytes are not UTF-8, so that no byte is lost. */
+function decode(body: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
+  } catch {
+    return undefined;
+  }
+}
+
+function joinHeaders(raw: readonly string[]): Record<string, string> {
+  const pairs: [string, string][] = [];
+  for (let at = 0; at < raw.length; at += 2) pairs.push([raw[at]?.toLowerCase() ?? '', raw[at + 1] ?? '']);
+  return joinPairs(pairs);
+}
+
+/** A name that comes more than once gets its values joined by commas. */
+function joinPairs(pairs: Iterable<[string, string]>): Record<string, string> {
+  const joined: Record<string, string> = {};
+  for (const [name, value] of pairs) joined[name] = name in joined ? `${joined[name]},${value}` : value;
+  return joined;
+}
+
+interface HttpResult {
+  statusCode?: number | string;
+  headers?: Record<string, string | number | boolean>;
+  cookies?: string[];
+  body?: string;
+  isBase64Encoded?: boolean;
+}
+
+/** Sends what the handler returned. False, with nothing sent, when it cannot be an HTTP response. */
+function send(response: ServerResponse, payload: Buffer): boolean {
+  try {
+    const result = JSON.parse(payload.toString()) as HttpResult | null;
+    // Without a statusCode the whole result is the body of a 200.
+    if (result?.statusCode === undefined) {
+      response.end(payload);
+      return true;
+    }
+    const { statusCode, headers = {}, cookies = [], body = '', isBase64Encoded = false } = result;
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, String(value));
+    if (cookies.length > 0) response.setHeader('Set-Cookie', cookies);
+    const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
+    response.statusCode = Number(statusCode);
+    response.setHeader('Content-Length', bytes.length).end(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}

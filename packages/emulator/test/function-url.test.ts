@@ -1,0 +1,164 @@
+import { Agent, request } from 'undici';
+import { describe, expect, it } from 'vitest';
+import type { FleetOptions } from '../src/lambda/fleet.js';
+import { startFunctionUrl } from '../src/lambda/function-url.js';
+import { fleetOf, later } from './function.js';
+
+async function functionUrl(python: string, config: { timeoutMs?: number } = {}, options: FleetOptions = {}) {
+  const { fleet, touch, appeared } = await fleetOf(python, config, options);
+  const { url, ca, close } = await startFunctionUrl(fleet);
+  const dispatcher = new Agent({ connect: { ca } });
+  later(() => dispatcher.destroy());
+  later(close);
+  const send = async (path = '', init: Parameters<typeof request>[1] = {}) => {
+    const { statusCode, headers, body } = await request(new URL(path, url), { ...init, dispatcher });
+    return { statusCode, headers, body: Buffer.from(await body.arrayBuffer()) };
+  };
+  const post = (body: string | Buffer, contentType = 'application/json') =>
+    send('', { method: 'POST', body, headers: { 'content-type': contentType } });
+  return { url, ca, close, send, post, touch, appeared };
+}
+
+// Answers with what the event says, or with the event.
+const MIRROR = `
+import json, os, time
+def handler(event, context):
+    body = event.get("body")
+    order = json.loads(body) if body and body.startswith("{") else {}
+    if "file" in order: open("waiting", "w")
+    while "file" in order and not os.path.exists(order["file"]): time.sleep(0.005)
+    if "sleep" in order: time.sleep(order["sleep"])
+    if "raise" in order: raise ValueError(order["raise"])
+    if "size" in order: return {"statusCode": 200, "body": "x" * order["size"]}
+    return order.get("answer", event)
+`;
+const json = (value: object) => JSON.stringify(value);
+
+describe('a Function URL', () => {
+  it('turns a request into a payload 2.0 event', async () => {
+    const { send } = await functionUrl(MIRROR);
+    const { statusCode, headers, body } = await send('/nlp%20/ner?a=1&b=%C3%A9&a=2', {
+      method: 'POST',
+      body: '{"text": "Zoë 🚀"}',
+      headers: ['Content-Type', 'application/json; charset=utf-8', 'X-Two', 'a', 'x-two', 'b', 'Cookie', 'c=1; d=2'],
+    });
+    expect(statusCode).toBe(200);
+    const event = JSON.parse(body.toString());
+    expect(event).toMatchObject({
+      version: '2.0',
+      rawPath: '/nlp%20/ner',
+      rawQueryString: 'a=1&b=%C3%A9&a=2',
+      queryStringParameters: { a: '1,2', b: 'é' },
+      cookies: ['c=1', 'd=2'],
+      headers: { 'content-type': 'application/json; charset=utf-8', 'x-two': 'a,b' },
+      requestContext: {
+        http: { method: 'POST', path: '/nlp%20/ner', protocol: 'HTTP/1.1' },
+        requestId: headers['x-amzn-requestid'],
+        timeEpoch: expect.any(Number),
+      },
+      body: '{"text": "Zoë 🚀"}',
+      isBase64Encoded: false,
+    });
+  });
+
+  it.each([
+    ['application/octet-stream', Buffer.from([0, 255, 128, 10]), true],
+    ['application/x-www-form-urlencoded', Buffer.from('{}'), true],
+    ['text/plain', Buffer.from('é'), false],
+    ['text/plain', Buffer.from([0xff]), true],
+  ])('hands on %s without losing a byte', async (contentType, bytes, isBase64Encoded) => {
+    const { post } = await functionUrl(MIRROR);
+    const event = JSON.parse((await post(bytes, contentType)).body.toString());
+    expect(event.isBase64Encoded).toBe(isBase64Encoded);
+    expect(Buffer.from(event.body, isBase64Encoded ? 'base64' : 'utf8')).toEqual(bytes);
+  });
+
+  it('turns an answer into a response', async () => {
+    const { post } = await functionUrl(MIRROR);
+    const bytes = Buffer.from([0, 255, 128, 10]);
+    const full = await post(
+      json({
+        answer: {
+          statusCode: 418,
+          headers: { 'content-type': 'image/x-dot', 'content-length': '5', 'x-number': 1 },
+          cookies: ['a=1', 'b=2'],
+          body: bytes.toString('base64'),
+          isBase64Encoded: true,
+        },
+      }),
+    );
+    expect(full).toMatchObject({
+      statusCode: 418,
+      headers: {
+        'content-type': 'image/x-dot',
+        'content-length': '4',
+        'x-number': '1',
+        'set-cookie': ['a=1', 'b=2'],
+      },
+      body: bytes,
+    });
+    const plain = await post(json({ answer: ['é'] }));
+    expect(plain).toMatchObject({ statusCode: 200, headers: { 'content-type': 'application/json' } });
+    expect(JSON.parse(plain.body.toString())).toEqual(['é']);
+  });
+
+  it('answers 502 to a function error, a time-out, and an answer that HTTP cannot carry', async () => {
+    const { post } = await functionUrl(MIRROR, { timeoutMs: 1500 });
+    const orders = [
+      { raise: 'boom' },
+      { answer: { statusCode: 42 } },
+      { answer: { statusCode: 200, headers: { 'x-first': 'a', 'x-second': 'a\nb' } } },
+      { size: 6_291_556 },
+      { sleep: 60 },
+    ];
+    for (const order of orders) {
+      const { statusCode, headers, body } = await post(json(order));
+      expect([statusCode, body.toString()], json(order)).toEqual([502, 'Internal Server Error']);
+      expect(headers).not.toHaveProperty('x-first');
+    }
+  });
+
+  it('answers 429 over the reserved concurrency', async () => {
+    const { post, touch } = await functionUrl(MIRROR, {}, { reserved: 1 });
+    const both = [post(json({ file: 'go' })), post(json({ file: 'go' }))];
+    const first = await Promise.race(both);
+    expect(first).toMatchObject({ statusCode: 429, headers: { 'x-amzn-errortype': 'TooManyRequestsException' } });
+    expect(JSON.parse(first.body.toString())).toEqual({
+      Reason: 'ReservedFunctionConcurrentInvocationLimitExceeded',
+      Type: 'User',
+      message: 'Rate Exceeded.',
+    });
+    touch('go');
+    expect((await Promise.all(both)).map(({ statusCode }) => statusCode).sort()).toEqual([200, 429]);
+  });
+
+  it('answers 413 to a request whose event is over 6 MB', async () => {
+    const { post } = await functionUrl(MIRROR);
+    expect((await post('x'.repeat(6_000_000), 'text/plain')).statusCode).toBe(200);
+    for (const [body, contentType] of [
+      [Buffer.alloc(4_800_000), 'application/octet-stream'],
+      ['x'.repeat(7_000_000), 'text/plain'],
+    ] as const) {
+      const { statusCode, headers } = await post(body, contentType);
+      expect([statusCode, headers['x-amzn-errortype']]).toEqual([413, 'RequestEntityTooLargeException']);
+    }
+  });
+
+  it('is trusted by whoever has its certificate, and by nobody else', async () => {
+    const one = await functionUrl(MIRROR);
+    const other = await functionUrl(MIRROR);
+    await expect(request(one.url)).rejects.toThrow(/certificate/);
+    const agent = new Agent({ connect: { ca: other.ca } });
+    later(() => agent.destroy());
+    await expect(request(one.url, { dispatcher: agent })).rejects.toThrow(/certificate/);
+    await expect(one.send()).resolves.toMatchObject({ statusCode: 200 });
+  });
+
+  it('closes with a request under way', async () => {
+    const { post, close, appeared } = await functionUrl(MIRROR);
+    const request = expect(post(json({ file: 'never' }))).rejects.toThrow();
+    await appeared('waiting');
+    await close();
+    await request;
+  });
+});

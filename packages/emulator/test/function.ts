@@ -1,0 +1,96 @@
+// Small Lambda functions in a temporary folder, and fleets that run them under real Python.
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, vi } from 'vitest';
+import type { FunctionConfig } from '../src/lambda/environment.js';
+import { Fleet, type FleetOptions, type LambdaEvent } from '../src/lambda/fleet.js';
+import { findRuntime } from '../src/lambda/python.js';
+
+const local = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
+
+export const PYTHON = process.env['BURST_NER_PYTHON'] ?? local('../../service/.venv/bin/python');
+
+const cleanups: (() => Promise<void> | void)[] = [];
+/** Runs when the test is over, last first. */
+export const later = (cleanup: () => Promise<void> | void) => void cleanups.push(cleanup);
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** A temporary folder with files in it, by their paths. */
+export function folderOf(files: Record<string, string>): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-'));
+  later(() => rmSync(folder, { recursive: true }));
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
+    writeFileSync(path.join(folder, name), text);
+  }
+  return folder;
+}
+
+export const runtime = (compat = false) => findRuntime(PYTHON, local('../python/compat_runtime.py'), compat);
+
+/** What the handlers here return, as far as a test reads it. */
+interface Answer {
+  pid: number;
+  [key: string]: unknown;
+}
+
+/** A fleet of a function whose `app.py` is given; it is closed when the test is over. */
+export async function fleetOf(
+  python: string,
+  { compat, ...config }: Partial<FunctionConfig> & { compat?: boolean } = {},
+  options: FleetOptions = {},
+) {
+  const folder = folderOf({ 'app.py': python });
+  const lines: string[] = [];
+  const events: LambdaEvent[] = [];
+  const log = ({ line }: { line: string }) => void lines.push(line);
+  const base = { runtime: await runtime(compat), taskRoot: folder, handler: 'app.handler', variables: {}, log };
+  const fleet = new Fleet({ ...base, ...config }, { onEvent: (event) => void events.push(event), ...options });
+  later(() => fleet.close());
+  const invoke = (event: object = {}) => fleet.invoke(randomUUID(), JSON.stringify(event));
+  return {
+    fleet,
+    folder,
+    lines,
+    events,
+    invoke,
+    /** One request that must succeed. */
+    async call(event: object = {}): Promise<Answer> {
+      const result = await invoke(event);
+      if ('error' in result) throw new Error(JSON.stringify(result.error));
+      return JSON.parse(result.payload.toString()) as Answer;
+    },
+    /** One request that must fail: its error type and message. */
+    async fail(event: object = {}): Promise<string> {
+      const result = await invoke(event);
+      if ('payload' in result) throw new Error(`no error: ${result.payload}`);
+      return `${result.error.errorType}: ${result.error.errorMessage}`;
+    },
+    /** Creates a file that a handler waits for. */
+    touch: (name: string) => writeFileSync(path.join(folder, name), ''),
+    /** Waits until the function has created a file whose name starts so, and gives the rest of the name. */
+    appeared: (prefix: string) =>
+      vi.waitFor(
+        () => {
+          const name = readdirSync(folder).find((file) => file.startsWith(prefix));
+          return name?.slice(prefix.length) ?? expect.fail(`no ${prefix}`);
+        },
+        { timeout: 20_000, interval: 10 },
+      ),
+  };
+}
+
+/** Whether a process exists; one that nobody has waited for yet counts as gone. */
+export function exists(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !existsSync('/proc/self') || existsSync(`/proc/${pid}/exe`);
+  } catch {
+    return false;
+  }
+}

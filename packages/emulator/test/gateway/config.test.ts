@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { render } from '../../../../kong/render.mjs';
+import { ConfigError, parseConfig } from '../../src/gateway/config.js';
+
+const KONG = readFileSync(new URL('../../../../kong/kong.yaml', import.meta.url), 'utf8');
+const TEXT = render(KONG, {
+  DECK_NER_FUNCTION_URL: 'https://localhost:8443/',
+  DECK_NER_ORIGIN_SECRET: 'origin-secret',
+  DECK_BATCH_PROCESSOR_KEY: 'key-of-batch',
+  DECK_LOAD_GENERATOR_KEY: 'key-of-load',
+});
+
+test("reads the repository's own file", () => {
+  const { services, credentials } = parseConfig('kong.yaml', TEXT);
+  expect(services).toMatchObject([
+    {
+      name: 'nlp-ner-service',
+      host: 'localhost',
+      port: 8443,
+      tlsVerify: true,
+      connectTimeout: 5000,
+      writeTimeout: 15_000,
+      readTimeout: 45_000,
+      retries: 0,
+      routes: [{ methods: ['POST'], paths: ['/nlp/ner'], strip_path: true }],
+    },
+  ]);
+  expect(credentials.find('key-of-batch')?.consumer.username).toBe('batch-processor');
+  expect(credentials.find('key-of-load')?.consumer.plugins.has('rate-limiting')).toBe(true);
+});
+
+// [what, replaced, by, text of the line that must be named, part of the message]
+test.each([
+  ['an unknown plugin', 'name: key-auth', 'name: jwt', 'name: jwt', 'name: is not a supported plugin'],
+  ['an unknown field', 'retries: 0', 'retires: 0', 'retires: 0', 'nlp-ner-service.retires: is not a supported field'],
+  ['an unknown field of a plugin', 'minute: 100\n', 'day: 9\n', 'day: 9', 'rate-limiting.config.day: is not a supp'],
+  ['an unknown top-level field', 'services:', 'upstreams: []\nservices:', 'upstreams', 'upstreams: is not a supported'],
+  ['a wrong type', 'read_timeout: 45000', 'read_timeout: long', 'read_timeout: long', 'expected number'],
+  ['another format', '"3.0"', '"1.1"', '_format_version', '_format_version: '],
+  ['a policy with a store', 'policy: local', 'policy: redis', 'policy: redis', 'rate-limiting.config.policy: '],
+  ['a regex path', '[/nlp/ner]', '["~/nlp/ner$"]', '~/nlp', 'regex paths are not supported'],
+  ['tls_verify without TLS', 'https://localhost', 'http://localhost', 'tls_verify', 'needs an https url'],
+  ['a template', 'x-origin-secret:origin', 'x-origin-secret:$(x)', '$(x)', 'only fixed values'],
+  ['a limit without a period', 'minute: 1000', '# none', 'config:', 'needs one of second, minute, hour'],
+  ['a key used twice', 'key-of-load', 'key-of-batch', 'key: key-of-batch', 'is used twice as key'],
+  [
+    'a second plugin of a kind',
+    '      # The function answers',
+    '      - {name: key-auth, config: {}}\n#',
+    '{name: key-auth',
+    'is used twice as plugin',
+  ],
+  ['what is no YAML', 'retries: 0', 'retries: 0: 1', 'retries: 0: 1', 'is not valid YAML'],
+])('refuses %s and names file, line and place', (_, from, to, line, message) => {
+  expect(TEXT).toContain(from);
+  const text = TEXT.replace(from, to);
+  let error: unknown;
+  try {
+    parseConfig('kong/kong.yaml', text);
+  } catch (caught) {
+    error = caught;
+  }
+  if (!(error instanceof ConfigError)) throw error ?? new Error('it was accepted');
+  expect(error.message).toContain(message);
+  expect(error.message).toMatch(/^kong\/kong\.yaml:\d+: /);
+  expect(text.split('\n')[error.line - 1]).toContain(line);
+  expect(error.message).not.toMatch(/key-of|origin-secret:/);
+});

@@ -1,0 +1,115 @@
+import { createServer, type Socket } from 'node:net';
+import { gzipSync } from 'node:zlib';
+
+/** One request as the upstream saw it. */
+export interface Attempt {
+  method: string;
+  path: string;
+  http: string;
+  headers: [string, string][];
+  body_len?: number;
+}
+
+/**
+ * The echo upstream behind the recordings: it answers with what it saw, headers in wire order and case. Paths switch
+ * other behaviour on: `/_slow/<ms>`, `/_reset` (RST after the request), `/_resethead` (RST after its head), `/_close`
+ * (FIN without a byte), `/_partial` (half an answer, then RST), `/_status/<n>`, `/_gzip`, `/_chunked`, `/_hdr` (headers
+ * of its own), `/_retryafter` (a 429 of its own), `/_earlyclose` (Connection: close), `/_flaky/<n>/<tag>` (RST for the
+ * first n attempts).
+ */
+export async function startUpstream() {
+  const seen: Attempt[] = [];
+  const flaky = new Map<string, number>();
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket)).on('error', () => {});
+    serve(socket, seen, flaky).catch(() => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address ? address.port : 0,
+    /** Every request since the last look. */
+    take: () => seen.splice(0),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function serve(socket: Socket, seen: Attempt[], flaky: Map<string, number>): Promise<void> {
+  let bytes = Buffer.alloc(0);
+  const chunks = socket[Symbol.asyncIterator]();
+  const fill = async () => {
+    const { value, done } = await chunks.next();
+    if (done) return false;
+    bytes = Buffer.concat([bytes, value]);
+    return true;
+  };
+  for (;;) {
+    while (bytes.indexOf('\r\n\r\n') < 0) if (!(await fill())) return;
+    const end = bytes.indexOf('\r\n\r\n');
+    const [line = '', ...rest] = bytes.subarray(0, end).toString('latin1').split('\r\n');
+    const [method = '', target = '', http = ''] = line.split(' ');
+    const headers = rest.map((text): [string, string] => {
+      const colon = text.indexOf(':');
+      return [text.slice(0, colon), text.slice(colon + 1).replace(/^ +/, '')];
+    });
+    const attempt: Attempt = { method, path: target, http, headers };
+    seen.push(attempt);
+    const path = target.split('?')[0] ?? '';
+    if (path === '/_resethead') return void socket.resetAndDestroy();
+    const length = Number(headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? 0);
+    const parts = [bytes.subarray(end + 4)];
+    for (let size = bytes.length - end - 4; size < length; size += bytes.length) {
+      bytes = Buffer.alloc(0);
+      if (!(await fill())) return;
+      parts.push(bytes);
+    }
+    const all = Buffer.concat(parts);
+    const body = all.subarray(0, length);
+    bytes = all.subarray(length);
+    attempt.body_len = length;
+    const [, action = '', number = '', tag = ''] = path.split('/');
+    if (action === '_reset') return void socket.resetAndDestroy();
+    if (action === '_close') return void socket.end();
+    if (action === '_flaky') {
+      flaky.set(tag, (flaky.get(tag) ?? 0) + 1);
+      if ((flaky.get(tag) ?? 0) <= Number(number)) return void socket.resetAndDestroy();
+    }
+    if (action === '_slow') await new Promise((resolve) => setTimeout(resolve, Number(number)));
+    if (action === '_partial') {
+      socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"half":');
+      setTimeout(() => socket.resetAndDestroy(), 50);
+      return;
+    }
+    const lines = [`Date: ${new Date().toUTCString()}`, 'Content-Type: application/json'];
+    let out = Buffer.from(JSON.stringify({ ...attempt, body: body.subarray(0, 200).toString('utf8') }));
+    let status = '200 OK';
+    if (action === '_status') status = `${number} Test`;
+    if (action === '_hdr') {
+      lines.push('Server: up/1', 'Via: 1.1 up', 'X-Powered-By: up');
+      lines.push('x-amzn-RequestId: 11111111-2222-3333-4444-555555555555', 'RateLimit-Limit: 999');
+      lines.push('X-RateLimit-Limit-Minute: 999', 'X-Kong-Request-Id: from-upstream');
+    }
+    if (action === '_retryafter') {
+      status = '429 Too Many Requests';
+      lines.push('Retry-After: 7', 'x-amzn-ErrorType: TooManyRequestsException');
+      out = Buffer.from('{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}');
+    }
+    if (action === '_gzip' && headers.some(([name, value]) => /^accept-encoding$/i.test(name) && /gzip/.test(value))) {
+      out = gzipSync(out);
+      lines.push('Content-Encoding: gzip');
+    }
+    if (action === '_chunked') {
+      lines.push('Transfer-Encoding: chunked');
+      out = Buffer.from(`${out.length.toString(16)}\r\n${out}\r\n0\r\n\r\n`);
+    } else lines.push(`Content-Length: ${out.length}`);
+    if (action === '_earlyclose') lines.push('Connection: close');
+    socket.write(`HTTP/1.1 ${status}\r\n${lines.join('\r\n')}\r\n\r\n`);
+    if (method !== 'HEAD') socket.write(out);
+    if (action === '_earlyclose') return void socket.end();
+  }
+}
