@@ -1,6 +1,7 @@
 // `npm run demo [-- FILE…]`: the whole path on real text, then one burst.
 import child_process from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
@@ -110,7 +111,10 @@ async function extract(emulator, files) {
   }
   const byCount = [...labels].sort(([, a], [, b]) => b - a);
   console.log(`\n${bold('Summary')} ${count.documents} documents${count.failed ? `, ${count.failed} failed` : ''}`);
-  console.log(byCount.map(([label, n]) => `${badge(label)} ${n}`).join('  '));
+  for (let at = 0; at < byCount.length; at += 8) {
+    const row = byCount.slice(at, at + 8);
+    console.log(row.map(([label, n]) => `${badge(label)} ${n}`).join('  '));
+  }
   console.log(`Requests used: ${count.requests} of 100 a minute, 429s: ${count.limited}`);
   return count.failed;
 }
@@ -125,6 +129,8 @@ async function burst(emulator) {
   });
   const code = await new Promise((resolve) => load.on('close', resolve));
   if (code !== 0) throw new UserError(`The burst failed (exit code ${code}); its own message stands above.`);
+  const cores = os.availableParallelism();
+  console.log(dim(`Here the cold starts share ${cores} cores and wait for each other; on Lambda each has its own.`));
 }
 
 /** @param {import('./model.mjs').Model} model */

@@ -24,7 +24,7 @@ export const dim = (text) => sgr('2', text);
 /** @param {string} label @param {string} text */
 export function badge(label, text = label) {
   const background = KINDS.find(([, labels]) => labels.some((known) => known === label))?.[0] ?? OTHER;
-  return sgr(`30;48;5;${background}`, ` ${text} `);
+  return colour ? sgr(`30;48;5;${background}`, ` ${text} `) : text;
 }
 
 /**

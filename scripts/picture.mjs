@@ -19,9 +19,10 @@ const NAMED = ['#1b1e25', '#ff7b72', '#7ee787', '#e3b341', '#79c0ff', '#d2a8ff',
 const plain = () => ({ bold: false, dim: false, ink: INK, paper: null });
 
 await command(async () => {
+  const files = process.argv.slice(2);
   const { stdout, status } = child_process.spawnSync(
     process.execPath,
-    [path.join(root, 'scripts/demo.mjs'), ...process.argv.slice(2)],
+    [path.join(root, 'scripts/demo.mjs'), ...files],
     {
       env: { ...process.env, FORCE_COLOR: '1', COLUMNS: String(COLUMNS) },
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -31,7 +32,10 @@ await command(async () => {
   if (status !== 0) throw new UserError(`The demo failed (exit code ${status}), so no picture was drawn.`);
   fs.writeFileSync(
     path.join(root, 'docs/demo.svg'),
-    draw(['\x1b[2m$\x1b[0m npm run demo', ...stdout.trimEnd().split('\n')]),
+    draw([
+      `\x1b[2m$\x1b[0m npm run demo${files.length ? ` -- ${files.join(' ')}` : ''}`,
+      ...stdout.trimEnd().split('\n'),
+    ]),
   );
 });
 
@@ -107,4 +111,6 @@ function palette(index) {
 }
 
 /** @param {string} text */
-const escapeXml = (text) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+function escapeXml(text) {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+}

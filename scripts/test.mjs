@@ -31,8 +31,9 @@ await command(async () => {
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
 
 /** @param {string} program @param {string[]} args */
-const run = (program, args, cwd = root) =>
-  child_process.spawnSync(program, args, { cwd, stdio: 'inherit' }).status === 0;
+function run(program, args, cwd = root) {
+  return child_process.spawnSync(program, args, { cwd, stdio: 'inherit' }).status === 0;
+}
 
 /** @param {string} title @param {string} program @param {string[]} args @returns {Count} */
 function check(title, program, args) {

@@ -191,7 +191,7 @@ async function checkedFormat(path: string, format: DocumentFormat | undefined): 
 function unreadable(path: string, error: unknown): DocumentsError {
   if (error instanceof DocumentsError) return error;
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return new DocumentsError(`there is no file ${path}`);
+  if (code === 'ENOENT') return new DocumentsError(`there is no file ${path}; check the path`);
   if (code === 'EACCES') return new DocumentsError(`${path} may not be read; check its permissions`);
   return new DocumentsError(`${name(path)} cannot be read (${code ?? 'unknown error'})`);
 }

@@ -188,7 +188,7 @@ describe('what cannot start exits 2 with one sentence', () => {
       'no file',
       ['extract', '--url', 'http://127.0.0.1:9/nlp/ner', 'gone.txt'],
       { NER_API_KEY: KEY },
-      'there is no file gone.txt',
+      'there is no file gone.txt; check the path',
     ],
     [
       'no folder to write in',

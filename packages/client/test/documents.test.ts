@@ -139,7 +139,7 @@ describe('bad input', () => {
     const fine = join(folder, 'fine.txt');
     expect(await readPaths([fine, join(folder, 'gone.txt')])).toEqual({
       documents: [],
-      error: 'there is no file gone.txt',
+      error: 'there is no file gone.txt; check the path',
     });
     await mkdir(join(folder, 'letters'));
     expect(await readPaths([fine, join(folder, 'letters')])).toEqual({
