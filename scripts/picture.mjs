@@ -6,9 +6,11 @@ import path from 'node:path';
 import process from 'node:process';
 import { command, root, UserError } from './step.mjs';
 
-const COLUMNS = 100;
+const COLUMNS = 108;
 const CELL = { width: 8.43, height: 20 };
 const PADDING = 20;
+/** Viewers collapse ordinary spaces, whatever xml:space says. */
+const NO_BREAK_SPACE = '\u00a0';
 const INK = '#d7dae0';
 const PAPER = '#1b1e25';
 /** SGR 30-37 and 90-97 on a dark page. */
@@ -24,7 +26,7 @@ await command(async () => {
     process.execPath,
     [path.join(root, 'scripts/demo.mjs'), ...files],
     {
-      env: { ...process.env, FORCE_COLOR: '1', COLUMNS: String(COLUMNS) },
+      env: { ...process.env, FORCE_COLOR: '1' },
       stdio: ['ignore', 'pipe', 'inherit'],
       encoding: 'utf8',
     },
@@ -46,7 +48,7 @@ function draw(lines) {
   const rows = lines.map((line, row) => drawLine(line, PADDING + row * CELL.height));
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="What npm run demo prints">
 <rect width="100%" height="100%" rx="8" fill="${PAPER}"/>
-<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">
+<g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14">
 ${rows.filter(Boolean).join('\n')}
 </g>
 </svg>
@@ -67,7 +69,7 @@ function drawLine(line, top) {
     const x = (PADDING + column * CELL.width).toFixed(1);
     const length = (cells * CELL.width).toFixed(1);
     if (style.paper)
-      out += `<rect x="${x}" y="${top}" width="${length}" height="${CELL.height - 2}" rx="3" fill="${style.paper}"/>`;
+      out += `<rect x="${x}" y="${top}" width="${length}" height="${CELL.height - 2}" fill="${style.paper}"/>`;
     if (part.trim()) {
       const weight = style.bold ? ' font-weight="bold"' : '';
       const faint = style.dim ? ' opacity="0.65"' : '';
@@ -112,5 +114,5 @@ function palette(index) {
 
 /** @param {string} text */
 function escapeXml(text) {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/ /g, NO_BREAK_SPACE);
 }
