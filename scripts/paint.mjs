@@ -22,7 +22,7 @@ export const bold = (text) => sgr('1', text);
 export const dim = (text) => sgr('2', text);
 
 /** @param {string} label @param {string} text */
-export function badge(label, text = label) {
+export function badge(label, text = safe(label)) {
   const background = KINDS.find(([, labels]) => labels.some((known) => known === label))?.[0] ?? OTHER;
   return colour ? sgr(`30;48;5;${background}`, ` ${text} `) : text;
 }
@@ -43,9 +43,11 @@ export function paint(text, entities, { width, lines }) {
     line = '';
     column = 0;
   };
-  for (const { shown, columns } of words(text, entities)) {
+  let left = entities.length;
+  for (const { shown, columns, entity } of words(text, entities)) {
     if (shown === '\n' || (column > 0 && column + columns > width)) endLine();
-    if (out.length === lines) return `${out.join('\n')} ${dim('…')}`;
+    if (out.length === lines) return `${out.join('\n')} ${dim(`… and ${left} more`)}`;
+    if (entity) left -= 1;
     if (shown === '\n' || (shown === ' ' && column === 0)) continue;
     line += shown;
     column += columns;
@@ -58,7 +60,7 @@ export function paint(text, entities, { width, lines }) {
  * Words, single spaces, line breaks, and each entity as one word.
  * @param {string} text
  * @param {{ text: string, label: string, start: number, end: number }[]} entities
- * @returns {Generator<{ shown: string, columns: number }>}
+ * @returns {Generator<{ shown: string, columns: number, entity?: true }>}
  */
 function* words(text, entities) {
   let at = 0;
@@ -68,15 +70,19 @@ function* words(text, entities) {
       yield { shown, columns: shown.length };
     }
     if (!entity) return;
+    const label = safe(entity.label);
     const inside = safe(entity.text.replace(/\s+/g, ' '));
-    const shown = colour ? badge(entity.label, `${inside} ${faint(entity.label)}`) : `[${inside} ${entity.label}]`;
-    yield { shown, columns: inside.length + entity.label.length + 3 };
+    const shown = colour ? badge(entity.label, `${inside} ${faint(label)}`) : `[${inside} ${label}]`;
+    yield { shown, columns: inside.length + label.length + 3, entity: true };
     at = entity.end;
   }
 }
 
-/** A text must not command the terminal it is shown on. @param {string} word */
-const safe = (word) => (word === '\n' ? word : word.replace(/\p{Cc}/gu, '\ufffd'));
+/**
+ * A text must not command the terminal it is shown on, nor turn its lines round.
+ * @param {string} text
+ */
+export const safe = (text) => text.replace(/(?!\n)\p{Cc}|\p{Bidi_Control}/gu, '\ufffd');
 
 /** A label inside a badge, on the badge's own background. @param {string} label */
 const faint = (label) => `\x1b[2m${label}\x1b[22m`;

@@ -25,18 +25,18 @@ export async function setUpPython({ dev }) {
   const locks = ['requirements.lock', 'requirements-model.lock', ...(dev ? ['requirements-dev.lock'] : [])];
   const wanted = Object.fromEntries(locks.map((lock) => [lock, digest(path.join(service, lock))]));
   let installed = works(python) ? read(stamp) : undefined;
-  if (!installed) {
-    const base = findPython();
+  const base = installed && !process.env['PYTHON'] ? undefined : findPython();
+  if (base && installed?.['python'] !== base.path) {
     console.error(`  Python ${base.version} (${base.path})`);
     await step('Make the Python environment', base.path, ['-m', 'venv', '--clear', venv]);
-    installed = {};
+    installed = { python: base.path };
   }
   for (const lock of locks) {
-    if (installed[lock] === wanted[lock]) continue;
+    if (installed?.[lock] === wanted[lock]) continue;
     const args = ['-m', 'pip', 'install', '--require-hashes', '--only-binary', ':all:', '--disable-pip-version-check'];
     if (lock === 'requirements-model.lock') args.push('--no-deps');
     await step(`Install ${lock}`, python, [...args, '-r', path.join(service, lock)], { explain: explainPip });
-    installed[lock] = String(wanted[lock]);
+    installed = { ...installed, [lock]: String(wanted[lock]) };
     fs.writeFileSync(stamp, JSON.stringify(installed));
   }
 }
@@ -52,30 +52,38 @@ export function findPython() {
   names.push('python3');
   const tried = [];
   for (const name of names) {
-    const probe = child_process.spawnSync(
-      name,
-      [
-        '-c',
-        'import sys, importlib.util as u; print(sys.version_info[0], sys.version_info[1], sys.version_info[2], bool(u.find_spec("venv") and u.find_spec("ensurepip")), sys.executable)',
-      ],
-      { encoding: 'utf8' },
-    );
-    const found = probe.status === 0 && /^(\d+) (\d+) (\d+) (True|False) (.+)$/m.exec(probe.stdout);
-    if (!found) {
-      tried.push(`${name}: not found`);
-      continue;
-    }
-    const version = `${found[1]}.${found[2]}.${found[3]}`;
-    const minor = Number(found[2]);
-    if (found[1] !== '3' || minor < OLDEST) tried.push(`${name}: ${version} is too old`);
-    else if (minor > NEWEST) tried.push(`${name}: ${version} is newer than the pinned wheels`);
-    else if (found[4] === 'False') {
-      tried.push(`${name}: ${version} has no venv module (Debian and Ubuntu: apt install python3.${minor}-venv)`);
-    } else return { path: String(found[5]), version };
+    const found = probe(name);
+    if (typeof found !== 'string') return found;
+    tried.push(`${name}: ${found}`);
   }
   throw new UserError(
     `Python 3.${OLDEST} to 3.${NEWEST} with the venv module is needed and none was found; install one, or set PYTHON to its path. Tried ${tried.join('; ')}.`,
   );
+}
+
+// Any Python since 2.6 can run it.
+const PROBE = `import sys
+try:
+    import venv, ensurepip
+    able = True
+except ImportError:
+    able = False
+sys.stdout.write("%d %d %d %s %s" % (sys.version_info[:3] + (able, sys.executable)))`;
+
+/**
+ * @param {string} name a command or a path
+ * @returns {{ path: string, version: string } | string} why it does not fit, if it does not
+ */
+function probe(name) {
+  const { status, stdout, error } = child_process.spawnSync(name, ['-c', PROBE], { encoding: 'utf8' });
+  const found = status === 0 && /^(\d+) (\d+) (\d+) (True|False) (.+)$/m.exec(stdout);
+  if (!found) return error ? 'not found' : `does not run (exit code ${status})`;
+  const [, major, minor = '', patch, able, executable = ''] = found;
+  const version = `${major}.${minor}.${patch}`;
+  if (major !== '3' || Number(minor) < OLDEST) return `${version} is too old`;
+  if (Number(minor) > NEWEST) return `${version} is newer than the pinned wheels`;
+  if (able === 'False') return `${version} has no venv module (Debian and Ubuntu: apt install python3.${minor}-venv)`;
+  return { path: executable, version };
 }
 
 /** @param {string} output */

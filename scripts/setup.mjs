@@ -49,6 +49,8 @@ async function once(outputs, inputs, make) {
   const digest = hash.digest('hex');
   const there = outputs.every((folder) => fs.existsSync(path.join(root, folder)));
   if (there && fs.existsSync(stamp) && fs.readFileSync(stamp, 'utf8') === digest) return;
+  // What `make` does half must not pass for made.
+  fs.rmSync(stamp, { force: true });
   await make();
   fs.writeFileSync(stamp, digest);
 }

@@ -8,6 +8,12 @@ import url from 'node:url';
 /** The checkout's root folder. */
 export const root = path.dirname(path.dirname(url.fileURLToPath(import.meta.url)));
 
+/**
+ * A path as the user means it: npm runs scripts in the root, and says in INIT_CWD where the user was.
+ * @param {string} given
+ */
+export const userPath = (given) => path.resolve(process.env['INIT_CWD'] ?? '', given);
+
 /** What the user can mend: printed as one sentence, without a stack. */
 export class UserError extends Error {}
 

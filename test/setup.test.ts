@@ -57,6 +57,7 @@ test('no interpreter that fits: both bounds and every interpreter that was tried
   const old = fakePython('old-python', '3 10 1 True');
   fakePython('python3.14', '3 15 0 True');
   fakePython('python3.12', '3 12 3 False');
+  writeFileSync(path.join(folder, 'python3.11'), '#!/bin/sh\nexit 127\n', { mode: 0o755 });
   const message = find({ PATH: folder, PYTHON: old });
   expect(message).toMatch(
     /^Python 3\.11 to 3\.14 with the venv module is needed and none was found; install one, or set PYTHON/,
@@ -64,6 +65,7 @@ test('no interpreter that fits: both bounds and every interpreter that was tried
   expect(message).toContain(`${old}: 3.10.1 is too old`);
   expect(message).toContain('python3.14: 3.15.0 is newer than the pinned wheels');
   expect(message).toContain('python3.13: not found');
+  expect(message).toContain('python3.11: does not run (exit code 127)');
   expect(message).toContain('python3.12: 3.12.3 has no venv module (Debian and Ubuntu: apt install python3.12-venv)');
   expect(message).toContain('python3: not found');
 });

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Emulator, type LambdaEvent, startEmulator } from './index.js';
 
@@ -47,8 +48,13 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
   const print = json
     ? (event: object) => console.log(JSON.stringify(event))
     : (event: LambdaEvent) => console.log(sentence(event));
+  let failure: Error | undefined;
+  const file = log === undefined ? undefined : createWriteStream(log, { flags: 'a' });
+  file?.on('error', ({ message }) => {
+    failure ??= new Error(`cannot write the log to ${log}: ${message}; pass --log with another file`);
+    stop.abort();
+  });
   try {
-    const file = log === undefined ? undefined : await openLog(log);
     if (!json) console.log('Starting …');
     const emulator = await startEmulator({
       ...options,
@@ -62,20 +68,13 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
     if (!stop.signal.aborted) await once(stop.signal, 'abort');
     if (!json) console.log('Stopping …');
     await emulator.close();
-    file?.end();
   } catch (error) {
-    if (!stop.signal.aborted) command.error((error as Error).message);
-  } finally {
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+    if (!stop.signal.aborted) failure = error as Error;
   }
-}
-
-async function openLog(path: string): Promise<WriteStream> {
-  const file = createWriteStream(path, { flags: 'a' });
-  await once(file, 'open').catch((error: Error) => {
-    throw new Error(`cannot write the log: ${error.message}`);
-  });
-  return file;
+  // The last lines may fail as well; the listener above knows why.
+  if (file) await finished(file.end()).catch(() => {});
+  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  if (failure) command.error(failure.message);
 }
 
 function ready({ endpoint, runtime, keys, generatedKeys }: Emulator): object {

@@ -98,6 +98,8 @@ export interface Emulator {
   url: string;
   /** Where documents go: the gateway's `/nlp/ner`. */
   endpoint: string;
+  /** The Function URL behind the gateway, with a slash at the end, and its certificate in PEM, made at start. */
+  functionUrl: { url: string; ca: string };
   /** API keys by consumer. */
   keys: { 'batch-processor': string; 'load-generator': string };
   /** The names of the keys that were made up here. */
@@ -179,6 +181,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     return {
       url: gateway.url,
       endpoint: `${gateway.url}/nlp/ner`,
+      functionUrl: { url: functionUrl.url, ca: functionUrl.ca },
       keys: Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'],
       generatedKeys: names.filter((name) => !env[KEYS[name]]),
       runtime: runtime.name,

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -7,7 +7,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsup';
-import { request } from 'undici';
+import { Agent, request } from 'undici';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { type EmulatorOptions, startEmulator } from '../src/index.js';
 import { exists, folderOf, later, PYTHON } from './function.js';
@@ -74,6 +74,14 @@ describe('startEmulator', () => {
     expect(generatedKeys).toEqual(['batch-processor', 'load-generator']);
     expect(runtime).toBe(process.platform === 'linux' ? 'awslambdaric' : 'compat runtime');
     expect(stats()).toMatchObject({ requests: 2, coldStarts: 1 });
+  });
+
+  it("says where the Function URL is, which takes a request without the gateway's secret", async () => {
+    const { functionUrl } = await start();
+    const dispatcher = new Agent({ connect: { ca: functionUrl.ca } });
+    later(() => dispatcher.destroy());
+    const { body } = await request(functionUrl.url, { method: 'POST', body: 'a text', dispatcher });
+    expect(await body.json()).toMatchObject({ trusted: false });
   });
 
   it('takes keys from the environment', async () => {
@@ -193,6 +201,25 @@ describe('burst-ner-emulator up', () => {
     expect(exists(pid)).toBe(false);
   });
 
+  it('stops with one sentence when its log can no longer be written', async () => {
+    const log = path.join(folderOf({}), 'log');
+    execFileSync('mkfifo', [log]);
+    const reader = spawn('cat', [log], { stdio: 'ignore' });
+    later(() => void reader.kill());
+    const { line, end } = up(['--service', service(), '--json', '--log', log]);
+    const { endpoint, keys } = JSON.parse(await line(/ready/));
+    const { pid } = await (await post(endpoint, keys['batch-processor'])).json();
+    reader.kill();
+    await once(reader, 'exit');
+    // Its log has no reader. Whether it is answered before all stops does not matter.
+    await post(endpoint, keys['batch-processor']).catch(() => {});
+    expect(await end).toMatchObject({
+      code: 1,
+      errors: `cannot write the log to ${log}: EPIPE: broken pipe, write; pass --log with another file\n`,
+    });
+    expect(exists(Number(pid))).toBe(false);
+  });
+
   it.each<[string, (folder: string) => string[], RegExp]>([
     ['a model that is missing', () => ['--model', 'no/model'], /^no model at no\/model; pass --model with its path$/],
     [
@@ -208,7 +235,11 @@ describe('burst-ner-emulator up', () => {
     ],
     ['a plugin that is unknown', (folder) => ['--kong', path.join(folder, 'plugin.yaml')], /plugin\.yaml:\d+: .*acme/],
     ['a function that cannot start', (folder) => ['--service', folder], /^the function does not start: no such model$/],
-    ['a log that cannot be written', () => ['--log', '/no/such/folder/log'], /^cannot write the log: /],
+    [
+      'a log that cannot be written',
+      () => ['--log', '/no/such/folder/log'],
+      /^cannot write the log to \/no\/such\/folder\/log: ENOENT.*; pass --log with another file$/,
+    ],
     ['a port that is no number', () => ['--port', 'http'], /--port.*whole number/],
   ])('refuses %s in one sentence', async (_, args, sentence) => {
     const text = readFileSync(KONG, 'utf8');

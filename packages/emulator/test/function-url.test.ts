@@ -61,6 +61,23 @@ describe('a Function URL', () => {
     });
   });
 
+  it('hands on names that every JavaScript object has', async () => {
+    const { send } = await functionUrl(MIRROR);
+    const headers = ['constructor', 'a', '__proto__', 'b', 'constructor', 'c'];
+    const { body } = await send('/?toString=1&__proto__=2&toString=3', { method: 'POST', headers });
+    const event = JSON.parse(body.toString());
+    expect(Object.entries(event.queryStringParameters)).toEqual([
+      ['toString', '1,3'],
+      ['__proto__', '2'],
+    ]);
+    expect(Object.entries(event.headers)).toEqual(
+      expect.arrayContaining([
+        ['constructor', 'a,c'],
+        ['__proto__', 'b'],
+      ]),
+    );
+  });
+
   it.each([
     ['application/octet-stream', Buffer.from([0, 255, 128, 10]), true],
     ['application/x-www-form-urlencoded', Buffer.from('{}'), true],

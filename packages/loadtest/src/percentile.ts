@@ -15,8 +15,10 @@ export interface Percentile {
 /**
  * The nearest-rank percentile and its exact confidence interval.
  *
- * The interval holds for any continuous distribution: the number of values below the true percentile is binomial
- * (n, p), so two order statistics bracket it with a known probability (David and Nagaraja, Order Statistics, 7.1).
+ * The interval holds for any continuous distribution, if the values are of independent requests under the same
+ * conditions: the number of values below the true percentile is then binomial (n, p), so two order statistics bracket
+ * it with a known probability (David and Nagaraja, Order Statistics, 7.1). Requests of one burst share a queue: they
+ * are not independent, and the interval covers less than it says.
  *
  * @param sorted the values, ascending
  * @param p between 0 and 1, both excluded

@@ -51,8 +51,16 @@ function verdict({ sent, outcomes, statuses, latency }: Summary): string {
     return found ? [`${found.n} ${start} (median ${formatMs(found.p50.value)})`] : [];
   });
   const { cold, warm } = latency;
-  const ratio = cold && warm ? `; cold took ${(cold.p50.value / warm.p50.value).toPrecision(2)} times as long` : '';
+  const ratio =
+    cold && warm && hasInterval(cold) && hasInterval(warm)
+      ? `; cold took ${(cold.p50.value / warm.p50.value).toPrecision(2)} times as long`
+      : '';
   return `${outcomes.ok} of ${sent} requests succeeded: ${parts.join(', ')}${ratio}.`;
+}
+
+/** Whether there are enough values to say something about the median. */
+function hasInterval({ n, p50 }: Distribution): boolean {
+  return n >= p50.needed;
 }
 
 function accounting({ sent, outcomes }: Summary): string {
@@ -132,7 +140,8 @@ function edge(bin: number): string {
   return ms < 1000 ? `${Number(ms.toPrecision(2))} ms` : `${Number((ms / 1000).toPrecision(2))} s`;
 }
 
-function notes(samples: readonly Sample[], { outcomes, latency, init, initTypes }: Summary, sustained: boolean) {
+function notes(samples: readonly Sample[], summary: Summary, sustained: boolean) {
+  const { outcomes, statuses, latency, init, initTypes } = summary;
   const lines: string[] = [];
   if (init) {
     lines.push(
@@ -143,10 +152,14 @@ function notes(samples: readonly Sample[], { outcomes, latency, init, initTypes 
   if (types.length > 0) lines.push(`init type: ${types.join(', ')}`);
   if (latency.unknown) lines.push('unknown: the answer has no x-ner-cold-start header, so nobody can tell.');
   for (const outcome of OUTCOMES) if (outcomes[outcome] > 0 && NOTES[outcome]) lines.push(NOTES[outcome]);
+  if (statuses['404']) lines.push('HTTP 404: no route matches; url must include the route, e.g. /nlp/ner.');
   const errors = new Set(
     samples.flatMap(({ outcome, error }) => (outcome === 'connection-error' && error ? [error] : [])),
   );
   if (errors.size > 0) lines.push(`connection-error: ${[...errors].join(', ')}`);
+  if (!sustained && Object.values(latency).some((found) => found && hasInterval(found))) {
+    lines.push('one burst: its requests share a queue, so the intervals, made for independent ones, are too narrow.');
+  }
   if (sustained) lines.push('closed loop: a slow answer holds back the next request; nobody waits in a queue here.');
   return lines;
 }

@@ -46,7 +46,8 @@ function distribution(values: readonly (number | null)[]): Distribution | null {
 }
 
 function count(values: readonly (string | number | null)[]): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const value of values) if (value !== null) counts[value] = (counts[value] ?? 0) + 1;
-  return counts;
+  // A plain object would have names of its own, and what a header says is anything: constructor, toString.
+  const counts = new Map<string | number, number>();
+  for (const value of values) if (value !== null) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return Object.fromEntries(counts);
 }

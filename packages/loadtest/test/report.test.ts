@@ -25,6 +25,31 @@ test('many requests share a mark, and enough of them have a p95', () => {
   expect(text).toMatch(/107 ms \[106 ms – 108 ms\] +112 ms \[112 ms – 113 ms\] +113 ms$/m);
 });
 
+test('cold is compared with warm only where both medians are known', () => {
+  const some = (n: number, start: 'cold' | 'warm') => Array.from({ length: n }, () => sample(100, { start }));
+  expect(print([...some(6, 'cold'), ...some(6, 'warm')])).toContain('6 warm (median 100 ms); cold took 1.0 times as');
+  for (const [cold, warm] of [
+    [5, 6],
+    [6, 5],
+  ] as const) {
+    const text = print([...some(cold, 'cold'), ...some(warm, 'warm')]);
+    expect(text).toContain('need n ≥ 6');
+    expect(text).not.toContain('times as long');
+  }
+});
+
+test('the intervals of one burst come with their condition', () => {
+  const burst = Array.from({ length: 6 }, () => sample(100));
+  expect(print(burst)).toContain('one burst: its requests share a queue');
+  expect(print(burst.slice(1)), 'no interval, no condition').not.toContain('one burst:');
+  expect(report(burst, summarise(burst), { title: 'a run', spreadMs: null })).not.toContain('one burst:');
+});
+
+test('an init type may have any name', () => {
+  const text = print([sample(5, { initType: 'constructor' }), sample(5, { initType: '__proto__' })]);
+  expect(text).toContain('init type: 1 constructor, 1 __proto__');
+});
+
 test('what has no latency is counted and explained', () => {
   const none = { firstByteMs: null, lastByteMs: null, status: null };
   const text = print([

@@ -3,8 +3,8 @@ import { summarise } from '../src/summary.js';
 import { runSustained } from '../src/sustained.js';
 import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
 
-const sustained = (url: URL, times = { durationMs: 600, timeoutMs: 10_000 }) =>
-  runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal: AbortSignal.any([]) });
+const sustained = (url: URL, times = { durationMs: 600, timeoutMs: 10_000 }, signal = AbortSignal.any([])) =>
+  runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal });
 
 test('sustained load counts what the target saw, cold and warm and both kinds of 429 apart', async () => {
   await using server = await listen((response, nth) => {
@@ -37,11 +37,16 @@ test('a connection that the target closes after an answer costs nothing', async 
 });
 
 test('a request that is dropped and one that is never answered are told apart', async () => {
+  const stop = new AbortController();
+  const sockets = new Set<unknown>();
   await using server = await listen((response, nth) => {
+    // Four connections, one in place of the dropped one, and at last one in place of the timed-out one.
+    if (sockets.add(response.socket).size === 6) stop.abort();
     if (nth === 5) response.socket?.end();
     else if (nth !== 9) answerNer(response, false);
   });
-  const { outcomes } = summarise(await sustained(server.url, { durationMs: 1500, timeoutMs: 1000 }));
+  const times = { durationMs: 30_000, timeoutMs: 1000 };
+  const { outcomes } = summarise(await sustained(server.url, times, stop.signal));
   expect(outcomes).toMatchObject({ 'connection-error': 1, timeout: 1 });
 });
 

@@ -26,7 +26,8 @@ export interface FleetOptions {
   idleMs?: number;
   /**
    * Environments that initialise at once; others wait before their process starts. On AWS every environment has a CPU
-   * of its own; here the init clock would otherwise measure how they fight for this machine's.
+   * of its own; here the init clock would otherwise measure how they fight for this machine's. Waiting is part of the
+   * request: where a start takes long and many wait, the last can reach the gateway's read time-out (its 504).
    * @default the number of cores, at least 2
    */
   startsAtOnce?: number;
@@ -146,11 +147,11 @@ export class Fleet {
   }
 
   #takeIdle(): Environment | undefined {
-    const provisioned = this.#idle.findLastIndex(({ environment }) => environment.initType !== 'on-demand');
-    // No provisioned one gives -1, and -1 is the last.
-    const [taken] = this.#idle.splice(provisioned, 1);
-    clearTimeout(taken?.expiry);
-    return taken?.environment;
+    // One whose process has just ended stays parked until its sockets are closed.
+    const alive = this.#idle.map(({ environment }) => environment).filter((environment) => environment.alive);
+    const taken = alive.findLast(({ initType }) => initType !== 'on-demand') ?? alive.at(-1);
+    if (taken) this.#unpark(taken);
+    return taken;
   }
 
   async #coldStart(): Promise<Environment> {

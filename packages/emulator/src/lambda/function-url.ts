@@ -156,9 +156,10 @@ function joinHeaders(raw: readonly string[]): Record<string, string> {
 
 /** A name that comes more than once gets its values joined by commas. */
 function joinPairs(pairs: Iterable<[string, string]>): Record<string, string> {
-  const joined: Record<string, string> = {};
-  for (const [name, value] of pairs) joined[name] = name in joined ? `${joined[name]},${value}` : value;
-  return joined;
+  // A plain object would have names of its own: constructor, toString, __proto__.
+  const joined = new Map<string, string>();
+  for (const [name, value] of pairs) joined.set(name, joined.has(name) ? `${joined.get(name)},${value}` : value);
+  return Object.fromEntries(joined);
 }
 
 interface HttpResult {

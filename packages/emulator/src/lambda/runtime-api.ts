@@ -48,6 +48,7 @@ export class RuntimeApi {
   #settleReady: (failure?: FunctionError) => void = () => {};
   #next: ServerResponse | undefined;
   #current: Current | undefined;
+  #ended: FunctionError | undefined;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -73,8 +74,9 @@ export class RuntimeApi {
     return new RuntimeApi(server);
   }
 
-  /** Hands one event to the runtime, which must be waiting for it, and gives what came of it. */
-  invoke({ requestId, deadlineMs, functionArn, event }: Invocation): Promise<InvocationResult> {
+  /** Hands one event to the runtime, which must be waiting for it, and gives what came of it; after the end, its error. */
+  async invoke({ requestId, deadlineMs, functionArn, event }: Invocation): Promise<InvocationResult> {
+    if (this.#ended) return { error: this.#ended };
     return new Promise((resolve) => {
       this.#current = { requestId, resolve };
       const next = this.#next;
@@ -93,6 +95,7 @@ export class RuntimeApi {
 
   /** Closes every socket. What still waits gets `error`, unless the runtime had already posted a result. */
   async end(error: FunctionError): Promise<void> {
+    this.#ended ??= error;
     this.#settleReady(error);
     this.#finish(error);
     const closed = new Promise((resolve) => this.#server.close(resolve));
