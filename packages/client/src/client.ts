@@ -5,7 +5,7 @@ import { fill, type Item, prepare } from './batch.js';
 import { ConfigError, concernsEveryDocument, DocumentError, type NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';
 import { readAhead } from './read-ahead.js';
-import { type Clock, defaultPolicy, type RetryPolicy, retry, systemClock } from './retry.js';
+import { type Clock, defaultPolicy, oneTextMayBeToBlame, type RetryPolicy, retry, systemClock } from './retry.js';
 import { Transport } from './transport.js';
 import { type Answer, type Model, type Result, readAnswer, requestBody } from './wire.js';
 
@@ -15,7 +15,10 @@ export interface ResponseInfo {
   status: number;
   /** `x-request-id`: what to search the service's logs for. */
   requestId: string | undefined;
-  /** Whether it was the first answer of an execution environment; undefined when the function did not answer. */
+  /**
+   * Whether it was the first request of an execution environment that was initialised on demand for it; undefined when
+   * the function did not answer.
+   */
   coldStart: boolean | undefined;
   /** Which attempt of its request this was, from 1. */
   attempt: number;
@@ -34,7 +37,8 @@ export interface NerClientOptions {
    */
   concurrency?: number;
   /**
-   * How often one request is sent before its error stands.
+   * How often one request is sent before its error stands. One of several texts that fails twice by 502, 504 or a
+   * time-out is sent in halves, down to the text to blame; each part counts its attempts and its deadline anew.
    * @default 6
    */
   maxAttempts?: number;
@@ -83,20 +87,26 @@ export type Outcome<D> =
     }
   | { ok: false; index: number; document: D; error: NerError };
 
+// The least that tells a bad moment from a text that fails each time.
+const MAX_BLAMED = 2;
+
 /** Calls the service: one text or a stream of documents in, named entities out. */
 export class NerClient {
   readonly #transport: Transport;
+  readonly #apiKey: string;
   readonly #limit: LimitFunction;
   readonly #policy: RetryPolicy;
   readonly #clock: Clock;
   readonly #onResponse: ((info: ResponseInfo) => void) | undefined;
+  readonly #underWay = new Set<Promise<unknown>>();
+  #closed = false;
 
   /** @throws {ConfigError} for an option that is missing or wrong */
   constructor(options: NerClientOptions) {
     const url = checkedUrl(options.url);
-    const apiKey = checkedKey(options.apiKey);
+    this.#apiKey = checkedKey(options.apiKey);
     const concurrency = atLeastOne('concurrency', options.concurrency ?? 5);
-    this.#transport = new Transport(url, apiKey, concurrency, options.dispatcher);
+    this.#transport = new Transport(url, this.#apiKey, concurrency, options.dispatcher);
     this.#limit = pLimit(concurrency);
     this.#policy = {
       maxAttempts: atLeastOne('maxAttempts', options.maxAttempts ?? defaultPolicy.maxAttempts),
@@ -158,9 +168,14 @@ export class NerClient {
     }
   }
 
-  /** Waits for requests under way, then closes the sockets. */
-  close(): Promise<void> {
-    return this.#transport.close();
+  /**
+   * Takes no more requests, waits for those under way with all their attempts, then closes the sockets. To wait for none,
+   * abort them first.
+   */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#underWay);
+    await this.#transport.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -169,16 +184,43 @@ export class NerClient {
 
   /** The outcomes of one request's documents. Rejects only with what concerns every document. */
   async #send<D>(items: Item<D>[], signal: AbortSignal | undefined): Promise<Outcome<D>[]> {
+    if (this.#closed) throw new ConfigError('this client is closed; make a new one');
     const unsent = items.filter((item) => item.text === '').map(unsentOutcome);
-    const sent = await this.#request(
-      items.filter((item) => item.text !== ''),
-      signal,
-    );
-    return [...unsent, ...sent].sort((a, b) => a.index - b.index);
+    const texts = items.filter((item) => item.text !== '');
+    if (texts.length === 0) return unsent;
+    const sending = this.#serve(texts, signal);
+    this.#underWay.add(sending);
+    try {
+      return [...unsent, ...(await sending)].sort((a, b) => a.index - b.index);
+    } finally {
+      this.#underWay.delete(sending);
+    }
   }
 
-  async #request<D>(items: Item<D>[], signal: AbortSignal | undefined): Promise<Outcome<D>[]> {
-    if (items.length === 0) return [];
+  async #serve<D>(items: Item<D>[], signal: AbortSignal | undefined): Promise<Outcome<D>[]> {
+    if (items.length === 1) return this.#request(items, signal);
+    return (await this.#tryRequest(items, signal)) ?? this.#halve(items, signal);
+  }
+
+  /** Sends halves, and the halves of the one that fails, so that a text that no attempt survives fails alone. */
+  async #halve<D>(items: Item<D>[], signal: AbortSignal | undefined): Promise<Outcome<D>[]> {
+    if (items.length === 1) return this.#request(items, signal);
+    const middle = Math.ceil(items.length / 2);
+    const halves = [items.slice(0, middle), items.slice(middle)];
+    const tried = await Promise.all(halves.map((half) => this.#tryRequest(half, signal)));
+    // Neither came back: more likely the service is down. More halves would only spend the gateway's budget.
+    if (tried.every((outcomes) => !outcomes)) return this.#request(items, signal);
+    return (await Promise.all(halves.map((half, i) => tried[i] ?? this.#halve(half, signal)))).flat();
+  }
+
+  /** `undefined` when one text may be to blame. */
+  async #tryRequest<D>(items: Item<D>[], signal: AbortSignal | undefined): Promise<Outcome<D>[] | undefined> {
+    const outcomes = await this.#request(items, signal, MAX_BLAMED);
+    return outcomes.some((outcome) => !outcome.ok && oneTextMayBeToBlame(outcome.error)) ? undefined : outcomes;
+  }
+
+  async #request<D>(items: Item<D>[], signal: AbortSignal | undefined, maxBlamed?: number): Promise<Outcome<D>[]> {
+    const policy = maxBlamed === undefined ? this.#policy : { ...this.#policy, maxBlamed };
     const body = requestBody(items.map((item) => item.json));
     const attempt = async (number: number, timeoutMs: number): Promise<Answer> => {
       const reply = await this.#transport.post(body, timeoutMs, signal);
@@ -190,10 +232,10 @@ export class NerClient {
         attempt: number,
         texts: items.length,
       });
-      return readAnswer(reply, items.length);
+      return readAnswer(reply, items.length, this.#apiKey);
     };
     try {
-      const { results, model } = await this.#limit(() => retry(attempt, this.#policy, this.#clock, signal));
+      const { results, model } = await this.#limit(() => retry(attempt, policy, this.#clock, signal));
       return items.map((item, i) => sentOutcome(item, results[i] as Result, model));
     } catch (error) {
       if (concernsEveryDocument(error)) throw error;

@@ -4,6 +4,7 @@ import { extname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { CsvError, type Info, parse as parseCsv } from 'csv-parse';
+import { printable } from './printable.js';
 
 /** A document as it stands in a file. */
 export interface SourceDocument {
@@ -21,7 +22,7 @@ export type DocumentFormat = 'txt' | 'jsonl' | 'csv';
 export interface ReadOptions {
   /**
    * The field or column that holds the text.
-   * @default `text`, else the only other than `id` that the first record has (of JSON: the only string)
+   * @default `text`, else the only other than `id` that the header or the first JSON record has (of JSON: the only string)
    */
   textField?: string | undefined;
   /**
@@ -34,11 +35,16 @@ export interface ReadOptions {
 /** An input that cannot be read: one sentence with the file and, where there is one, the line. */
 export class DocumentsError extends Error {
   override name = 'DocumentsError';
+
+  constructor(message: string) {
+    super(printable(message));
+  }
 }
 
 /**
  * Reads documents in order: .txt is one document, .jsonl and .csv (with a header) one a line or record, read as a
- * stream. UTF-8, with or without a byte order mark. Blank lines are no documents.
+ * stream. UTF-8, with or without a byte order mark. Blank lines are no documents. The columns of a .csv are separated by
+ * commas, semicolons or tabs, as its header is.
  *
  * @param paths files; `-` is standard input
  * @throws {DocumentsError} before the first document for a file that is missing, a directory, or of unknown kind; when
@@ -78,24 +84,32 @@ async function* readJsonLines(path: string, textField: string | undefined): Asyn
     if (json.trim() === '') continue;
     const where = `${name(path)} line ${line}`;
     const record = parseObject(json, where);
-    field ??= chooseField(
-      Object.keys(record).filter((key) => typeof record[key] === 'string'),
-      where,
-    );
+    field ??= Object.hasOwn(record, 'text') ? 'text' : onlyField(stringFields(record), where);
+    if (!textField && field !== 'text' && Object.hasOwn(record, 'text')) {
+      throw new DocumentsError(
+        `${where} has a field "text", and those before it have not; name the one that holds the text (--text-field)`,
+      );
+    }
     yield toDocument(path, line, record, field, where);
   }
 }
 
 async function* readCsv(path: string, textField: string | undefined): AsyncGenerator<SourceDocument> {
-  let field = textField;
-  const rows = parseCsv({ columns: true, info: true, skip_empty_lines: true });
+  let field = '';
+  const columns = (cells: string[]): string[] => {
+    const header = cells.map((cell) => cell.trim());
+    field = chooseColumn(header, textField, name(path));
+    return header;
+  };
+  const lines = readLines(path);
+  const first = await lines.next();
+  if (first.done) return;
+  const rows = parseCsv({ columns, delimiter: delimiterOf(first.value.text), info: true, skip_empty_lines: true });
   // An error of either end reaches the loop below, through the parser.
-  pipeline(Readable.from(texts(readLines(path))), rows).catch(() => {});
+  pipeline(Readable.from(texts(first.value, lines)), rows).catch(() => {});
   try {
     for await (const { record, info } of rows as AsyncIterable<{ record: Fields; info: Info }>) {
-      const where = `${name(path)} line ${info.lines}`;
-      field ??= chooseField(Object.keys(record), where);
-      yield toDocument(path, info.lines, record, field, where);
+      yield toDocument(path, info.lines, record, field, `${name(path)} line ${info.lines}`);
     }
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
@@ -105,7 +119,8 @@ async function* readCsv(path: string, textField: string | undefined): AsyncGener
   }
 }
 
-async function* texts(lines: AsyncIterable<Line>): AsyncGenerator<string> {
+async function* texts(first: Line, lines: AsyncIterable<Line>): AsyncGenerator<string> {
+  yield first.text;
   for await (const { text } of lines) yield text;
 }
 
@@ -154,19 +169,55 @@ function parseObject(json: string, where: string): Fields {
   return value as Fields;
 }
 
-function chooseField(candidates: string[], where: string): string {
-  if (candidates.includes('text')) return 'text';
+/** The separator that a CSV header holds most of outside quotes; a comma when it holds none. */
+function delimiterOf(header: string): string {
+  const bare = header.replace(/"[^"]*"/g, '');
+  const count = (delimiter: string) => bare.split(delimiter).length;
+  return [',', ';', '\t'].reduce((best, next) => (count(next) > count(best) ? next : best));
+}
+
+/** Names the column that holds the text, and takes no first document for a header. */
+function chooseColumn(header: string[], textField: string | undefined, file: string): string {
+  const wanted = textField ?? 'text';
+  if (header.includes(wanted)) return wanted;
+  if (!header.every(looksLikeName)) {
+    throw new DocumentsError(
+      `${file} has no column "${wanted}", and its first line does not look like a header; ` +
+        'add one, e.g. id,text, or name a column of it (--text-field)',
+    );
+  }
+  if (textField) throw new DocumentsError(`${file} has no column "${textField}"; its columns are: ${listed(header)}`);
+  return onlyField(header, file);
+}
+
+function stringFields(record: Fields): string[] {
+  return Object.keys(record).filter((field) => typeof record[field] === 'string');
+}
+
+function onlyField(candidates: string[], where: string): string {
   const others = candidates.filter((field) => field !== 'id');
   if (others.length === 1 && others[0] !== undefined) return others[0];
-  const found = others.length === 0 ? 'nor any other with text' : `and several others: ${others.join(', ')}`;
+  const found = others.length === 0 ? 'nor any other with text' : `and several others: ${listed(others)}`;
   throw new DocumentsError(`${where} has no field "text" ${found}; name the one that holds the text (--text-field)`);
+}
+
+/** What does not look like a name may be a text, or part of one, and is not shown. */
+function listed(fields: string[]): string {
+  return fields.filter(looksLikeName).join(', ') || 'none that looks like a name';
+}
+
+function looksLikeName(field: string): boolean {
+  return /^[\p{L}_][\p{L}\p{M}\p{N}_.-]{0,39}$/u.test(field);
 }
 
 function toDocument(source: string, line: number, record: Fields, field: string, where: string): SourceDocument {
   const text = record[field];
+  if (!Object.hasOwn(record, field)) {
+    throw new DocumentsError(`${where} has no field "${field}"; its fields are: ${listed(Object.keys(record))}`);
+  }
   if (typeof text !== 'string') {
     throw new DocumentsError(
-      `${where} has no text in the field "${field}"; its fields are: ${Object.keys(record).join(', ')}`,
+      `${where} has no string in the field "${field}" but ${text === null ? 'null' : typeof text}`,
     );
   }
   const id = record['id'];

@@ -8,7 +8,8 @@ export interface AnswerInfo {
 
 /**
  * The base of every error that this package makes. An abort is the exception: it rejects with `signal.reason`.
- * The message is one sentence; neither the API key nor any part of a text is ever in it.
+ * The message is one sentence. The API key is never in it, and this package puts no part of a text into it. It quotes the
+ * sentence of an error that has Kong's or the service's shape, up to 200 characters; neither writes texts there.
  */
 export class NerError extends Error {
   /** A short, stable name of what went wrong, e.g. `too_large`. */
@@ -71,8 +72,8 @@ export class RequestError extends NerError {
 }
 
 /**
- * No answer came. `code`: `unreachable` (refused, no route to the host), `unknown_host`, `untrusted` (TLS did not
- * verify) or `connection_lost` (it broke after it stood).
+ * No answer came. `code`: `unreachable` (refused, no route to the host), `unknown_host`, `untrusted` (TLS did not verify,
+ * or is not spoken there) or `connection_lost` (it broke after it stood).
  */
 export class ConnectionError extends NerError {
   declare readonly code: 'unreachable' | 'unknown_host' | 'untrusted' | 'connection_lost';

@@ -27,6 +27,11 @@ export interface RetryPolicy {
   maxAttempts: number;
   attemptTimeoutMs: number;
   deadlineMs: number;
+  /**
+   * Attempts that may fail as `oneTextMayBeToBlame` tells.
+   * @default maxAttempts
+   */
+  maxBlamed?: number;
 }
 
 /** An attempt outlives the gateway, which answers by itself after 45 s. */
@@ -55,16 +60,24 @@ export async function retry<T>(
   signal: AbortSignal | undefined,
 ): Promise<T> {
   const deadline = clock.now() + policy.deadlineMs;
+  const { maxAttempts, maxBlamed = maxAttempts } = policy;
+  let blamed = 0;
   for (let attempt = 1; ; attempt++) {
     try {
       return await send(attempt, Math.min(policy.attemptTimeoutMs, deadline - clock.now()));
     } catch (error) {
-      if (!isRetryable(error) || attempt >= policy.maxAttempts) throw error;
+      if (oneTextMayBeToBlame(error)) blamed++;
+      if (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed) throw error;
       const ms = delay(attempt, error, clock.random());
       if (clock.now() + ms >= deadline) throw error;
       await clock.sleep(ms, signal);
     }
   }
+}
+
+/** 502, 504 or a time-out: what a text that kills the function, or takes it too long, looks like from outside. */
+export function oneTextMayBeToBlame(error: unknown): boolean {
+  return error instanceof TimeoutError || (error instanceof RequestError && [502, 504].includes(error.status));
 }
 
 function isRetryable(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { Agent, type Dispatcher, request } from 'undici';
-import { ConfigError, ConnectionError, type NerError, ProtocolError, TimeoutError } from './errors.js';
+import { ConnectionError, type NerError, ProtocolError, TimeoutError } from './errors.js';
 
 /** An HTTP answer, whatever its status. */
 export class Reply {
@@ -39,6 +39,8 @@ const UNREACHABLE = new Set([
   'ETIMEDOUT',
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
+// What OpenSSL says of an answer in plain http. Some versions of Node have it in the message alone, beside EPROTO.
+const NOT_TLS = /wrong.version.number|packet.length.too.long/i;
 // OpenSSL's verification results (UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, …) and Node's own TLS codes.
 const TLS = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|EPROTO/;
 
@@ -64,7 +66,6 @@ export class Transport {
    */
   async post(body: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
     signal?.throwIfAborted();
-    if (this.#closing) throw new ConfigError('this client is closed; make a new one');
     const controller = new AbortController();
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -97,13 +98,18 @@ export class Transport {
   }
 
   #explain(error: unknown): NerError {
-    const code = String((error as { code?: unknown } | null)?.code ?? 'unknown');
-    const options = { cause: error };
+    const { name, message: reason, code = name } = error as NodeJS.ErrnoException;
+    // A parser's error holds the answer's bytes, which may hold texts.
+    const options = name === 'HTTPParserError' ? {} : { cause: error };
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
       return new ProtocolError(`${this.#shown} answered more than ${MAX_ANSWER_BYTES} bytes`);
     }
     if (code === 'ENOTFOUND') {
       return new ConnectionError('unknown_host', `no host is called ${this.#url.hostname}; check url`, options);
+    }
+    if (NOT_TLS.test(`${code} ${reason}`)) {
+      const message = `${this.#url.origin} does not speak TLS (${code}); should url begin with http://?`;
+      return new ConnectionError('untrusted', message, options);
     }
     if (TLS.test(code)) {
       const message = `no trusted TLS connection to ${this.#url.origin} (${code}); for a CA of your own set NODE_EXTRA_CA_CERTS or pass a dispatcher`;

@@ -1,5 +1,6 @@
 import { z } from 'zod/mini';
 import { AuthenticationError, ProtocolError, RequestError, RouteError } from './errors.js';
+import { printable } from './printable.js';
 import type { Reply } from './transport.js';
 
 // The contract of POST /nlp/ner, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
@@ -16,13 +17,8 @@ const Result = z.union([
 ]);
 const Answer = z.object({ results: z.array(Result), model: Model });
 
-// The function's errors, the gateway's, and those of Lambda itself.
-const Failure = z.object({
-  error: z.optional(z.string()),
-  code: z.optional(z.string()),
-  message: z.optional(z.string()),
-  Message: z.optional(z.string()),
-});
+// The service's errors and Kong's. A body of any other shape is not quoted: it may echo the request.
+const Failure = z.union([z.object({ error: z.string(), code: z.string() }), z.object({ message: z.string() })]);
 
 /** An entity as spaCy counts: offsets in code points. */
 export type WireEntity = z.infer<typeof WireEntity>;
@@ -31,6 +27,7 @@ export type Model = z.infer<typeof Model>;
 export type Result = z.infer<typeof Result>;
 export type Answer = z.infer<typeof Answer>;
 
+const MAX_QUOTED = 200;
 const PREFIX = '{"texts":[';
 const SUFFIX = ']}';
 
@@ -45,14 +42,15 @@ export function requestBody(texts: string[]): string {
 /**
  * Reads the answer to a request of `count` texts.
  *
+ * @param apiKey what no message may hold, should the answer echo it
  * @throws {AuthenticationError | RouteError | RequestError} by status
  * @throws {ProtocolError} for a 2xx that does not hold to the contract
  */
-export function readAnswer(reply: Reply, count: number): Answer {
-  if (reply.status < 200 || reply.status > 299) throw failure(reply);
+export function readAnswer(reply: Reply, count: number, apiKey: string): Answer {
+  if (reply.status < 200 || reply.status > 299) throw failure(reply, apiKey);
   const body = parse(reply.body);
   if (body === undefined) {
-    throw new ProtocolError(`${reply.url} answered ${reply.status} with ${describe(reply)}, not with JSON`);
+    throw new ProtocolError(`${reply.url} answered ${reply.status} with ${describe(reply, apiKey)}, not with JSON`);
   }
   const answer = Answer.safeParse(body);
   if (!answer.success) {
@@ -63,15 +61,18 @@ export function readAnswer(reply: Reply, count: number): Answer {
   if (answer.data.results.length !== count) {
     throw new ProtocolError(`${reply.url} answered ${answer.data.results.length} results to ${count} texts`);
   }
-  return answer.data;
+  const results = answer.data.results.map((result) =>
+    'error' in result ? { error: quoted(result.error, apiKey), code: quoted(result.code, apiKey) } : result,
+  );
+  return { results, model: answer.data.model };
 }
 
-function failure(reply: Reply): Error {
+function failure(reply: Reply, apiKey: string): Error {
   const { status, url } = reply;
   const info = { status, requestId: reply.requestId };
-  const parsed = Failure.safeParse(parse(reply.body));
-  const body = parsed.success ? parsed.data : {};
-  const sentence = body.error ?? body.message ?? body.Message ?? describe(reply);
+  const said = Failure.safeParse(parse(reply.body)).data ?? { message: undefined };
+  const words = 'error' in said ? said.error : said.message;
+  const sentence = words === undefined ? describe(reply, apiKey) : quoted(words, apiKey);
   if (status === 401) {
     return new AuthenticationError(`${url} does not know this API key (401: ${sentence}); check NER_API_KEY`, info);
   }
@@ -79,7 +80,8 @@ function failure(reply: Reply): Error {
   if (status === 404) {
     return new RouteError(`url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`, info);
   }
-  const code = body.code ?? (status === 429 ? limitedBy(reply) : `http_${status}`);
+  const unnamed = status === 429 ? limitedBy(reply) : `http_${status}`;
+  const code = 'code' in said ? quoted(said.code, apiKey) : unnamed;
   const retryAfterMs = retryAfter(reply);
   const wait = retryAfterMs === undefined ? '' : `, and asks to wait ${Math.ceil(retryAfterMs / 1000)} s`;
   return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs });
@@ -109,7 +111,13 @@ function parse(body: string): unknown {
   }
 }
 
-function describe(reply: Reply): string {
+function describe(reply: Reply, apiKey: string): string {
   const type = reply.header('content-type')?.split(';')[0];
-  return `a body of ${type ?? 'no content type'}, ${reply.body.length} characters`;
+  return `a body of ${type ? quoted(type, apiKey) : 'no content type'}, ${reply.body.length} characters`;
+}
+
+/** What a server says of itself, fit for a message. */
+function quoted(words: string, apiKey: string): string {
+  if (words.includes(apiKey)) return '[words that hold the API key]';
+  return printable(words.length > MAX_QUOTED ? `${words.slice(0, MAX_QUOTED)}…` : words);
 }

@@ -76,13 +76,79 @@ describe('documents', () => {
     expect((await read(both, { textField: 'body' })).documents.map(({ text }) => text)).toEqual(['Ada', 'Bob']);
   });
 
+  it('have their columns separated as the header is', async () => {
+    const { documents, error } = await read({
+      'semicolon.csv': 'id;text\n1;"Ada; Bob, Eve"\n2;a, b\n',
+      'tab.csv': 'id\ttext\n1\tAda, Bob; Eve\n',
+      'comma.csv': '"a;b;c;d", text\n1,Ada; Bob\n',
+      'one.csv': 'text\nAda; Bob\n',
+    });
+    expect(error).toBeUndefined();
+    expect(documents.map(({ text }) => text)).toEqual([
+      'Ada; Bob, Eve',
+      'a, b',
+      'Ada, Bob; Eve',
+      'Ada; Bob',
+      'Ada; Bob',
+    ]);
+  });
+
   it('are read as the format says, whatever the file is called', async () => {
     const { documents } = await read({ 'log.1': '{"text":"Ada"}\n' }, { format: 'jsonl' });
     expect(documents).toEqual([{ source: 'log.1', line: 1, text: 'Ada' }]);
   });
 });
 
+describe('the field "text"', () => {
+  it.each([
+    ['{"text":null,"title":"Ada"}', 'line 1 has no string in the field "text" but null'],
+    ['{"text":{},"title":"Ada"}', 'line 1 has no string in the field "text" but object'],
+    ['{"text":"x"}\n{"title":"Ada"}', 'line 2 has no field "text"; its fields are: title'],
+    [
+      '{"title":"x"}\n{"text":"Bob","title":"T"}',
+      'line 2 has a field "text", and those before it have not; name the one that holds the text (--text-field)',
+    ],
+  ])('of %s is never passed over for another', async (content, sentence) => {
+    const { documents, error } = await read({ 'f.jsonl': content });
+    expect(documents.map(({ text }) => text)).toEqual(content.includes('"x"') ? ['x'] : []);
+    expect(error).toBe(`f.jsonl ${sentence}`);
+  });
+
+  it('may be there beside the one that is named', async () => {
+    const { documents } = await read({ 'f.jsonl': '{"b":"Ada"}\n{"b":"Bob","text":null}' }, { textField: 'b' });
+    expect(documents.map(({ text }) => text)).toEqual(['Ada', 'Bob']);
+  });
+});
+
+describe('a CSV without a header', () => {
+  const sentence = (field: string) =>
+    `f.csv has no column "${field}", and its first line does not look like a header; add one, e.g. id,text, or name a column of it (--text-field)`;
+  it.each([
+    'Ada Lovelace lived in London.\nBob\n',
+    'Ada Lovelace lived in London.',
+    '1,Ada\n2,Bob\n',
+    'Ada,ada@example.com\n',
+    `${'x'.repeat(41)}\nBob\n`,
+    'Ada,born 1815;in London\n',
+  ])('%j loses no document and shows none', async (content) => {
+    expect(await read({ 'f.csv': content })).toEqual({ documents: [], error: sentence('text') });
+    expect(await read({ 'f.csv': content }, { textField: 'body' })).toEqual({ documents: [], error: sentence('body') });
+  });
+
+  it('is no other than one whose column of blanks is named', async () => {
+    const { documents } = await read({ 'f.csv': 'no,Full text\n1,Ada\n' }, { textField: 'Full text' });
+    expect(documents).toMatchObject([{ text: 'Ada' }]);
+  });
+});
+
 describe('bad input', () => {
+  it('shows no field that does not look like a name, and no control character', async () => {
+    const keys = '{"Ada Lovelace":"a","ada@example.com":"b","body":"c","\\u001b[2J":"d"}';
+    expect((await read({ 'keys.jsonl': keys })).error).toContain('several others: body; name');
+    expect((await read({ 'a\u001b[2J\n.jsonl': '[' })).error).toBe('a\uFFFD[2J\uFFFD.jsonl line 1 is not valid JSON');
+    expect((await read({ 'k.jsonl': '{"a":"b"}' }, { textField: '\u001b[2J' })).error).toContain('"\uFFFD[2J"');
+  });
+
   it.each<[Record<string, string | Buffer>, string]>([
     [{ 'empty.txt': '' }, 'empty.txt is empty: it holds no document'],
     [{ 'empty.txt': '\uFEFF' }, 'empty.txt is empty: it holds no document'],
@@ -114,7 +180,7 @@ describe('bad input', () => {
     ],
     [
       { 'many.csv': 'id,title,body\n1,a,b\n' },
-      'many.csv line 2 has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
+      'many.csv has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
     ],
     [{ 'notes.md': 'Ada' }, 'notes.md is not a .txt, .jsonl or .csv file; say how to read it with --format'],
   ])('%j', async (files, sentence) => {
@@ -126,7 +192,7 @@ describe('bad input', () => {
     expect(jsonl).toMatchObject({ documents: [{}, {}], error: 'broken.jsonl line 3 is not valid JSON' });
     const field = await read({ 'gap.jsonl': '{"text":"Ada"}\n{"id":1,"txt":"Bob"}' });
     expect(field.documents).toHaveLength(1);
-    expect(field.error).toBe('gap.jsonl line 2 has no text in the field "text"; its fields are: id, txt');
+    expect(field.error).toBe('gap.jsonl line 2 has no field "text"; its fields are: id, txt');
     const columns = await read({ 'wide.csv': 'text\nAda\nBob,Eve\n' });
     expect(columns.documents).toHaveLength(1);
     expect(columns.error).toMatch(/^wide\.csv line 3 is not valid CSV: /);
@@ -151,7 +217,7 @@ describe('bad input', () => {
   it('without the named field lists those there are', async () => {
     expect(await read({ 'f.csv': 'id,body\n1,Ada\n' }, { textField: 'boddy' })).toEqual({
       documents: [],
-      error: 'f.csv line 2 has no text in the field "boddy"; its fields are: id, body',
+      error: 'f.csv has no column "boddy"; its columns are: id, body',
     });
   });
 });

@@ -207,6 +207,44 @@ describe('one bad document', () => {
   });
 });
 
+describe('a request of several texts that fails twice', () => {
+  const silent: Reply = () => {};
+  const badGateway = kongError(502, 'An invalid response was received from the upstream server');
+  const failed = (all: Outcome<string>[]) => all.filter(({ ok }) => !ok).map(({ document }) => document);
+
+  it.each<[string, Reply, string]>([
+    ['502', badGateway, 'http_502'],
+    ['504', { status: 504, headers: { 'content-type': 'text/html' }, body: '<html></html>' }, 'http_504'],
+    ['a time-out', silent, 'timeout'],
+  ])('by %s is sent in halves, until the text to blame fails alone', async (_, reply, code) => {
+    await using gateway = await startGateway(({ texts }) => (texts.includes('Ada 70') ? reply : undefined));
+    await using ner = clientOf(gateway, { attemptTimeoutMs: code === 'timeout' ? 100 : 5000 });
+    const all = await collect(ner.extractAll(counting(100).documents));
+    expect(all.map(({ index }) => index)).toEqual([...Array(100).keys()]);
+    expect(failed(all)).toEqual(['Ada 70']);
+    expect(all[70]).toMatchObject({ error: { code } });
+    // 2 of all, 1 + 2 of each pair of halves, and all attempts of the one.
+    expect(gateway.received.length).toBeLessThanOrEqual(2 + 7 * 3 + 6);
+  });
+
+  it('while nothing comes back stays whole, and few requests are spent', async () => {
+    await using gateway = await startGateway(() => badGateway);
+    await using ner = clientOf(gateway);
+    expect(failed(await collect(ner.extractAll(counting(100).documents)))).toHaveLength(100);
+    expect(gateway.received.map(({ texts }) => texts.length).sort()).toEqual([
+      ...Array(8).fill(100), // twice at first, and 6 times at last
+      ...Array(4).fill(50),
+    ]);
+  });
+
+  it('survives a service that is down for a while', async () => {
+    await using gateway = await startGateway((_, n) => (n <= 10 ? badGateway : undefined));
+    await using ner = clientOf(gateway);
+    expect(failed(await collect(ner.extractAll(counting(100).documents)))).toEqual([]);
+    expect(gateway.received).toHaveLength(11);
+  });
+});
+
 describe('what stops all documents', () => {
   it('a wrong key is thrown, after one request', async () => {
     await using gateway = await startGateway();

@@ -1,7 +1,7 @@
 import { getEventListeners } from 'node:events';
 import { inspect } from 'node:util';
 import { Agent, MockAgent } from 'undici';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   AuthenticationError,
   ConfigError,
@@ -13,7 +13,7 @@ import {
   RouteError,
 } from '../src/index.js';
 import { VirtualClock } from './clock.js';
-import { type Gateway, KEY, kongError, served, startGateway } from './gateway.js';
+import { type Gateway, KEY, kongError, type Reply, served, startGateway } from './gateway.js';
 
 function clientOf(gateway: Gateway, options: Partial<NerClientOptions> = {}): NerClient {
   return new NerClient({ url: gateway.url, apiKey: KEY, clock: new VirtualClock(), ...options });
@@ -118,6 +118,27 @@ describe('options', () => {
     await mock.close();
   });
 
+  it('close waits for a request that waits for its next attempt, and takes no other', async () => {
+    await using gateway = await startGateway((_, n) => (n === 1 ? kongError(503, 'busy') : undefined));
+    const clock = new VirtualClock();
+    let wake = () => {};
+    const sleep = vi.spyOn(clock, 'sleep').mockImplementationOnce(
+      () =>
+        new Promise((resolve) => {
+          wake = resolve;
+        }),
+    );
+    const ner = clientOf(gateway, { clock });
+    const extracting = ner.extract('Ada');
+    await vi.waitFor(() => expect(sleep).toHaveBeenCalled());
+    const closing = ner.close();
+    await expect(ner.extract('Bob')).rejects.toThrow('this client is closed');
+    wake();
+    expect(await extracting).toHaveLength(1);
+    await closing;
+    expect(gateway.received.map(({ texts }) => texts)).toEqual([['Ada'], ['Ada']]);
+  });
+
   it('a closed client says so', async () => {
     await using gateway = await startGateway();
     const ner = clientOf(gateway);
@@ -166,7 +187,10 @@ describe('a url', () => {
     await using gateway = await startGateway();
     await using ner = clientOf(gateway, { url: gateway.url.replace('http:', 'https:') });
     const error = await ner.extract('Ada').catch((e) => e);
-    expect(error).toMatchObject({ code: 'untrusted', message: expect.stringContaining('no trusted TLS connection') });
+    expect(error).toMatchObject({ code: 'untrusted', message: expect.stringContaining('does not speak TLS') });
+    expect(error.message).toContain('should url begin with http://?');
+    expect(error.message).not.toContain('NODE_EXTRA_CA_CERTS');
+    expect(gateway.received).toHaveLength(0);
   });
 
   it('where nobody listens is tried again, then says which', async () => {
@@ -214,6 +238,50 @@ describe('an answer that does not hold to the contract', () => {
     await using gateway = await startGateway(() => ({ status: 200, body: 'x'.repeat(9 * 1024 * 1024) }));
     await using ner = clientOf(gateway);
     await expect(ner.extract('Ada')).rejects.toThrow('answered more than 8388608 bytes');
+  });
+});
+
+describe('what an error quotes', () => {
+  const failing = async (reply: Reply, text = 'Ada') => {
+    await using gateway = await startGateway(() => reply);
+    await using ner = clientOf(gateway, { maxAttempts: 1 });
+    return await ner.extract(text).catch((e) => e); // before they are disposed of
+  };
+  const item = (error: string, code = 'no') => served(['x'], (b) => ({ ...b, results: [{ error, code }] }));
+
+  it.each<[string, Reply, string]>([
+    ['Kong', kongError(400, 'bad thing'), 'bad thing'],
+    ['the service', { status: 400, body: { error: 'Bad thing.', code: 'bad' } }, 'Bad thing.'],
+    ['the service, of one text', item('Bad thing.'), 'Bad thing.'],
+  ])('is the sentence of %s', async (_, reply, part) => {
+    expect((await failing(reply)).message).toContain(part);
+  });
+
+  it.each<[string, Reply]>([
+    ['an error without a code', { status: 400, body: { error: 'Ada Lovelace' } }],
+    ['an unknown shape', { status: 400, body: { detail: 'Ada Lovelace', Message: 'Ada Lovelace' } }],
+    ['a list', { status: 400, body: ['Ada Lovelace'] }],
+    ['what is no HTTP', (response) => response.socket?.end('Ada Lovelace\r\n\r\n')],
+  ])('is nothing of %s', async (_, reply) => {
+    expect(inspect(await failing(reply), { depth: 20, showHidden: true })).not.toContain('Lovelace');
+  });
+
+  it.each<[string, (words: string) => Reply]>([
+    ['Kong', (words) => kongError(400, words)],
+    ['the service', (words) => ({ status: 400, body: { error: words, code: words } })],
+    ['the service, of one text', (words) => item(words, words)],
+    [
+      'a header',
+      (words) => ({ status: 200, headers: { 'content-type': words.replace(/[\n\u202e]/g, '\x85') }, body: '<' }),
+    ],
+  ])('of %s is short, printable and without the key', async (_, reply) => {
+    const long = await failing(reply(`\n\u202e${'é'.repeat(5000)}`));
+    for (const shown of [long.message, long.code]) {
+      expect(shown).not.toMatch(/\p{C}|é{201}/u);
+      expect(shown.length).toBeLessThan(400);
+    }
+    const echo = await failing(reply(`${'x'.repeat(195)}${KEY}`));
+    expect(`${echo.message} ${echo.code}`).not.toContain(KEY.slice(0, 4));
   });
 });
 
