@@ -122,8 +122,8 @@ variable "runtime" {
   default     = "python3.13"
 
   validation {
-    condition     = contains(["python3.11", "python3.12", "python3.13", "python3.14"], var.runtime)
-    error_message = "runtime must be python3.11, python3.12, python3.13 or python3.14, the versions that spaCy 3.8 has wheels for."
+    condition     = contains(["python3.12", "python3.13", "python3.14"], var.runtime)
+    error_message = "runtime must be python3.12, python3.13 or python3.14: Lambda runs older ones on a system that spaCy's wheels do not fit."
   }
 }
 
@@ -134,7 +134,7 @@ variable "memory_size" {
 
   validation {
     condition     = var.memory_size >= 1536 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
-    error_message = "memory_size must be a whole number from 1536 to 10240 MB: the longest text (250,000 characters) needs about 1 GB."
+    error_message = "memory_size must be a whole number from 1536 to 10240 MB: the longest text (40,000 characters) needs up to 0.75 GB beside the model."
   }
 }
 

@@ -5,14 +5,14 @@ const REFERENCE = /\$\{\{\s*env\s+"([^"]*)"\s*\}\}/g;
 /**
  * Fills the `${{ env "DECK_…" }}` references of a declarative Kong file.
  *
- * The substitution is textual and runs before YAML is parsed, as decK's does, so a value that could end a YAML
- * scalar is refused rather than escaped.
+ * The substitution is textual and runs before YAML is parsed, as decK's does. So references stand in single quotes,
+ * which keep a value a string (12345678 would be a number), and a value that could end them is refused.
  *
  * @param {string} text the YAML file
  * @param {Record<string, string | undefined>} env where the values come from
  * @returns {string} the file with every reference replaced
- * @throws {Error} for a name without the DECK_ prefix, a missing or empty variable, or a value that YAML would
- *   read as more than one plain scalar; the value itself is never part of the message
+ * @throws {Error} for a name without the DECK_ prefix, a missing or empty variable, or a value with other
+ *   characters than URLs and keys have; the value itself is never part of the message
  */
 export function render(text, env) {
   return text.replace(REFERENCE, (_reference, name, offset) => {

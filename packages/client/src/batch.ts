@@ -1,11 +1,11 @@
 import { DocumentError, type NerError } from './errors.js';
 import { codePointLength } from './offsets.js';
-import { ENVELOPE_BYTES, LIMITS } from './wire.js';
+import { MAX_TEXT_CODE_POINTS } from './wire.js';
 
 // Well under the limits: answers come back sooner, several execution environments share the work, and a request that
-// fails takes fewer documents with it.
-const TARGET_TEXTS = 100;
-const TARGET_CODE_POINTS = 50_000;
+// fails takes fewer documents with it. However a text is escaped, a character is 6 bytes at most, so the body fits too.
+export const TARGET_TEXTS = 100;
+export const TARGET_CODE_POINTS = 50_000;
 
 /** A document on its way to the service. */
 export interface Item<D> {
@@ -14,18 +14,16 @@ export interface Item<D> {
   text: string;
   /** The text as a JSON string. */
   json: string;
-  /** Size of `json` in UTF-8. */
-  bytes: number;
   codePoints: number;
   /** Why it is not sent; the text is empty then. */
   error: NerError | undefined;
 }
 
-/** Checks one document against what a single request can hold. */
+/** Checks one document against what the service takes. */
 export function prepare<D>(index: number, document: D, select: (document: D) => unknown): Item<D> {
   const refuse = (code: string, message: string, cause?: unknown): Item<D> => {
     const error = new DocumentError(code, message, cause === undefined ? {} : { cause });
-    return { index, document, text: '', json: '', bytes: 0, codePoints: 0, error };
+    return { index, document, text: '', json: '', codePoints: 0, error };
   };
   let text: unknown;
   try {
@@ -40,18 +38,13 @@ export function prepare<D>(index: number, document: D, select: (document: D) => 
     return refuse('ill_formed_text', 'the text holds half of a surrogate pair; text.toWellFormed() replaces it');
   }
   const codePoints = codePointLength(text);
-  if (codePoints > LIMITS.codePoints) {
+  if (codePoints > MAX_TEXT_CODE_POINTS) {
     return refuse(
       'too_large',
-      `the text has ${codePoints} characters and a request holds ${LIMITS.codePoints}; cut it`,
+      `the text has ${codePoints} characters and a text may have ${MAX_TEXT_CODE_POINTS}; cut it`,
     );
   }
-  const json = JSON.stringify(text);
-  const bytes = Buffer.byteLength(json);
-  if (bytes + ENVELOPE_BYTES > LIMITS.bodyBytes) {
-    return refuse('too_large', `the text takes ${bytes} bytes as JSON and a request holds ${LIMITS.bodyBytes}; cut it`);
-  }
-  return { index, document, text, json, bytes, codePoints, error: undefined };
+  return { index, document, text, json: JSON.stringify(text), codePoints, error: undefined };
 }
 
 /**
@@ -68,24 +61,20 @@ export async function* fill<D>(
 ): AsyncGenerator<Item<D>[], void, undefined> {
   let batch: Item<D>[] = [];
   let codePoints = 0;
-  let bytes = ENVELOPE_BYTES;
   let index = 0;
   const take = () => {
     const full = batch;
     batch = [];
     codePoints = 0;
-    bytes = ENVELOPE_BYTES;
     return full;
   };
   try {
     for await (const document of source) {
       if (signal.aborted) return;
       const item = prepare(index++, document, select);
-      const overflows = codePoints + item.codePoints > TARGET_CODE_POINTS || bytes + item.bytes > LIMITS.bodyBytes;
-      if (overflows && batch.length > 0) yield take();
+      if (batch.length > 0 && codePoints + item.codePoints > TARGET_CODE_POINTS) yield take();
       batch.push(item);
       codePoints += item.codePoints;
-      bytes += item.bytes + 1; // and its comma
       if (batch.length === TARGET_TEXTS) yield take();
     }
   } catch (error) {

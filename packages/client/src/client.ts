@@ -120,7 +120,7 @@ export class NerClient {
   /**
    * The entities of one text, in its order. An empty text has none and costs no request.
    *
-   * @param text up to 250,000 code points
+   * @param text up to 40,000 code points
    * @throws {NerError} see the subclasses; `signal.reason` on abort
    */
   async extract(text: string, { signal }: ExtractOptions = {}): Promise<Entity[]> {

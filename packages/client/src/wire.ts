@@ -5,8 +5,8 @@ import type { Reply } from './transport.js';
 
 // The contract of POST /nlp/ner, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
 
-/** Limits of one request, as the service publishes them. */
-export const LIMITS = { texts: 1024, codePoints: 250_000, bodyBytes: 1_048_576 } as const;
+/** Code points that one text may have, as the service's `/model` says. */
+export const MAX_TEXT_CODE_POINTS = 40_000;
 
 const offset = z.int().check(z.nonnegative());
 const WireEntity = z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset });
@@ -28,15 +28,10 @@ export type Result = z.infer<typeof Result>;
 export type Answer = z.infer<typeof Answer>;
 
 const MAX_QUOTED = 200;
-const PREFIX = '{"texts":[';
-const SUFFIX = ']}';
-
-/** Bytes of a request's body that are not texts or the commas between them. */
-export const ENVELOPE_BYTES = PREFIX.length + SUFFIX.length;
 
 /** The body of a request, from texts that are JSON strings already. */
 export function requestBody(texts: string[]): string {
-  return PREFIX + texts.join(',') + SUFFIX;
+  return `{"texts":[${texts.join(',')}]}`;
 }
 
 /**

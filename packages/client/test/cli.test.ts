@@ -95,7 +95,7 @@ describe('burst-ner extract', () => {
 
   it('exits 1 when a document failed, and writes why beside the others', async () => {
     await using gateway = await startGateway();
-    await file('d.jsonl', `{"text":"Ada"}\n{"text":"${'x'.repeat(250_001)}"}\n{"text":"Bob"}\n`);
+    await file('d.jsonl', `{"text":"Ada"}\n{"text":"${'x'.repeat(40_001)}"}\n{"text":"Bob"}\n`);
     const { code, stderr, lines } = await run({ args: extract(gateway, 'd.jsonl') });
     expect(lines).toMatchObject([{ line: 1 }, { line: 2, error: { code: 'too_large' } }, { line: 3, entities: [{}] }]);
     expect(stderr).toContain('2 documents done, 1 failed');

@@ -18,6 +18,7 @@ class Environment:
     Attributes:
         init_type: `on-demand`, `provisioned`, `snapstart`, or, once the first request has told, `proactive`.
         instance: a random id of this environment.
+        requests: how many have begun.
     """
 
     def __init__(self, initialization_type: str = "on-demand", now: Callable[[], float] = time.time) -> None:
@@ -26,13 +27,12 @@ class Environment:
         self.instance = uuid.uuid4().hex
         self._now = now
         self._ready_at = now()
-        self._served = False
+        self.requests = 0
 
     def begin_request(self) -> bool:
         """Tells at the beginning of each request whether this one waited for an initialisation on demand."""
-        first = not self._served
-        self._served = True
-        if not first or self.init_type != "on-demand":
+        self.requests += 1
+        if self.requests > 1 or self.init_type != "on-demand":
             return False
         cold = self._now() - self._ready_at < COLD_WITHIN_S
         if not cold:

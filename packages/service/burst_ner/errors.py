@@ -1,6 +1,24 @@
 """The two ways to fail: a request that cannot be served, and an environment that cannot serve."""
 
+from collections.abc import Mapping
 from typing import Any
+
+#: The contract's codes of a whole request, and the HTTP status of each.
+STATUS = {
+    "invalid_json": 400,
+    "invalid_text": 400,
+    "invalid_request": 400,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "too_large": 413,
+    "unsupported_encoding": 415,
+    "internal": 500,
+    "model_unavailable": 503,
+}
+
+#: The contract's codes of one text among many.
+ITEM_CODES = ("invalid_text", "ill_formed_text", "too_large", "deadline_exceeded", "response_too_large")
 
 
 class RequestError(Exception):
@@ -9,17 +27,19 @@ class RequestError(Exception):
     Neither the sentence nor the code ever quotes the request: texts are personal data.
 
     Attributes:
-        status: the HTTP status, 4xx.
-        code: the machine-readable code of the contract.
+        status: the HTTP status.
+        code: the machine-readable code, of STATUS.
         sentence: one sentence for people.
+        headers: further response headers, such as `allow` with 405.
         fields: further top-level fields of the answer, such as `limits` with 413.
     """
 
-    def __init__(self, status: int, code: str, sentence: str, **fields: Any) -> None:
+    def __init__(self, code: str, sentence: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.status = STATUS[code]
         self.code = code
         self.sentence = sentence
+        self.headers = dict(headers or {})
         self.fields = fields
 
 

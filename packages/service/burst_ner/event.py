@@ -16,7 +16,7 @@ class Event:
         self._event = _object(event)
         http = _object(_object(self._event.get("requestContext")).get("http"))
         self.method = str(http.get("method", ""))
-        self.path = self._event.get("rawPath") or "/"
+        self.path = str(self._event.get("rawPath") or "/")
         self._headers = {str(name).lower(): value for name, value in _object(self._event.get("headers")).items()}
 
     def header(self, name: str) -> str:
@@ -38,7 +38,7 @@ class Event:
         try:
             return base64.b64decode(body, validate=True) if self._event.get("isBase64Encoded") else body.encode()
         except ValueError:
-            raise RequestError(400, "invalid_json", "Invalid JSON in request body.") from None
+            raise RequestError("invalid_json", "Invalid JSON in request body.") from None
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ and the platform's log has the reason. Ending the process here instead would lea
 import os
 import sys
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from .environment import Environment
 from .errors import SetupError
 from .model import load
 from .origin import Origin
+from .prepared import PreparedModel
 from .recognizer import Recognizer
 from .service import Service
+from .telemetry import silence_libraries
 
 
 def initialise(env: Mapping[str, str]) -> Service:
@@ -31,15 +32,23 @@ def initialise(env: Mapping[str, str]) -> Service:
     origin = Origin(env.get("ORIGIN_SECRET_SHA256", ""))
     folder = env.get("SPACY_MODEL_PATH")
     if not folder:
-        raise SetupError("SPACY_MODEL_PATH is not set; set it to the folder of a spaCy pipeline.")
+        raise SetupError(
+            "SPACY_MODEL_PATH is not set; set it to the folder of a prepared model, or of a spaCy pipeline."
+        )
     try:
-        nlp, pipeline = load(Path(folder))
+        nlp, source = load(Path(folder))
     except SetupError as error:
         raise SetupError(f"SPACY_MODEL_PATH: {error}") from error
+    if not isinstance(source, PreparedModel):
+        print(
+            f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which loads slower than a "
+            "prepared model; make one of it with: python -m tools.model build PIPELINE OUT",
+            file=sys.stderr,
+            flush=True,
+        )
     loaded = time.perf_counter()
-    # A library's warning may quote a text, and what a process writes to stderr is a log.
-    warnings.simplefilter("ignore")
-    model = {"name": pipeline.name, "version": pipeline.version, "digest": pipeline.digest()}
+    silence_libraries()
+    model = {"name": source.name, "version": source.version, "digest": source.digest()}
     return Service(
         Recognizer(nlp),
         Environment(env.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")),

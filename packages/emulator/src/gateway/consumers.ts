@@ -7,7 +7,7 @@ export interface Consumer {
   readonly id: string;
   readonly username: string;
   readonly customId: string | undefined;
-  /** The consumer's own plugins by name; one of these takes the place of the service's. */
+  /** The consumer's own plugins by name; one of these takes the place of the route's and the service's. */
   readonly plugins: ReadonlyMap<string, Plugin>;
 }
 
@@ -35,7 +35,7 @@ export class Credentials {
 const KONG_NAMESPACE = 'fd02801f-0957-4a15-a55a-c8d9606f30b5';
 
 /** The id that Kong gives an entity of a declarative file: a name-based UUID of its kind and name. */
-export function entityId(kind: 'consumers' | 'services', name: string): string {
+export function entityId(kind: 'consumers' | 'routes' | 'services', name: string): string {
   return uuid5(uuid5(KONG_NAMESPACE, kind), name);
 }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Service } from './config.js';
+import type { Route, Service } from './config.js';
 import type { Credential, Credentials } from './consumers.js';
 import { type Headers, pairs } from './headers.js';
 import type { Counters } from './plugins/rate-limiting.js';
@@ -36,7 +36,8 @@ export class Exchange {
   query: string | undefined;
   /** The caller's headers as plugins leave them for the upstream. */
   readonly headers: Headers;
-  /** The route's service. */
+  /** Where it goes, once the router knows. */
+  route: Route | undefined;
   service: Service | undefined;
   /** Who called, once key-auth knows. */
   credential: Credential | undefined;

@@ -67,9 +67,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (malformed) return answer(exchange, malformed, 'nginx', now());
     const match = router.match(request.method ?? '', exchange.rawPath);
     if (!match) return answer(exchange, { status: 404, message: 'no Route matched with those values' }, 'kong', now());
+    exchange.route = match.route;
     exchange.service = match.service;
     for (const name of Object.keys(PLUGINS)) {
-      const plugin = exchange.credential?.consumer.plugins.get(name) ?? match.service.plugins.get(name);
+      // The order in which Kong looks: a consumer's plugin before a route's, that before the service's.
+      const scopes = [exchange.credential?.consumer, match.route, match.service];
+      const plugin = scopes.find((scope) => scope?.plugins.has(name))?.plugins.get(name);
       const refusal = await plugin?.access(exchange);
       if (refusal) return answer(exchange, refusal, 'kong', now());
     }

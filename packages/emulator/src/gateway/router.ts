@@ -5,23 +5,30 @@ export interface Route {
   readonly strip_path: boolean;
 }
 
+/** What the router needs of a service of the config. */
+export interface Routed {
+  readonly basePath: string;
+  readonly routes: readonly Route[];
+}
+
 /** A route that takes a request. */
-export interface Match<S> {
+export interface Match<S extends Routed> {
   readonly service: S;
+  readonly route: S['routes'][number];
   /** The part of the path that is stripped; undefined when the route keeps its path. */
   readonly prefix: string | undefined;
   /** The path for the upstream, without a query. */
   readonly path: string;
 }
 
-interface Entry<S> {
+interface Entry<S extends Routed> {
   readonly service: S;
-  readonly route: Route;
+  readonly route: S['routes'][number];
   readonly prefix: string;
 }
 
 /** Finds the route of a request, as Kong's `traditional_compatible` router does for methods and prefix paths. */
-export class Router<S extends { readonly basePath: string; readonly routes: readonly Route[] }> {
+export class Router<S extends Routed> {
   readonly #entries: Entry<S>[];
 
   constructor(services: readonly S[]) {
@@ -46,6 +53,7 @@ export class Router<S extends { readonly basePath: string; readonly routes: read
       const rest = route.strip_path ? path.slice(prefix.length) : path;
       return {
         service,
+        route,
         prefix: route.strip_path ? prefix : undefined,
         path: escapePath(upstreamPath(service.basePath, rest, path, route.strip_path)),
       };

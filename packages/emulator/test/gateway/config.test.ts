@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { render } from '../../../../kong/render.mjs';
 import { ConfigError, parseConfig } from '../../src/gateway/config.js';
 
@@ -9,6 +10,17 @@ const TEXT = render(KONG, {
   DECK_NER_ORIGIN_SECRET: 'origin-secret',
   DECK_BATCH_PROCESSOR_KEY: 'key-of-batch',
   DECK_LOAD_GENERATOR_KEY: 'key-of-load',
+});
+
+test('every entity of the own file is tagged, or decK would not know it as its own', () => {
+  const entities = (node: unknown): unknown[] => {
+    if (typeof node !== 'object' || node === null) return [];
+    const own = 'name' in node || 'username' in node || 'key' in node ? [node] : [];
+    return [...own, ...Object.values(node).flatMap(entities)];
+  };
+  const found = entities(parse(TEXT));
+  expect(found.length).toBeGreaterThan(12);
+  for (const entity of found) expect(entity).toMatchObject({ tags: ['nlp-ner'] });
 });
 
 test("reads the repository's own file", () => {
@@ -23,9 +35,13 @@ test("reads the repository's own file", () => {
       writeTimeout: 15_000,
       readTimeout: 45_000,
       retries: 0,
-      routes: [{ methods: ['POST'], paths: ['/nlp/ner'], strip_path: true }],
+      routes: [
+        { name: 'nlp-ner-route', methods: ['POST'], paths: ['/nlp/ner'], strip_path: true },
+        { name: 'nlp-ner-meta-route', methods: ['GET'], paths: ['/nlp/ner'], strip_path: true },
+      ],
     },
   ]);
+  expect(services[0]?.routes.map(({ plugins }) => [...plugins.keys()])).toEqual([[], ['rate-limiting']]);
   expect(credentials.find('key-of-batch')?.consumer.username).toBe('batch-processor');
   expect(credentials.find('key-of-load')?.consumer.plugins.has('rate-limiting')).toBe(true);
 });
@@ -43,13 +59,20 @@ test.each([
   ['tls_verify without TLS', 'https://localhost', 'http://localhost', 'tls_verify', 'needs an https url'],
   ['a template', 'x-origin-secret:origin', 'x-origin-secret:$(x)', '$(x)', 'only fixed values'],
   ['a limit without a period', 'minute: 1000', '# none', 'config:', 'needs one of second, minute, hour'],
-  ['a key used twice', 'key-of-load', 'key-of-batch', 'key: key-of-batch', 'is used twice as key'],
+  ['a key used twice', 'key-of-load', 'key-of-batch', "key: 'key-of-batch'", 'is used twice as key'],
   [
     'a second plugin of a kind',
     '      # The function answers',
     '      - {name: key-auth, config: {}}\n#',
     '{name: key-auth',
     'is used twice as plugin',
+  ],
+  [
+    'a second plugin of a kind on a route',
+    '          - name: rate-limiting',
+    '          - {name: rate-limiting, config: {minute: 9}}\n          - name: rate-limiting',
+    '- name: rate-limiting',
+    'is used twice as plugin of nlp-ner-meta-route',
   ],
   ['what is no YAML', 'retries: 0', 'retries: 0: 1', 'retries: 0: 1', 'is not valid YAML'],
 ])('refuses %s and names file, line and place', (_, from, to, line, message) => {

@@ -14,7 +14,7 @@ afterEach(async () => {
 });
 
 /** A config of one service with one route, keys k-batch and k-load. */
-function config(url: string, { service = '', plugins = '', own = '' } = {}): string {
+function config(url: string, { service = '', plugins = '', own = '', routes = '' } = {}): string {
   return `_format_version: "3.0"
 services:
   - name: nlp-ner-service
@@ -25,6 +25,7 @@ ${indent(4, service)}
       - name: nlp-ner-route
         methods: [POST]
         paths: [/nlp/ner]
+${indent(6, routes)}
     plugins:
       - name: key-auth
         config: {key_in_query: false, hide_credentials: true}
@@ -54,10 +55,14 @@ async function gateway(text: string, options: Partial<GatewayOptions> = {}): Pro
   return started;
 }
 
-async function post(port: number, headers: string[], { path = '/nlp/ner', body = '{}' } = {}): Promise<Answer> {
+async function post(
+  port: number,
+  headers: string[],
+  { method = 'POST', path = '/nlp/ner', body = '{}' } = {},
+): Promise<Answer> {
   const wire = await Wire.open(port);
   const length = headers.some((line) => line.startsWith('Transfer-Encoding')) ? [] : [`Content-Length: ${body.length}`];
-  wire.send([`POST ${path} HTTP/1.1`, 'Host: gw.test', ...headers, ...length, '', body].join('\r\n'));
+  wire.send([`${method} ${path} HTTP/1.1`, 'Host: gw.test', ...headers, ...length, '', body].join('\r\n'));
   const answer = await wire.answer();
   wire.close();
   return answer;
@@ -88,6 +93,36 @@ test('limits each consumer by calendar minute, and one with a limit of its own b
   expect(header(await post(port, ['apikey: k-load']), 'RateLimit-Remaining')).toEqual(['999']);
   now += 18_000;
   expect(header(await post(port, [KEY]), 'RateLimit-Reset')).toEqual(['60']);
+});
+
+test("counts a route's own limit apart from the service's, and both as the consumer's own where it has one", async () => {
+  const { url, take } = await upstream();
+  const routes = `- name: nlp-ner-meta-route
+  methods: [GET]
+  paths: [/nlp/ner]
+  plugins: [{name: rate-limiting, config: {minute: 2}}]
+- name: another-route
+  methods: [PUT]
+  paths: [/nlp/ner]
+  plugins: [{name: rate-limiting, config: {minute: 2}}]`;
+  const own = 'plugins:\n  - name: rate-limiting\n    config: {minute: 1000}';
+  const { port } = await gateway(config(url, { plugins: MINUTE_3, own, routes }), { now: () => 0 });
+  const left = async (method: string, key: string) => {
+    const path = method === 'GET' ? '/nlp/ner/model' : '/nlp/ner';
+    const answer = await post(port, [key], { method, path, body: '' });
+    return [answer.status, ...header(answer, 'RateLimit-Limit'), ...header(answer, 'RateLimit-Remaining')];
+  };
+  expect(await left('GET', KEY)).toEqual([200, '2', '1']);
+  expect(await left('POST', KEY)).toEqual([200, '3', '2']);
+  expect(await left('GET', KEY)).toEqual([200, '2', '0']);
+  expect(await left('GET', KEY)).toEqual([429, '2', '0']);
+  expect(await left('POST', KEY)).toEqual([200, '3', '1']);
+  expect(await left('PUT', KEY)).toEqual([200, '2', '1']);
+  expect(await left('GET', 'apikey: k-load')).toEqual([200, '1000', '999']);
+  expect(await left('POST', 'apikey: k-load')).toEqual([200, '1000', '998']);
+  expect(take().map(({ path }) => path)).toEqual(['/model', '/', '/model', '/', '/', '/model', '/']);
+  // The service's key-auth guards every route.
+  expect((await post(port, [], { method: 'GET', path: '/nlp/ner/model' })).status).toBe(401);
 });
 
 test('admits a burst over the limit, since it counts after it checks; one by one it does not', async () => {

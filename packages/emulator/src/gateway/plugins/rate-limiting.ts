@@ -77,11 +77,15 @@ export const rateLimiting = z
     return plugin;
   });
 
-/** Whose budget it is: the consumer's, or the address's where nobody was authenticated, in the plugin's scope. */
-function identifier(exchange: Exchange, plugin: Plugin): string {
-  const consumer = exchange.credential?.consumer;
-  const own = consumer?.plugins.get('rate-limiting') === plugin;
-  return `${own ? '' : exchange.service?.id}:${consumer?.id ?? exchange.remoteAddress}`;
+/**
+ * Whose budget it is: the consumer's, or the address's where nobody was authenticated, in the plugin's scope. Kong's
+ * counters are named by the route's and the service's id of the plugin, of which a consumer's own plugin has neither
+ * (get_local_key in kong/plugins/rate-limiting/policies/init.lua).
+ */
+function identifier({ credential, route, service, remoteAddress }: Exchange, plugin: Plugin): string {
+  const consumer = credential?.consumer;
+  const scope = [route, service].find((entity) => entity?.plugins.get('rate-limiting') === plugin);
+  return `${scope?.id}:${consumer?.id ?? remoteAddress}`;
 }
 
 function put(headers: Headers, name: string, value: number): void {

@@ -1,0 +1,56 @@
+"""The results of many texts, within the time and the size of one answer."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .deadline import Deadline
+from .recognizer import Entity, Recognizer, batches
+from .request import text_error
+from .schema import MAX_ANSWER_BYTES
+
+OUT_OF_TIME = {"error": "No time was left for this text; send it again.", "code": "deadline_exceeded"}
+OUT_OF_ROOM = {
+    "error": "The answer had no room left for this text; send it again in a request with fewer texts.",
+    "code": "response_too_large",
+}
+
+# Room in the answer for an error in place of each result, and for all that is not results, bytes.
+_ERROR_BYTES = 200
+_ENVELOPE_BYTES = 10_000
+
+
+def results_of(texts: Sequence[Any], recognizer: Recognizer, deadline: Deadline) -> list[dict[str, Any]]:
+    """`{entities}` or `{error, code}` for each text, in order; a text that cannot be processed disturbs no other.
+
+    When time or room runs out, the texts before have their entities and those beyond say why they have none.
+    """
+    results = [text_error(text) for text in texts]
+    places = [place for place, error in enumerate(results) if error is None]
+    room = MAX_ANSWER_BYTES - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
+    unanswered = OUT_OF_TIME
+    for place, entities in zip(places, _found([texts[place] for place in places], recognizer, deadline), strict=False):
+        result = {"entities": entities}
+        room -= _wire_bytes(result)
+        if room < 0:
+            unanswered = OUT_OF_ROOM
+            break
+        results[place] = result
+    return [result or unanswered for result in results]
+
+
+def serialize(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _found(texts: Sequence[str], recognizer: Recognizer, deadline: Deadline) -> Iterator[list[Entity]]:
+    for batch in batches(texts):
+        if deadline.passed():
+            return
+        yield from recognizer.recognize(batch)
+
+
+def _wire_bytes(result: dict[str, Any]) -> int:
+    # The body travels to Lambda as a string within JSON, and before Python 3.12 its runtime escapes all that is not
+    # ASCII. So does this, which is never less than what is sent.
+    return len(json.dumps(serialize(result)))

@@ -1,0 +1,47 @@
+"""What leaves the function beside its answers: one line of JSON a request, and nothing that quotes a text."""
+
+import json
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+NAMESPACE = "BurstNer"
+
+#: The fields of the line that CloudWatch makes metrics of, with their units. Each costs money a month, so they are few,
+#: and their one dimension is the function's name.
+METRICS = {
+    "cold_start": "Count",
+    "init_ms": "Milliseconds",
+    "texts": "Count",
+    "characters": "Count",
+    "entities": "Count",
+    "errors": "Count",
+}
+
+
+def write(fields: dict[str, Any], now: Callable[[], float] = time.time) -> None:
+    """Prints the line of a request, in CloudWatch's embedded metric format.
+
+    Args:
+        fields: ids, sizes and timings; `function` and those of METRICS that are known become metrics.
+        now: gives seconds since 1970.
+
+    Source of the format: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
+    """
+    metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in fields]
+    directive = {"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics}
+    line = {**fields, "_aws": {"Timestamp": int(now() * 1000), "CloudWatchMetrics": [directive]}}
+    print(json.dumps(line), flush=True)
+
+
+def silence_libraries() -> None:
+    """Keeps libraries from writing: what a process writes is a log, and their messages may quote a text."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    # Where compiled code cannot raise an exception, Python prints it with its message.
+    sys.unraisablehook = lambda unraisable: print(
+        f"burst-ner: unraisable {unraisable.exc_type.__name__}", file=sys.stderr, flush=True
+    )

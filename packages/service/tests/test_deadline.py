@@ -1,0 +1,125 @@
+"""Requests that run out of time or of room: what is done is answered, in order."""
+
+import json
+import sys
+
+import pytest
+from conftest import call, function_url_event
+
+ADA = "Ada Lovelace lived in London."
+# Each is a batch by itself.
+TEXTS = [f"{ADA}{' ' * 15_000}" for _ in range(5)]
+
+
+class Slow:
+    """Finds entities, and takes some seconds of a clock for each batch."""
+
+    def __init__(self, recognizer, seconds):
+        self._recognizer, self._seconds = recognizer, seconds
+        self.now = 1_000.0
+        self.batches = 0
+
+    def recognize(self, texts):
+        self.batches += 1
+        self.now += self._seconds
+        return self._recognizer.recognize(texts)
+
+
+@pytest.fixture
+def ask(make_service, recognizer):
+    def ask(body, *, seconds, remaining_ms):
+        slow = Slow(recognizer, seconds)
+        service = make_service(recognizer=slow, now=lambda: slow.now)
+        return call(service, function_url_event(body), remaining_ms), slow.batches
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("seconds", "remaining_ms", "done"),
+    [
+        (8, 30_000, 3),  # begun at 0, 8, 16; 24 is over 20
+        (10, 900_000, 2),  # 20 is not below 20, however long Lambda would wait
+        (2, 10_000, 4),  # begun at 0, 2, 4, 6; 8 is over 10 - 3
+        (3.9, 30_000, 5),
+    ],
+)
+def test_a_batch_that_outlives_its_deadline_returns_what_is_done(ask, seconds, remaining_ms, done):
+    answer, batches = ask({"texts": TEXTS}, seconds=seconds, remaining_ms=remaining_ms)
+    results = answer.json["results"]
+    assert [len(r.get("entities", ())) for r in results] == [2] * done + [0] * (5 - done)
+    assert [r.get("code") for r in results] == [None] * done + ["deadline_exceeded"] * (5 - done)
+    assert (answer.status, batches) == (200, done)
+
+
+def test_a_text_with_an_error_of_its_own_keeps_it(ask):
+    answer, _ = ask({"texts": [1, *TEXTS, "\ud83d"]}, seconds=30, remaining_ms=30_000)
+    codes = [r.get("code") for r in answer.json["results"]]
+    assert codes == ["invalid_text", None, *["deadline_exceeded"] * 4, "ill_formed_text"]
+
+
+@pytest.mark.parametrize("body", [{"text": ADA}, {"texts": TEXTS}])
+def test_no_time_for_anything(ask, body):
+    answer, batches = ask(body, seconds=1, remaining_ms=3_000)
+    assert (answer.status, answer.json["code"], batches) == (503, "model_unavailable", 0)
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_nothing_to_do_needs_no_time(ask):
+    assert ask({"texts": []}, seconds=1, remaining_ms=0)[0].json["results"] == []
+
+
+class Talkative:
+    """Finds many entities of 12 bytes a character once their characters are escaped twice."""
+
+    def __init__(self, entities):
+        self._entities = entities
+        self.texts = 0
+
+    def recognize(self, texts):
+        self.texts += len(texts)
+        entity = {"text": "😀" * 100, "label": "EMOJI", "start_char": 0, "end_char": 100}
+        return [[entity] * self._entities for _ in texts]
+
+
+def test_an_answer_fits_lambda(make_service):
+    recognizer = Talkative(500)
+    service = make_service(recognizer=recognizer)
+    texts = [" " * 10_000] * 20
+    answer = call(service, function_url_event({"texts": [None, *texts]}))
+    codes = [r.get("code") for r in answer.json["results"]]
+    done = codes.count(None)
+    assert 5 <= done < 10
+    assert codes == ["invalid_text"] + [None] * done + ["response_too_large"] * (20 - done)
+    assert recognizer.texts <= done + 2  # no work for what has no room
+    size = len(json.dumps(json.dumps(answer.json, ensure_ascii=False)))
+    assert 4_000_000 < size <= 5_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has a native client on Linux only")
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_what_the_runtime_sends_is_no_larger_than_what_was_counted(make_service, monkeypatch, python):
+    from awslambdaric.lambda_runtime_marshaller import to_json
+
+    monkeypatch.setenv("AWS_EXECUTION_ENV", f"AWS_Lambda_python{python}")
+    service = make_service(recognizer=Talkative(500))
+    sent = []
+    monkeypatch.setattr(type(service), "__call__", recording(type(service).__call__, sent))
+    call(service, function_url_event({"texts": [" " * 10_000] * 20}))
+    assert len(to_json(sent[0]).encode()) <= 5_000_000
+
+
+def recording(function, into):
+    def recorded(*given):
+        into.append(function(*given))
+        return into[-1]
+
+    return recorded
+
+
+def test_one_text_with_too_long_an_answer(make_service):
+    service = make_service(recognizer=Talkative(5_000))
+    answer = call(service, function_url_event({"text": ADA}))
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+    [result] = call(service, function_url_event({"texts": [ADA]})).json["results"]
+    assert result["code"] == "response_too_large"
