@@ -16,8 +16,8 @@ await command(async () => {
   const counts = [
     check('Types (tsc)', path.join(bin, 'tsc'), ['--noEmit']),
     check('Lint and format (biome)', path.join(bin, 'biome'), ['check', '.']),
-    check('Lint (ruff)', python, ['-m', 'ruff', 'check', 'packages']),
-    check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', 'packages']),
+    check('Lint (ruff)', python, ['-m', 'ruff', 'check', '.']),
+    check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', '.']),
     pytest(),
     vitest(),
   ];

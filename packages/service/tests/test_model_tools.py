@@ -64,7 +64,7 @@ def publisher(wheel, monkeypatch):
 
         def do_GET(self):
             self.send_response(self.status)
-            content = wheel.read_bytes()
+            content = wheel.read_bytes() if self.status == 200 else b""
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: len(content) - self.cut])

@@ -138,6 +138,13 @@ class TestLoad:
         names = ["manifest.json", "ner/cfg", "ner/model", "ner/moves", "tokenizer", "vocab/lookups.bin"]
         assert sorted(opened) == [str(prepared_path / name) for name in names]
 
+    def test_the_tokenizer_is_not_built_from_the_languages_defaults_first(self, prepared_path, monkeypatch):
+        monkeypatch.setattr(spacy.lang.en.English.Defaults, "tokenizer_exceptions", {"can't": [{"ORTH": "cannot"}]})
+        with pytest.raises(ValueError, match="can't"):
+            spacy.blank("en")
+        nlp, _ = load(prepared_path)
+        assert [token.text for token in nlp("can't")] == ["ca", "n't"]
+
     def test_the_table_stays_on_disk(self, static_prepared):
         vectors = load(static_prepared)[0].vocab.vectors
         maps = Path("/proc/self/maps").read_text() if sys.platform == "linux" else f"r--s {static_prepared / TABLE}"
