@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
-import { DEFAULT_MODEL, describeModel } from './model.mjs';
+import { DEFAULT_MODEL, describeModel, prepareModel } from './model.mjs';
 import { badge, bold, dim, paint, safe } from './paint.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
@@ -20,6 +20,7 @@ await command(async () => {
   const { files, model: wanted } = options();
   await setUp();
   const model = describeModel(wanted);
+  const folder = await prepareModel(model);
   const { startEmulator } = await import('../packages/emulator/dist/index.js');
   console.error('  Start Kong and Lambda on this machine …');
   const stop = new AbortController();
@@ -28,7 +29,7 @@ await command(async () => {
     kong: path.join(root, 'kong/kong.yaml'),
     service: path.join(root, 'packages/service'),
     python,
-    model: model.path,
+    model: folder,
     reserved: BURST,
     // Keys are made up for the demo; those of a real gateway stay out of it.
     env: {},

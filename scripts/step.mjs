@@ -36,16 +36,16 @@ export async function command(main) {
  * @param {string} title what the step does, in the imperative
  * @param {string} program
  * @param {string[]} args
- * @param {{ env?: NodeJS.ProcessEnv, explain?: (output: string) => string | undefined }} [options] `explain` turns
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv, explain?: (output: string) => string | undefined }} [options] `explain` turns
  *   the output of a failure into a sentence
  * @throws {UserError} when the program fails or cannot be started; its whole output is in `.cache/setup.log`
  */
-export async function step(title, program, args, { env = process.env, explain = () => undefined } = {}) {
+export async function step(title, program, args, { cwd = root, env = process.env, explain = () => undefined } = {}) {
   const start = Date.now();
   const seconds = () => `${Math.round((Date.now() - start) / 1000)} s`;
   const terminal = process.stderr.isTTY === true;
   let output = '';
-  const child = child_process.spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = child_process.spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   /** @param {Buffer} data */
   const keep = (data) => {
     output = (output + data).slice(-100_000);
