@@ -18,7 +18,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .errors import SetupError
 from .imports import import_spacy
-from .prepared import PreparedModel, is_prepared, open_prepared, spacy_version
+from .prepared import PreparedModel, is_prepared, load_error, open_prepared, spacy_version
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -155,10 +155,8 @@ def load_plain(pipeline: Pipeline) -> "Language":
                 config={"nlp": {"disabled": []}},  # a pipeline may be saved with its `ner` switched off
             )
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise SetupError(
-                f"spaCy {spacy.__version__} cannot load the pipeline in {pipeline.folder} "
-                f"({type(error).__name__}: {reason}); copy it there again, or give another one."
+            raise load_error(
+                f"the pipeline in {pipeline.folder}", error, "copy it there again, or give another one"
             ) from error
 
 

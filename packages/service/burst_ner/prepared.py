@@ -60,7 +60,7 @@ class PreparedModel:
         `spacy.load` would build the tokenizer twice (from the language's defaults, then from disk), validate the
         configuration and read what NER does not use; here each part is made once, from its own file.
         """
-        spacy = import_spacy()
+        import_spacy()
         from spacy.tokenizer import Tokenizer
         from spacy.util import get_lang_class, registry
 
@@ -81,10 +81,8 @@ class PreparedModel:
                 fold(ner.model, vectors["width"])
             ner.from_disk(self.folder / "ner", exclude=["vocab"])
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise SetupError(
-                f"spaCy {spacy.__version__} cannot load the prepared model in {self.folder} "
-                f"({type(error).__name__}: {reason}); copy it there again, or build it anew."
+            raise load_error(
+                f"the prepared model in {self.folder}", error, "copy it there again, or build it anew"
             ) from error
         return nlp
 
@@ -155,6 +153,12 @@ def sha256(path: Path) -> str:
 def spacy_version() -> str:
     """The version of the installed spaCy, without importing it."""
     return importlib.metadata.version("spacy")
+
+
+def load_error(what: str, error: Exception, advice: str) -> SetupError:
+    """The sentence for a folder that passed its checks and that spaCy cannot load all the same."""
+    reason = " ".join(str(error).split())[:300]
+    return SetupError(f"spaCy {spacy_version()} cannot load {what} ({type(error).__name__}: {reason}); {advice}.")
 
 
 def _incomplete(folder: Path, what: str) -> SetupError:
