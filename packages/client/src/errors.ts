@@ -29,27 +29,29 @@ export class ConfigError extends NerError {
   }
 }
 
-/** The gateway or the function refused the caller (401, 403). Never retried. */
-export class AuthenticationError extends NerError {
+/** What the errors of an answered request have in common. */
+abstract class AnswerError extends NerError implements AnswerInfo {
   readonly status: number;
   readonly requestId: string | undefined;
 
-  constructor(message: string, { status, requestId }: AnswerInfo) {
-    super('unauthorized', message);
+  constructor(code: string, message: string, { status, requestId }: AnswerInfo) {
+    super(code, message);
     this.status = status;
     this.requestId = requestId;
   }
 }
 
-/** Nothing serves the url (404). Never retried. */
-export class RouteError extends NerError {
-  readonly status: number;
-  readonly requestId: string | undefined;
+/** The gateway or the function refused the caller (401, 403). Never retried. */
+export class AuthenticationError extends AnswerError {
+  constructor(message: string, info: AnswerInfo) {
+    super('unauthorized', message, info);
+  }
+}
 
-  constructor(message: string, { status, requestId }: AnswerInfo) {
-    super('no_route', message);
-    this.status = status;
-    this.requestId = requestId;
+/** Nothing serves the url (404). Never retried. */
+export class RouteError extends AnswerError {
+  constructor(message: string, info: AnswerInfo) {
+    super('no_route', message, info);
   }
 }
 
@@ -57,16 +59,12 @@ export class RouteError extends NerError {
  * Any other status than 2xx. `code` is the service's own (e.g. `model_unavailable`), `rate_limited` for the gateway's
  * 429, `throttled` for that of Lambda, or `http_<status>` when the answer names none.
  */
-export class RequestError extends NerError {
-  readonly status: number;
-  readonly requestId: string | undefined;
+export class RequestError extends AnswerError {
   /** What the answer's Retry-After asked for, in ms from its arrival. */
   readonly retryAfterMs: number | undefined;
 
   constructor(code: string, message: string, info: AnswerInfo & { retryAfterMs: number | undefined }) {
-    super(code, message);
-    this.status = info.status;
-    this.requestId = info.requestId;
+    super(code, message, info);
     this.retryAfterMs = info.retryAfterMs;
   }
 }
