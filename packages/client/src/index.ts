@@ -1,11 +1,6 @@
-export {
-  type ExtractAllOptions,
-  type ExtractOptions,
-  NerClient,
-  type NerClientOptions,
-  type Outcome,
-  type ResponseInfo,
-} from './client.js';
+export type { Usage, Wait } from './budget.js';
+export { type ExtractAllOptions, type ExtractOptions, NerClient } from './client.js';
+export type { Outcome } from './document.js';
 export {
   AuthenticationError,
   ConfigError,
@@ -18,5 +13,8 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { Entity } from './offsets.js';
+export type { NerClientOptions, ResponseInfo } from './options.js';
 export type { Clock } from './retry.js';
-export type { Model } from './wire.js';
+export type { Progress } from './run.js';
+export type { RequestTrace } from './sender.js';
+export type { Description, Limits, Model } from './wire.js';

@@ -1,3 +1,4 @@
+/// <reference lib="es2024.string" />
 import { ProtocolError } from './errors.js';
 import type { WireEntity } from './wire.js';
 
@@ -12,12 +13,12 @@ export interface Entity {
   end: number;
 }
 
-/** How many code points a well-formed text has. */
+/** How many code points a text has; a lone surrogate is one. */
 export function codePointLength(text: string): number {
   let length = text.length;
-  for (let i = 0; i < text.length; i++) {
-    // A high surrogate: the pair is one code point.
-    if ((text.charCodeAt(i) & 0xfc00) === 0xd800) length--;
+  for (let i = 1; i < text.length; i++) {
+    // Only the second half of a pair: most texts have no low surrogate at all.
+    if ((text.charCodeAt(i) & 0xfc00) === 0xdc00 && (text.charCodeAt(i - 1) & 0xfc00) === 0xd800) length--;
   }
   return length;
 }
@@ -25,11 +26,14 @@ export function codePointLength(text: string): number {
 /**
  * Turns the service's code-point offsets into UTF-16 ones, in one pass over the text.
  *
- * @param text the text that was sent
+ * @param text the caller's. Where it is ill-formed, `text.toWellFormed()` was sent: U+FFFD for each lone surrogate, so
+ *   that every offset stays what it was
  * @param entities in the order of the text and not overlapping, as spaCy's `doc.ents` are
- * @throws {ProtocolError} when they are not, or when an offset does not lead to its entity's text
+ * @returns entities whose texts are slices of `text`
+ * @throws {ProtocolError} when they are not in order, or when an offset does not lead to its entity's text
  */
 export function toUtf16(text: string, entities: WireEntity[]): Entity[] {
+  const sent = text.toWellFormed();
   let units = 0;
   let codePoints = 0;
   const advance = (target: number): number => {
@@ -41,9 +45,9 @@ export function toUtf16(text: string, entities: WireEntity[]): Entity[] {
   return entities.map(({ text: found, label, start_char, end_char }, index) => {
     const start = advance(start_char);
     const end = advance(end_char);
-    if (start < 0 || text.slice(start, end) !== found || end !== start + found.length) {
+    if (start < 0 || sent.slice(start, end) !== found || end !== start + found.length) {
       throw new ProtocolError(`the offsets of entity ${index} do not lead to its text`);
     }
-    return { text: found, label, start, end };
+    return { text: text.slice(start, end), label, start, end };
   });
 }

@@ -43,32 +43,50 @@ export const defaultPolicy: Readonly<RetryPolicy> = {
 
 const BASE_MS = 1000;
 const CAP_MS = 20_000;
-const RETRYABLE = new Set([429, 502, 503, 504]);
+const RETRYABLE = new Set([502, 503, 504]);
+
+/** Awaits what is not the request's own time, such as the gateway's next window: the deadline moves by as much. */
+export type Untimed = <W>(wait: Promise<W>) => Promise<W>;
 
 /**
  * Sends until an answer stands, attempts are used up or the deadline would pass before the next one.
  *
- * A repeated POST is safe: extracting changes nothing.
+ * A repeated POST is safe: extracting changes nothing. What the gateway's limit refused (429 `rate_limited`) was no
+ * attempt and is sent again at once: `send` waits for the budget, which that refusal has closed. What Lambda throttled
+ * (429 `throttled`) was none either, but costs time and backs off.
  *
- * @param send one attempt; its number counts from 1, `timeoutMs` is what it may take
+ * @param send one attempt; its number counts from 1, `timeoutMs` is what it may take once its `untimed` waits are over
  * @throws the last attempt's error
  */
 export async function retry<T>(
-  send: (attempt: number, timeoutMs: number) => Promise<T>,
+  send: (attempt: number, timeoutMs: number, untimed: Untimed) => Promise<T>,
   policy: RetryPolicy,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<T> {
-  const deadline = clock.now() + policy.deadlineMs;
-  const { maxAttempts, maxBlamed = maxAttempts } = policy;
-  let blamed = 0;
-  for (let attempt = 1; ; attempt++) {
+  let deadline = clock.now() + policy.deadlineMs;
+  const untimed: Untimed = async (wait) => {
+    const began = clock.now();
     try {
-      return await send(attempt, Math.min(policy.attemptTimeoutMs, deadline - clock.now()));
+      return await wait;
+    } finally {
+      deadline += clock.now() - began;
+    }
+  };
+  const { maxAttempts, maxBlamed = maxAttempts } = policy;
+  let attempt = 1;
+  let throttles = 0;
+  let blamed = 0;
+  for (;;) {
+    try {
+      return await send(attempt, Math.min(policy.attemptTimeoutMs, deadline - clock.now()), untimed);
     } catch (error) {
+      const limit = error instanceof RequestError && error.status === 429 ? error.code : undefined;
+      if (limit === 'rate_limited') continue;
       if (oneTextMayBeToBlame(error)) blamed++;
-      if (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed) throw error;
-      const ms = delay(attempt, error, clock.random());
+      const throttled = limit === 'throttled';
+      if (!throttled && (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed)) throw error;
+      const ms = delay(throttled ? ++throttles : attempt++, error, clock.random());
       if (clock.now() + ms >= deadline) throw error;
       await clock.sleep(ms, signal);
     }
@@ -86,8 +104,13 @@ function isRetryable(error: unknown): boolean {
   return error instanceof TimeoutError;
 }
 
-/** Full jitter, on top of what Retry-After asks for: never earlier, and not all callers at the same moment. */
-function delay(attempt: number, error: unknown, random: number): number {
+/**
+ * Half fixed, half by chance: callers spread, and six attempts still last for 15.5 s at least, however fast each fails,
+ * so that a cold start of 12 s is outlived for certain. Full jitter alone may use them all up in a moment. Never less
+ * than Retry-After asks for.
+ */
+function delay(failures: number, error: unknown, random: number): number {
   const asked = error instanceof RequestError ? (error.retryAfterMs ?? 0) : 0;
-  return asked + random * Math.min(CAP_MS, BASE_MS * 2 ** (attempt - 1));
+  const half = Math.min(CAP_MS, BASE_MS * 2 ** (failures - 1)) / 2;
+  return Math.max(asked, half) + random * half;
 }

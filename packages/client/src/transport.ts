@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { Agent, type Dispatcher, request } from 'undici';
+import { type Dispatcher, Pool, request } from 'undici';
 import { ConnectionError, type NerError, ProtocolError, TimeoutError } from './errors.js';
+import type { Settings } from './options.js';
 
 /** An HTTP answer, whatever its status. */
 export class Reply {
@@ -44,45 +45,67 @@ const NOT_TLS = /wrong.version.number|packet.length.too.long/i;
 // OpenSSL's verification results (UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, …) and Node's own TLS codes.
 const TLS = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|EPROTO/;
 
-/** POSTs bodies to one url with one key, over sockets that are kept. */
+/** Talks to one url with one key, over sockets that are kept. */
 export class Transport {
+  /** The url without its query: what messages may show. */
+  readonly shown: string;
   readonly #url: URL;
-  readonly #shown: string;
-  readonly #apiKey: string;
+  readonly #headers: Record<string, string>;
   readonly #dispatcher: Dispatcher;
   readonly #owned: boolean;
   #closing: Promise<void> | undefined;
 
-  constructor(url: URL, apiKey: string, connections: number, dispatcher: Dispatcher | undefined) {
+  constructor({ url, apiKey, apiKeyHeader, concurrency, dispatcher }: Settings) {
     this.#url = url;
-    this.#shown = url.origin + url.pathname;
-    this.#apiKey = apiKey;
+    this.shown = url.origin + url.pathname;
+    this.#headers = { accept: 'application/json', [apiKeyHeader]: apiKey };
     this.#owned = dispatcher === undefined;
-    this.#dispatcher = dispatcher ?? new Agent({ connections, maxResponseSize: MAX_ANSWER_BYTES });
+    this.#dispatcher =
+      dispatcher ?? new Pool(url.origin, { connections: concurrency, maxResponseSize: MAX_ANSWER_BYTES });
   }
 
   /**
+   * Sends texts.
+   *
+   * @param body JSON
    * @throws {TimeoutError | ConnectionError | ProtocolError} when no whole answer came; `signal.reason` on abort
    */
-  async post(body: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
+  post(body: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
+    const headers = { ...this.#headers, 'content-type': 'application/json' };
+    return this.#exchange(this.#url, { method: 'POST', headers, body }, timeoutMs, signal);
+  }
+
+  /** Asks what the service says of itself, at a path below the url. Throws as `post` does. */
+  get(path: '/model' | '/health', timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
+    const url = new URL(this.#url);
+    url.pathname = url.pathname.replace(/\/$/, '') + path;
+    return this.#exchange(url, { method: 'GET', headers: this.#headers }, timeoutMs, signal);
+  }
+
+  async #exchange(
+    url: URL,
+    sent: { method: 'GET' | 'POST'; headers: Record<string, string>; body?: string },
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Reply> {
     signal?.throwIfAborted();
     const controller = new AbortController();
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    const timeout = new TimeoutError(`${this.#shown} gave no whole answer within ${Math.ceil(timeoutMs)} ms`);
-    const timer = setTimeout(() => controller.abort(timeout), timeoutMs);
+    const shown = url.origin + url.pathname;
+    const timer = setTimeout(() => {
+      controller.abort(new TimeoutError(`${shown} gave no whole answer within ${Math.ceil(timeoutMs)} ms`));
+    }, timeoutMs);
     try {
-      const response = await request(this.#url, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', accept: 'application/json', apikey: this.#apiKey },
-        body,
+      const response = await request(url, {
+        ...sent,
         dispatcher: this.#dispatcher,
         signal: controller.signal,
         // One clock rules: the timer above.
         headersTimeout: 0,
         bodyTimeout: 0,
       });
-      return new Reply(this.#shown, response.statusCode, response.headers, await response.body.text());
+      return new Reply(shown, response.statusCode, response.headers, await response.body.text());
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : this.#explain(error);
     } finally {
@@ -102,7 +125,7 @@ export class Transport {
     // A parser's error holds the answer's bytes, which may hold texts.
     const options = name === 'HTTPParserError' ? {} : { cause: error };
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
-      return new ProtocolError(`${this.#shown} answered more than ${MAX_ANSWER_BYTES} bytes`);
+      return new ProtocolError(`${this.shown} answered more than ${MAX_ANSWER_BYTES} bytes`);
     }
     if (code === 'ENOTFOUND') {
       return new ConnectionError('unknown_host', `no host is called ${this.#url.hostname}; check url`, options);

@@ -3,10 +3,7 @@ import { AuthenticationError, ProtocolError, RequestError, RouteError } from './
 import { printable } from './printable.js';
 import type { Reply } from './transport.js';
 
-// The contract of POST /nlp/ner, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
-
-/** Code points that one text may have, as the service's `/model` says. */
-export const MAX_TEXT_CODE_POINTS = 40_000;
+// The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
 
 const offset = z.int().check(z.nonnegative());
 const WireEntity = z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset });
@@ -16,6 +13,14 @@ const Result = z.union([
   z.object({ error: z.string(), code: z.string() }),
 ]);
 const Answer = z.object({ results: z.array(Result), model: Model });
+const most = z.int().check(z.positive());
+const Limits = z.object({
+  max_body_bytes: most,
+  max_texts: most,
+  max_characters: most,
+  max_text_characters: most,
+});
+const Description = z.object({ model: Model, labels: z.array(z.string()), limits: Limits });
 
 // The service's errors and Kong's. A body of any other shape is not quoted: it may echo the request.
 const Failure = z.union([z.object({ error: z.string(), code: z.string() }), z.object({ message: z.string() })]);
@@ -26,6 +31,18 @@ export type WireEntity = z.infer<typeof WireEntity>;
 export type Model = z.infer<typeof Model>;
 export type Result = z.infer<typeof Result>;
 export type Answer = z.infer<typeof Answer>;
+/** What one request may hold: bytes of its body, texts, code points of all texts and of one. */
+export type Limits = z.infer<typeof Limits>;
+/** What the service says of itself: which model it serves, the labels this one gives, and what a request may hold. */
+export type Description = z.infer<typeof Description>;
+
+/** The limits of a service that does not tell its own. */
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  max_body_bytes: 1_048_576,
+  max_texts: 1024,
+  max_characters: 250_000,
+  max_text_characters: 40_000,
+};
 
 const MAX_QUOTED = 200;
 
@@ -42,24 +59,38 @@ export function requestBody(texts: string[]): string {
  * @throws {ProtocolError} for a 2xx that does not hold to the contract
  */
 export function readAnswer(reply: Reply, count: number, apiKey: string): Answer {
+  const answer = read(reply, Answer, apiKey);
+  if (answer.results.length !== count) {
+    throw new ProtocolError(`${reply.url} answered ${answer.results.length} results to ${count} texts`);
+  }
+  const results = answer.results.map((result) =>
+    'error' in result ? { error: quoted(result.error, apiKey), code: quoted(result.code, apiKey) } : result,
+  );
+  return { results, model: answer.model };
+}
+
+/** Reads the answer of `/model`. Throws as `readAnswer` does. */
+export function readDescription(reply: Reply, apiKey: string): Description {
+  return read(reply, Description, apiKey);
+}
+
+/** The answer's `server-timing` in ms, by name. */
+export function timings(reply: Reply): Record<string, number> {
+  const said = (reply.header('server-timing') ?? '').matchAll(/([\w-]+)[^,]*?;\s*dur=([\d.]+)/g);
+  return Object.fromEntries([...said].map(([, name, ms]) => [name, Number(ms)]));
+}
+
+function read<S extends z.ZodMiniType>(reply: Reply, schema: S, apiKey: string): z.infer<S> {
   if (reply.status < 200 || reply.status > 299) throw failure(reply, apiKey);
   const body = parse(reply.body);
   if (body === undefined) {
     throw new ProtocolError(`${reply.url} answered ${reply.status} with ${describe(reply, apiKey)}, not with JSON`);
   }
-  const answer = Answer.safeParse(body);
-  if (!answer.success) {
-    const issue = answer.error.issues[0];
-    const where = issue?.path.join('.') || 'the body';
-    throw new ProtocolError(`${reply.url} answered JSON of another shape: ${where}: ${issue?.message}`);
-  }
-  if (answer.data.results.length !== count) {
-    throw new ProtocolError(`${reply.url} answered ${answer.data.results.length} results to ${count} texts`);
-  }
-  const results = answer.data.results.map((result) =>
-    'error' in result ? { error: quoted(result.error, apiKey), code: quoted(result.code, apiKey) } : result,
-  );
-  return { results, model: answer.data.model };
+  const answer = schema.safeParse(body);
+  if (answer.success) return answer.data;
+  const issue = answer.error.issues[0];
+  const where = issue?.path.join('.') || 'the body';
+  throw new ProtocolError(`${reply.url} answered JSON of another shape: ${where}: ${issue?.message}`);
 }
 
 function failure(reply: Reply, apiKey: string): Error {

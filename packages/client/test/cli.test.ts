@@ -1,81 +1,31 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { text as textOf } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Gateway, KEY, MODEL, startGateway } from './gateway.js';
+import { describe, expect, it } from 'vitest';
+import { python } from '../../../scripts/python.mjs';
+import { extract, inFolder, jsonLines, PROGRAM } from './cli-run.js';
+import { KEY, rateLimited, served, startGateway } from './gateway.js';
 
-// The built program, as it is installed: run the build before these tests.
-const PROGRAM = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
-
-let root: string;
-let folder: string;
-beforeAll(async () => {
-  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is not there: run the build first`);
-  root = await mkdtemp(join(tmpdir(), 'cli-'));
-});
-beforeEach(async () => {
-  folder = await mkdtemp(join(root, 'run-'));
-});
-afterAll(() => rm(root, { recursive: true }));
-
-interface Run {
-  args: string[];
-  env?: Record<string, string>;
-  stdin?: string;
-  onStart?: (child: ChildProcess) => void;
-}
-
-async function run({ args, env = { NER_API_KEY: KEY }, stdin = '', onStart }: Run) {
-  const { PATH = '' } = process.env;
-  const child = spawn(process.execPath, [PROGRAM, ...args], { cwd: folder, env: { PATH, ...env } });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk) => {
-    stdout += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    stderr += chunk;
-  });
-  child.stdin.on('error', () => {});
-  if (stdin !== 'open') child.stdin.end(stdin);
-  onStart?.(child);
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { code, stderr, lines: jsonLines(stdout) };
-}
-
-function jsonLines(text: string): Record<string, unknown>[] {
-  expect(text === '' || text.endsWith('\n')).toBe(true);
-  return text
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => JSON.parse(line));
-}
-
-const extract = (gateway: Gateway, ...args: string[]) => ['extract', '--url', gateway.url, ...args];
-const file = (name: string, text: string) => writeFile(join(folder, name), text);
+const { path, write, read, lines, run } = inFolder();
+const MODEL_NAME = 'en_test/1.0.0/sha256:00';
+const many = (count: number) => Array.from({ length: count }, (_, i) => `{"text":"Ada ${i}"}\n`).join('');
 
 describe('burst-ner extract', () => {
   it('writes a line for each document of each file, and a summary apart', async () => {
     await using gateway = await startGateway();
-    await file('a.txt', '😀 Ada');
-    await file('b.jsonl', '{"id":1,"text":"Bob"}\n{"id":2,"text":"nobody"}\n');
-    const { code, stderr, lines } = await run({ args: extract(gateway, 'a.txt', 'b.jsonl') });
-    expect(lines).toEqual([
-      { source: 'a.txt', entities: [{ text: 'Ada', label: 'NAME', start: 3, end: 6 }], model: MODEL },
-      {
-        source: 'b.jsonl',
-        line: 1,
-        id: '1',
-        entities: [{ text: 'Bob', label: 'NAME', start: 0, end: 3 }],
-        model: MODEL,
-      },
-      { source: 'b.jsonl', line: 2, id: '2', entities: [], model: MODEL },
+    await write('a.txt', '😀 Ada');
+    await write('b.jsonl', '{"id":1,"text":"Bob"}\n{"id":"2","text":"nobody"}\n');
+    const { code, stderr, stdout } = await run(extract(gateway, 'a.txt', 'b.jsonl'));
+    const entities = [{ text: 'Bob', label: 'NAME', start: 0, end: 3 }];
+    expect(jsonLines(stdout)).toEqual([
+      { source: 'a.txt', entities: [{ text: 'Ada', label: 'NAME', start: 3, end: 6 }], model: MODEL_NAME },
+      { source: 'b.jsonl', line: 1, id: 1, entities, model: MODEL_NAME },
+      { source: 'b.jsonl', line: 2, id: '2', entities: [], model: MODEL_NAME },
     ]);
     expect(stderr).toMatch(
-      /^burst-ner: 3 documents done, 0 failed, 2 entities, 1 answers \(0 of them 429\), \d+\.\d s, en_test 1\.0\.0\n$/,
+      /^burst-ner: 3 documents done, 0 failed, 2 entities, 1 answers \(0 of them 429\), \d+\.\d s, en_test\/1\.0\.0\/sha256:00\n$/,
     );
     expect(code).toBe(0);
   });
@@ -83,51 +33,113 @@ describe('burst-ner extract', () => {
   it('reads standard input, as text or as --format says, and the url from NER_URL', async () => {
     await using gateway = await startGateway();
     const env = { NER_API_KEY: KEY, NER_URL: gateway.url };
-    const text = await run({ args: ['extract'], env, stdin: 'Ada\nBob\n' });
-    expect(text.lines).toMatchObject([{ source: '-', entities: [{ text: 'Ada' }, { text: 'Bob' }] }]);
-    const csv = await run({
-      args: ['extract', '-', '--format', 'csv', '--text-field', 'b'],
-      env,
-      stdin: 'a,b\nAda,Bob\n',
-    });
-    expect(csv.lines).toMatchObject([{ source: '-', line: 2, entities: [{ text: 'Bob' }] }]);
+    const text = await run(['extract'], { env, stdin: 'Ada\nBob\n' });
+    expect(jsonLines(text.stdout)).toMatchObject([{ source: '-', entities: [{ text: 'Ada' }, { text: 'Bob' }] }]);
+    const args = ['extract', '-', '--format', 'csv', '--text-field', 'b', '--id-field', 'a'];
+    const csv = await run(args, { env, stdin: 'a,b\nAda,Bob\n' });
+    expect(jsonLines(csv.stdout)).toMatchObject([{ source: '-', line: 2, id: 'Ada', entities: [{ text: 'Bob' }] }]);
   });
 
-  it('exits 1 when a document failed, and writes why beside the others', async () => {
+  it('reads directories and quoted globs, and never its own output', async () => {
     await using gateway = await startGateway();
-    await file('d.jsonl', `{"text":"Ada"}\n{"text":"${'x'.repeat(40_001)}"}\n{"text":"Bob"}\n`);
-    const { code, stderr, lines } = await run({ args: extract(gateway, 'd.jsonl') });
-    expect(lines).toMatchObject([{ line: 1 }, { line: 2, error: { code: 'too_large' } }, { line: 3, entities: [{}] }]);
-    expect(stderr).toContain('2 documents done, 1 failed');
+    await mkdir(path('notes'));
+    for (const name of ['notes/b.txt', 'notes/a.jsonl', 'x.txt']) await write(name, '{"text":"Ada"}');
+    for (const again of [false, true]) {
+      const { code, stderr } = await run(extract(gateway, 'notes', '*.txt', '--out', 'notes/out.jsonl'));
+      expect([code, stderr]).toEqual([0, expect.stringMatching(again ? /nothing to do/ : /3 documents done/)]);
+    }
+    const sources = (await lines('notes/out.jsonl')).map(({ source }) => source);
+    expect(sources).toEqual(['notes/a.jsonl', 'notes/b.txt', 'x.txt']);
+  });
+
+  it('exits 1 when a document failed or could not be read, and writes why beside the others', async () => {
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, ({ results, model }) => ({
+        results: results.map((result, i) => (texts[i] === 'x' ? { error: 'Too much.', code: 'too_large' } : result)),
+        model,
+      })),
+    );
+    await write('a.jsonl', '{"text":"Ada"}\n{"text":"x"}\n{"text":\n{"text":"Bob"}\n');
+    await write('b.txt', Buffer.from('Zo\xeb', 'latin1'));
+    await write('c.txt', 'Eve');
+    const { code, stderr, stdout } = await run(extract(gateway, 'a.jsonl', 'b.txt', 'c.txt'));
+    expect(jsonLines(stdout)).toMatchObject([
+      { line: 1, entities: [{}] },
+      { line: 2, error: { code: 'too_large' } },
+      { line: 3, error: { code: 'unreadable', message: 'a.jsonl line 3 is not valid JSON' } },
+      { line: 4, entities: [{}] },
+      { source: 'b.txt', error: { code: 'unreadable' } },
+      { source: 'c.txt', entities: [{}] },
+    ]);
+    expect(stderr).toContain('3 documents done, 3 failed');
     expect(code).toBe(1);
   });
 
-  it('writes to a new file, never over an old one', async () => {
+  it('writes CSV for spreadsheets: no cell of it is a formula', async () => {
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, ({ model }) => ({
+        results: texts.map((text) => ({ entities: [{ text, label: 'X', start_char: 0, end_char: [...text].length }] })),
+        model,
+      })),
+    );
+    await write('a.csv', 'id,text\n-1,"=1+1, ""so"""\n2,Ada\n');
+    expect((await run(extract(gateway, 'a.csv', '--out', 'out.csv'))).code).toBe(0);
+    expect(await read('out.csv')).toBe(
+      'source,line,id,entities,label,text,start,end,model,error\n' +
+        `a.csv,2,'-1,1,X,"'=1+1, ""so""",0,10,${MODEL_NAME},\n` +
+        `a.csv,3,2,1,X,Ada,0,3,${MODEL_NAME},\n`,
+    );
+    const { stdout } = await run(extract(gateway, 'a.csv', '--output-format', 'csv'));
+    expect(stdout).toBe(await read('out.csv'));
+  });
+
+  it('--json ends with one object, whatever happens', async () => {
     await using gateway = await startGateway();
-    await file('a.txt', 'Ada');
-    const first = await run({ args: extract(gateway, 'a.txt', '--out', 'out.jsonl') });
-    expect(first).toMatchObject({ code: 0, lines: [] });
-    const written = await readFile(join(folder, 'out.jsonl'), 'utf8');
-    expect(jsonLines(written)).toMatchObject([{ source: 'a.txt' }]);
-    const second = await run({ args: extract(gateway, 'a.txt', '--out', 'out.jsonl') });
-    expect(second).toMatchObject({
-      code: 2,
-      stderr: 'burst-ner: out.jsonl exists already; remove it or name another file with --out\n',
+    await write('a.txt', 'Ada');
+    const args = extract(gateway, 'a.txt', '--json', '--out', 'out.jsonl');
+    const done = await run(args);
+    expect(JSON.parse(done.stdout)).toEqual({
+      documents: 1,
+      done: 1,
+      failed: 0,
+      before: { documents: 0, failed: 0 },
+      entities: 1,
+      answers: 1,
+      limited: 0,
+      seconds: expect.any(Number),
+      model: MODEL_NAME,
     });
-    expect(await readFile(join(folder, 'out.jsonl'), 'utf8')).toBe(written);
+    const again = await run(args);
+    expect(JSON.parse(again.stdout)).toMatchObject({ documents: 1, done: 0, before: { documents: 1, failed: 0 } });
+    const stream = await run(extract(gateway, 'a.txt', '--json'));
+    expect(JSON.parse(stream.stderr)).toMatchObject({ documents: 1 });
+    const none = await run(extract(gateway, 'gone.txt', '--json', '--out', 'no.jsonl'));
+    expect(JSON.parse(none.stdout)).toMatchObject({ documents: 0, error: 'there is no file gone.txt; check the path' });
+    expect([done, again, stream, none].map(({ code }) => code)).toEqual([0, 0, 0, 2]);
+  });
+
+  it('--dry-run says what is to do, needs no key and sends nothing', async () => {
+    await using gateway = await startGateway();
+    await write('d.jsonl', `${many(1500)}{"text":"${'😀'.repeat(400_000)}"}\n[]\n`);
+    const dry = (...args: string[]) => run(['extract', '--dry-run', ...args], { env: {} });
+    expect(await dry('d.jsonl')).toEqual({
+      code: 0,
+      stderr: '',
+      stdout:
+        '1,502 documents to do (1 cannot be read; 0 more are done), 410,890 characters: ' +
+        'at least 2 requests, and 1 min at 100 requests a minute\n',
+    });
+    await write('first.jsonl', '{"text":"Ada"}\n');
+    await run(extract(gateway, 'first.jsonl', '--out', 'out.jsonl'));
+    const rest = await dry('first.jsonl', 'd.jsonl', '--out', 'out.jsonl', '--json');
+    expect(JSON.parse(rest.stdout)).toMatchObject({ documents: 1502, done: 1, requests: 2, minutes: 1 });
     expect(gateway.received).toHaveLength(1);
   });
 
-  it('keeps what was done before a line that is broken', async () => {
-    await using gateway = await startGateway();
-    await file('d.jsonl', '{"text":"Ada"}\n{"text":"Bob"}\n{"text":');
-    const { code, stderr, lines } = await run({ args: extract(gateway, 'd.jsonl') });
-    expect(lines).toMatchObject([{ line: 1 }, { line: 2 }]);
-    expect(stderr).toMatch(/^burst-ner: d\.jsonl line 3 is not valid JSON\nburst-ner: 2 documents done/);
-    expect(code).toBe(2);
-  });
-
-  it.each(['SIGINT', 'SIGTERM'] as const)('%s ends it at once, with what was done written', async (signal) => {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)('%s ends it at once, with what was done written', async (signal, exit) => {
     let child: ChildProcess | undefined;
     await using gateway = await startGateway((_, n) => {
       if (n === 1) return undefined;
@@ -135,44 +147,72 @@ describe('burst-ner extract', () => {
       child?.kill(signal);
       return () => {};
     });
-    await file('d.jsonl', Array.from({ length: 150 }, (_, i) => `{"text":"Ada ${i}"}\n`).join(''));
-    const args = extract(gateway, 'd.jsonl', '--concurrency', '1', '--out', 'out.jsonl');
-    const onStart = (started: ChildProcess) => {
-      child = started;
-    };
-    const { code, stderr } = await run({ args, onStart });
-    expect(code).toBe(130);
-    expect(stderr).toMatch(/^burst-ner: interrupted\nburst-ner: 100 documents done/);
-    expect(jsonLines(await readFile(join(folder, 'out.jsonl'), 'utf8'))).toHaveLength(100);
+    await write('d.jsonl', many(3000));
+    const { code, stderr } = await run(extract(gateway, 'd.jsonl', '--concurrency', '1', '--out', 'out.jsonl'), {
+      onStart: (started) => {
+        child = started;
+      },
+    });
+    const done = gateway.received[0]?.texts.length;
+    expect(code).toBe(exit);
+    expect(stderr).toMatch(new RegExp(`^burst-ner: interrupted\nburst-ner: ${done} documents done`));
+    expect(await lines('out.jsonl')).toHaveLength(Number(done));
   });
 
   it('an interrupt ends it while standard input is open', async () => {
     await using gateway = await startGateway();
-    const { code } = await run({
-      args: extract(gateway, '--out', 'out.jsonl'),
+    const { code } = await run(extract(gateway, '--out', 'out.jsonl'), {
       stdin: 'open',
       onStart: (child) => {
         const timer = setInterval(() => {
-          if (!existsSync(join(folder, 'out.jsonl'))) return; // not listening yet
+          if (!existsSync(path('out.jsonl'))) return; // not listening yet
           clearInterval(timer);
           child.kill('SIGINT');
         }, 20);
       },
     });
     expect(code).toBe(130);
-    expect(existsSync(join(folder, 'out.jsonl'))).toBe(false); // nothing was written to it
+    expect(existsSync(path('out.jsonl'))).toBe(false); // nothing was written to it
   });
 
   it('is quiet when its reader has enough', async () => {
     await using gateway = await startGateway();
-    await file('d.jsonl', Array.from({ length: 3000 }, (_, i) => `{"text":"Ada ${i}"}\n`).join(''));
-    const { code, stderr } = await run({
-      args: extract(gateway, 'd.jsonl'),
+    await write('d.jsonl', many(3000));
+    const { code, stderr } = await run(extract(gateway, 'd.jsonl'), {
       onStart: (child) => child.stdout?.once('data', () => child.stdout?.destroy()),
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
   });
+
+  it('draws a bar on a terminal, with the wait for the rate limit, and takes it away', async () => {
+    await using gateway = await startGateway((_, n) => (n < 3 ? undefined : rateLimited(41)));
+    await write('d.jsonl', many(3000));
+    const program = [process.execPath, PROGRAM, ...extract(gateway, path('d.jsonl'), '--out', path('out.jsonl'))];
+    const child = spawn(python, ['-c', IN_A_TERMINAL, ...program], { env: { NER_API_KEY: KEY } });
+    const shown = (await textOf(child.stdout)).replaceAll('\r\x1b[2K', '<clear>');
+    expect(shown).toMatch(/<clear>█+░+ \d+ %, \d+ documents, .* left, waiting \d+ s: 100 of 100 used this minute/);
+    expect(shown).toMatch(/<clear>burst-ner: interrupted\r\nburst-ner: \d+ documents done.*\r\n$/);
+  });
 });
+
+// Runs a program in a terminal of 160 columns, and interrupts it once it waits.
+const IN_A_TERMINAL = `
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if pid == 0:
+    fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 160, 0, 0))
+    os.execv(sys.argv[1], sys.argv[1:])
+while True:
+    try:
+        data = os.read(fd, 65536)
+    except OSError:
+        break
+    if not data:
+        break
+    os.write(1, data)
+    if b"waiting" in data:
+        os.write(fd, b"\\x03")
+`;
 
 describe('what cannot start exits 2 with one sentence', () => {
   it.each<[string, string[], Record<string, string>, string]>([
@@ -205,15 +245,16 @@ describe('what cannot start exits 2 with one sentence', () => {
     ['an unknown option', ['extract', '--key', 'x'], { NER_API_KEY: KEY }, "unknown option '--key'"],
     ['an unknown command', ['extracts'], { NER_API_KEY: KEY }, "unknown command 'extracts'"],
   ])('%s', async (_, args, env, sentence) => {
-    const { code, stderr, lines } = await run({ args, env });
+    const { code, stderr, stdout } = await run(args, { env });
     expect(stderr).toContain(sentence);
     expect(stderr).toMatch(/^burst-ner: .*\n(\(Did you mean .*\n)?$/);
-    expect({ code, lines }).toEqual({ code: 2, lines: [] });
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   });
 
   it('a wrong key, which it does not show', async () => {
     await using gateway = await startGateway();
-    const { code, stderr } = await run({ args: extract(gateway), env: { NER_API_KEY: 'wrong-key' }, stdin: 'Ada' });
+    const env = { NER_API_KEY: 'wrong-key' };
+    const { code, stderr } = await run(extract(gateway), { env, stdin: 'Ada' });
     expect(stderr).toMatch(/^burst-ner: .*does not know this API key.*\n$/);
     expect(stderr).not.toContain('wrong-key');
     expect(code).toBe(2);

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DocumentsError, type ReadOptions, readDocuments, type SourceDocument } from '../src/documents.js';
+import { checkedInput, type Input, readEntries } from '../src/entries.js';
 
 let folder: string;
 beforeAll(async () => {
@@ -45,7 +46,7 @@ describe('documents', () => {
     expect(error).toBeUndefined();
     expect(documents).toEqual([
       { source: 'a.txt', text: 'Ada\r\nLovelace\n' },
-      { source: 'b.jsonl', line: 1, id: '7', text: 'Bob' },
+      { source: 'b.jsonl', line: 1, id: 7, text: 'Bob' },
       { source: 'b.jsonl', line: 3, id: 'x', text: '' },
       { source: 'c.csv', line: 3, id: '1', text: 'Eve, "the\nlistener"' },
       { source: 'c.csv', line: 4, id: '2', text: 'Zoë' },
@@ -99,6 +100,20 @@ describe('documents', () => {
   });
 });
 
+describe('the id', () => {
+  it('is that of the named field or column', async () => {
+    const files = { 'k.jsonl': '{"key":"k1","id":2,"text":"Ada"}', 'k.csv': 'id,key,text\n3,k2,Bob\n' };
+    const { documents } = await read(files, { idField: 'key' });
+    expect(documents.map(({ id }) => id)).toEqual(['k1', 'k2']);
+    expect((await read({ 'm.jsonl': files['k.jsonl'] }, { idField: 'kay' })).error).toBe(
+      'm.jsonl line 1 has no field "kay"; its fields are: key, id, text',
+    );
+    expect((await read({ 'm.csv': files['k.csv'] }, { idField: 'kay' })).error).toBe(
+      'm.csv has no column "kay"; its columns are: id, key, text',
+    );
+  });
+});
+
 describe('the field "text"', () => {
   it.each([
     ['{"text":null,"title":"Ada"}', 'line 1 has no string in the field "text" but null'],
@@ -141,6 +156,71 @@ describe('a CSV without a header', () => {
   });
 });
 
+describe('entries', () => {
+  /** `line text` or `line error` of each, and the bytes up to it. */
+  async function entriesOf(files: Record<string, string | Buffer>, options: ReadOptions = {}) {
+    const inputs: Input[] = [];
+    for (const [name, content] of Object.entries(files)) {
+      await writeFile(join(folder, name), content);
+      inputs.push(await checkedInput(join(folder, name), options.format));
+    }
+    const found: string[] = [];
+    let read = 0;
+    for await (const entry of readEntries(inputs, options)) {
+      expect(entry.read).toBeGreaterThanOrEqual(read);
+      read = entry.read;
+      const words = 'error' in entry ? entry.error.message.replaceAll(`${folder}/`, '') : entry.text;
+      found.push(`${entry.line ?? ''} ${words}`.trim());
+    }
+    return { found, share: read / inputs.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) };
+  }
+
+  it('go on after a record and after a file that cannot be read, and count every byte', async () => {
+    expect(
+      await entriesOf({
+        'e1.txt': Buffer.from('Zo\xeb', 'latin1'),
+        'e2.jsonl': Buffer.from(
+          '{"text":"a"}\n{"text":\n[]\n{"text":"Zo\xeb"}\n{"no":"x"}\n{"text":1}\n\n{"text":"b"}',
+          'latin1',
+        ),
+        'e3.csv': Buffer.from('id,text\n1,a\n2,b,c\n3\n4,Zo\xeb\n5,"d\nd"\n6,"e', 'latin1'),
+        'e4.txt': '',
+        'e5.txt': 'end',
+      }),
+    ).toEqual({
+      found: [
+        'e1.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
+        '1 a',
+        '2 e2.jsonl line 2 is not valid JSON',
+        '3 e2.jsonl line 3 is not a JSON object; one such as {"text": "…"} is expected on each line',
+        '4 e2.jsonl line 4 is not UTF-8; convert the file first, e.g. with iconv',
+        '5 e2.jsonl line 5 has no field "text"; its fields are: no',
+        '6 e2.jsonl line 6 has no string in the field "text" but number',
+        '8 b',
+        '2 a',
+        '3 e3.csv line 3 is not valid CSV: the header has 2 fields, and this row 3',
+        '4 e3.csv line 4 is not valid CSV: the header has 2 fields, and this row 1',
+        '5 e3.csv line 5 is not UTF-8; convert the file first, e.g. with iconv',
+        '7 d\nd',
+        'e3.csv line 8 is not valid CSV: quote not closed',
+        'e4.txt is empty: it holds no document',
+        'end',
+      ],
+      share: 1,
+    });
+  });
+
+  it('stop at what an option can mend', async () => {
+    const mixed = { 's1.jsonl': '{"text":"a"}', 's2.jsonl': '{"a":"x","b":"y"}' };
+    await expect(entriesOf(mixed)).rejects.toThrow('name the one that holds the text (--text-field)');
+  });
+
+  it('know lines by LF, CRLF and a mixture', async () => {
+    const { found } = await entriesOf({ 'crlf.csv': 'text\r\na\r\nb\r\n', 'mixed.csv': 'text\na\r\nb\n' });
+    expect(found).toEqual(['2 a', '3 b', '2 a', '3 b']);
+  });
+});
+
 describe('bad input', () => {
   it('shows no field that does not look like a name, and no control character', async () => {
     const keys = '{"Ada Lovelace":"a","ada@example.com":"b","body":"c","\\u001b[2J":"d"}';
@@ -159,8 +239,12 @@ describe('bad input', () => {
       'utf16.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
     ],
     [
-      { 'latin.csv': Buffer.from('text\nAda\nZo\xeb\n', 'latin1') },
-      'latin.csv line 3 is not UTF-8; convert the file first, e.g. with iconv',
+      { 'latin.csv': Buffer.from('text,Zo\xeb\nAda,x\n', 'latin1') },
+      'latin.csv line 1 is not UTF-8; convert the file first, e.g. with iconv',
+    ],
+    [
+      { 'id.jsonl': '{"id":1234567890123456789,"text":"Ada"}' },
+      'id.jsonl line 1 has an id over 2^53, which is not read exactly; make it a string',
     ],
     [
       { 'cut.txt': Buffer.from('Zoë').subarray(0, 3) },
@@ -196,6 +280,9 @@ describe('bad input', () => {
     const columns = await read({ 'wide.csv': 'text\nAda\nBob,Eve\n' });
     expect(columns.documents).toHaveLength(1);
     expect(columns.error).toMatch(/^wide\.csv line 3 is not valid CSV: /);
+    const latin = await read({ 'latin2.csv': Buffer.from('text\nAda\nZo\xeb\n', 'latin1') });
+    expect(latin.documents).toHaveLength(1);
+    expect(latin.error).toBe('latin2.csv line 3 is not UTF-8; convert the file first, e.g. with iconv');
     const quote = await read({ 'open.csv': 'text\nAda\n"Eve\n' });
     expect(quote.error).toMatch(/^open\.csv line \d is not valid CSV: quote not closed$/);
   });

@@ -1,6 +1,15 @@
+import { tracingChannel } from 'node:diagnostics_channel';
 import { getEventListeners } from 'node:events';
+import { inspect } from 'node:util';
 import { describe, expect, it, vi } from 'vitest';
-import { NerClient, type NerClientOptions, type Outcome } from '../src/index.js';
+import {
+  NerClient,
+  type NerClientOptions,
+  type Outcome,
+  type Progress,
+  type RequestTrace,
+  RouteError,
+} from '../src/index.js';
 import { VirtualClock } from './clock.js';
 import { type Gateway, KEY, kongError, MODEL, type Reply, served, startGateway } from './gateway.js';
 
@@ -14,14 +23,17 @@ async function collect<D>(outcomes: AsyncIterable<Outcome<D>>): Promise<Outcome<
   return all;
 }
 
+/** Of such documents a request takes 100 while nothing is known of the service's speed. */
+const text = (i: number) => `Ada ${i} `.padEnd(100, '.');
+
 /** Documents 0, 1, 2 … and how many were asked for. */
-function counting(length: number, textOf: (i: number) => string = (i) => `Ada ${i}`) {
+function counting(length: number) {
   const state = { read: 0, closed: false };
   async function* documents() {
     try {
       for (let i = 0; i < length; i++) {
         state.read++;
-        yield textOf(i);
+        yield text(i);
       }
     } finally {
       state.closed = true;
@@ -65,14 +77,14 @@ describe('extractAll', () => {
   it('keeps the order when later requests are answered first', async () => {
     const release: (() => void)[] = [];
     await using gateway = await startGateway(async (_, n) => {
-      // The first request is answered last.
-      if (n === 1) await new Promise<void>((resolve) => release.push(resolve));
-      if (n === 3) release[0]?.();
+      // Of those that are under way at once, the first is answered last.
+      if (n === 2) await new Promise<void>((resolve) => release.push(resolve));
+      if (n === 4) release[0]?.();
       return undefined;
     });
     await using ner = clientOf(gateway);
-    const all = await collect(ner.extractAll(counting(300).documents));
-    expect(all.map(({ index }) => index)).toEqual([...Array(300).keys()]);
+    const all = await collect(ner.extractAll(counting(400).documents));
+    expect(all.map(({ index }) => index)).toEqual([...Array(400).keys()]);
     expect(all.every((outcome) => outcome.ok && outcome.entities.length === 1)).toBe(true);
   });
 
@@ -81,7 +93,7 @@ describe('extractAll', () => {
     await using ner = clientOf(gateway);
     let more = () => {};
     async function* slow() {
-      for (let i = 0; i < 100; i++) yield `Ada ${i}`;
+      for (let i = 0; i < 100; i++) yield text(i);
       await new Promise<void>((resolve) => {
         more = resolve;
       });
@@ -93,31 +105,12 @@ describe('extractAll', () => {
   });
 });
 
-describe('filling', () => {
-  const sizes = async (documents: string[]) => {
-    await using gateway = await startGateway(({ texts }) =>
-      served(texts, (body) => ({ ...body, results: texts.map(() => ({ entities: [] })) })),
-    );
-    await using ner = clientOf(gateway, { concurrency: 1 });
-    await collect(ner.extractAll(documents));
-    for (const { body } of gateway.received) expect(Buffer.byteLength(body)).toBeLessThanOrEqual(1_048_576);
-    return gateway.received.map(({ texts }) => texts.length);
-  };
-
-  it('puts up to 100 texts in a request', async () => {
-    expect(await sizes(Array(250).fill('Ada'))).toEqual([100, 100, 50]);
-  });
-
-  it('puts up to 50,000 code points in a request', async () => {
-    expect(await sizes(Array(5).fill('😀'.repeat(25_000)))).toEqual([2, 2, 1]);
-    expect(await sizes(['Ada', 'x'.repeat(40_000), 'y'.repeat(40_000), 'Eve'])).toEqual([2, 2]);
-  });
-});
-
 describe('read-ahead', () => {
   it('has no more requests under way than allowed, and uses them all', async () => {
     const waiting: (() => void)[] = [];
-    await using gateway = await startGateway(async () => {
+    await using gateway = await startGateway(async (_, n) => {
+      // Until the first answer tells of a limit, one is under way alone.
+      if (n === 1) return undefined;
       await new Promise<void>((resolve) => {
         waiting.push(resolve);
         if (waiting.length === 3) for (const go of waiting.splice(0)) go();
@@ -125,7 +118,7 @@ describe('read-ahead', () => {
       return undefined;
     });
     await using ner = clientOf(gateway, { concurrency: 3 });
-    expect(await collect(ner.extractAll(counting(900).documents))).toHaveLength(900);
+    expect(await collect(ner.extractAll(counting(1000).documents))).toHaveLength(1000);
     expect(gateway.peak).toBe(3);
   });
 
@@ -137,7 +130,7 @@ describe('read-ahead', () => {
     for (let i = 0; i < 150; i++) await outcomes.next();
     // Whatever would still read on has its turn now.
     for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
-    expect(state.read).toBeLessThanOrEqual(400);
+    expect(state.read).toBeLessThanOrEqual(150 + 250_000 / 200 + 1);
     await outcomes.return();
     expect(state.closed).toBe(true);
   });
@@ -157,29 +150,20 @@ describe('one bad document', () => {
     await using gateway = await startGateway(({ texts }) =>
       served(texts, (body) => ({
         ...body,
-        results: body.results.map((result, i) =>
-          i === 1 ? { error: 'Took too long.', code: 'deadline_exceeded' } : result,
-        ),
+        results: body.results.map((result, i) => (i === 1 ? { error: 'No.', code: 'invalid_request' } : result)),
       })),
     );
     await using ner = clientOf(gateway);
-    const documents = [
-      { t: 'Ada' },
-      { t: '\udc00' },
-      { t: 'Bob' },
-      { t: 7 },
-      null,
-      { t: 'x'.repeat(40_001) },
-      { t: 'Eve' },
-    ];
-    const all = await collect(ner.extractAll(documents, { text: (document) => document?.t as string }));
+    const documents = [{ t: 'Ada' }, { t: '\udc00' }, { t: 'Bob' }, { t: 7 }, null, { t: 'Eve' }];
+    const all = await collect(
+      ner.extractAll(documents, { text: (document) => document?.t as string, illFormed: 'reject' }),
+    );
     expect(all.map((outcome) => (outcome.ok ? outcome.entities[0]?.text : outcome.error.code))).toEqual([
       'Ada',
       'ill_formed_text',
-      'deadline_exceeded',
+      'invalid_request',
       'invalid_text',
       'invalid_text',
-      'too_large',
       'Eve',
     ]);
     expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(['Ada', 'Bob', 'Eve']);
@@ -194,11 +178,11 @@ describe('one bad document', () => {
   });
 
   it.each<[string, Reply, string]>([
-    ['a refused request', { status: 413, body: { error: 'Too large.', code: 'too_large' } }, 'too_large'],
+    ['a refused request', { status: 400, body: { error: 'No.', code: 'invalid_request' } }, 'invalid_request'],
     ['an HTML page', { status: 200, headers: { 'content-type': 'text/html' }, body: '<html>' }, 'protocol'],
     ['a request that is never served', (response) => response.destroy(), 'connection_lost'],
   ])('%s fails its own documents alone', async (_, reply, code) => {
-    await using gateway = await startGateway(({ texts }) => (texts.includes('Ada 120') ? reply : undefined));
+    await using gateway = await startGateway(({ texts }) => (texts.includes(text(120)) ? reply : undefined));
     await using ner = clientOf(gateway);
     const all = await collect(ner.extractAll(counting(250).documents));
     expect(all).toHaveLength(250);
@@ -207,7 +191,7 @@ describe('one bad document', () => {
   });
 });
 
-describe('a request of several texts that fails twice', () => {
+describe('a request of several texts that fails', () => {
   const silent: Reply = () => {};
   const badGateway = kongError(502, 'An invalid response was received from the upstream server');
   const failed = (all: Outcome<string>[]) => all.filter(({ ok }) => !ok).map(({ document }) => document);
@@ -216,12 +200,13 @@ describe('a request of several texts that fails twice', () => {
     ['502', badGateway, 'http_502'],
     ['504', { status: 504, headers: { 'content-type': 'text/html' }, body: '<html></html>' }, 'http_504'],
     ['a time-out', silent, 'timeout'],
+    ['413', { status: 413, body: { error: 'Too large.', code: 'too_large' } }, 'too_large'],
   ])('by %s is sent in halves, until the text to blame fails alone', async (_, reply, code) => {
-    await using gateway = await startGateway(({ texts }) => (texts.includes('Ada 70') ? reply : undefined));
+    await using gateway = await startGateway(({ texts }) => (texts.includes(text(70)) ? reply : undefined));
     await using ner = clientOf(gateway, { attemptTimeoutMs: code === 'timeout' ? 100 : 5000 });
     const all = await collect(ner.extractAll(counting(100).documents));
     expect(all.map(({ index }) => index)).toEqual([...Array(100).keys()]);
-    expect(failed(all)).toEqual(['Ada 70']);
+    expect(failed(all)).toEqual([text(70)]);
     expect(all[70]).toMatchObject({ error: { code } });
     // 2 of all, 1 + 2 of each pair of halves, and all attempts of the one.
     expect(gateway.received.length).toBeLessThanOrEqual(2 + 7 * 3 + 6);
@@ -269,7 +254,7 @@ describe('what stops all documents', () => {
     await using gateway = await startGateway();
     await using ner = clientOf(gateway);
     function* source() {
-      for (let i = 0; i < 150; i++) yield `Ada ${i}`;
+      for (let i = 0; i < 150; i++) yield text(i);
       throw new Error('disk on fire');
     }
     const done: number[] = [];
@@ -288,7 +273,9 @@ describe('what stops all documents', () => {
       await new Promise(() => {});
     }
     const controller = new AbortController();
-    const next = ner.extractAll(never(), { signal: controller.signal }).next();
+    const outcomes = ner.extractAll(never(), { signal: controller.signal });
+    await outcomes.next();
+    const next = outcomes.next();
     setTimeout(() => controller.abort(new Error('enough')), 10);
     await expect(next).rejects.toThrow('enough');
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
@@ -319,6 +306,7 @@ describe('what stops all documents', () => {
   it('an abort, while requests are under way', async () => {
     const controller = new AbortController();
     await using gateway = await startGateway((_, n) => {
+      if (n === 1) return undefined;
       if (n === 3) controller.abort(new Error('enough'));
       return () => {};
     });
@@ -328,5 +316,233 @@ describe('what stops all documents', () => {
     );
     await ner.close();
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);
+  });
+});
+
+describe('a long document', () => {
+  const words = (n: number) => Array.from({ length: n }, (_, i) => (i % 5 ? 'lower' : `Name${'abcdefghij'[i % 10]}`));
+
+  it('is cut, and its entities are those of the whole', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const long = words(20_000).join(' ');
+    const [outcome, neighbour] = await collect(ner.extractAll([long, 'Ada']));
+    expect(gateway.received.length).toBeGreaterThan(1);
+    for (const { texts } of gateway.received) for (const it of texts) expect(it.length).toBeLessThan(40_000);
+    if (!outcome?.ok) throw outcome?.error;
+    expect(outcome.entities.map(({ start }) => start)).toEqual([...long.matchAll(/Name./g)].map(({ index }) => index));
+    for (const { text: found, start, end } of outcome.entities) expect(long.slice(start, end)).toBe(found);
+    expect(neighbour).toMatchObject({ ok: true, index: 1, entities: [{ text: 'Ada' }] });
+    expect(await ner.extract(long)).toEqual(outcome.entities);
+  });
+
+  it('fails when one of its pieces fails, and its neighbours do not', async () => {
+    const poison = 'Poison';
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, (body) => ({
+        ...body,
+        results: body.results.map((result, i) =>
+          texts[i]?.includes(poison) ? { error: 'No.', code: 'invalid_text' } : result,
+        ),
+      })),
+    );
+    await using ner = clientOf(gateway);
+    const long = [...words(8000), poison, ...words(8000)].join(' ');
+    const all = await collect(ner.extractAll(['Ada', long, 'Bob']));
+    expect(all.map((it) => it.ok || it.error.code)).toEqual([true, 'invalid_text', true]);
+  });
+});
+
+describe('the limits that the service tells', () => {
+  const MODEL_INFO = { model: MODEL, labels: ['NAME'] };
+
+  it('are asked for once, and kept', async () => {
+    await using gateway = await startGateway();
+    const limits = { max_body_bytes: 700, max_texts: 4, max_characters: 1000, max_text_characters: 300 };
+    gateway.model = { ...MODEL_INFO, limits: { ...limits, more: 1 } };
+    await using ner = clientOf(gateway);
+    const documents = [...Array(9).fill('Ada'), ...Array(9).fill('é'.repeat(250)), 'Bob '.repeat(1000)];
+    const all = await collect(ner.extractAll(documents));
+    expect(all.every(({ ok }) => ok)).toBe(true);
+    expect(gateway.asked).toEqual(['/nlp/ner/model']);
+    for (const { texts, body } of gateway.received) {
+      expect(texts.length).toBeLessThanOrEqual(4);
+      expect(texts.join('').length).toBeLessThanOrEqual(1000);
+      for (const it of texts) expect(it.length).toBeLessThanOrEqual(300);
+      expect(Buffer.byteLength(body)).toBeLessThanOrEqual(700);
+    }
+    await collect(ner.extractAll(['Eve']));
+    expect(gateway.asked).toHaveLength(1);
+    expect(await ner.describe()).toMatchObject({ ...MODEL_INFO, limits });
+  });
+
+  it('are the usual ones where the route for it is missing, and describe says so', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    expect(await collect(ner.extractAll(['Ada']))).toMatchObject([{ ok: true }]);
+    await expect(ner.describe()).rejects.toBeInstanceOf(RouteError);
+  });
+});
+
+describe('filling', () => {
+  /** A gateway with Kong's limit, whose service takes `msPerText`. */
+  const limited = (msPerText: number, limit: number | undefined) =>
+    startGateway(({ texts }) => {
+      const reply = served(texts) as { headers: Record<string, string> };
+      reply.headers['server-timing'] = `ner;dur=${texts.length * msPerText}`;
+      if (limit) {
+        reply.headers['x-ratelimit-limit-minute'] = String(limit);
+        reply.headers['x-ratelimit-remaining-minute'] = String(limit - 1);
+      }
+      return { ...reply, status: 200 };
+    });
+
+  it.each([
+    ['with 5 slots and 100 a minute: 3 s', 30, 100, 100],
+    ['with 5 slots and 300 a minute: 1 s', 30, 300, 33],
+    ['without a limit: 1 s', 30, undefined, 33],
+    ['never longer than 8 s', 100, 2, 80],
+    ['never more texts than a request may have', 0.1, 100, 1024],
+  ])('takes as much as the service works on in its share of the budget: %s', async (_, msPerText, limit, texts) => {
+    await using gateway = await limited(msPerText, limit);
+    await using ner = clientOf(gateway);
+    for await (const { index } of ner.extractAll(counting(10_000).documents)) if (index > 3 * texts) break;
+    expect(gateway.received[1]?.texts).toHaveLength(texts);
+  });
+
+  it('sends what there is when the source has nothing ready', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const waiting: (() => void)[] = [];
+    async function* slow() {
+      for (let i = 0; i < 3; i++) {
+        yield `Ada ${i}`;
+        yield `Bob ${i}`;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    }
+    const indexes: number[] = [];
+    for await (const { index } of ner.extractAll(slow())) {
+      indexes.push(index);
+      if (index % 2) waiting.shift()?.();
+    }
+    expect(indexes).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(gateway.received.map(({ texts }) => texts)).toEqual([0, 1, 2].map((i) => [`Ada ${i}`, `Bob ${i}`]));
+  });
+});
+
+describe('texts that come back undone', () => {
+  const undone =
+    (count: number, code = 'deadline_exceeded') =>
+    ({ texts }: { texts: string[] }) =>
+      served(texts, (body) => ({
+        ...body,
+        results: body.results.map((result, i) => (i < count ? result : { error: 'No time.', code })),
+      }));
+
+  it.each(['deadline_exceeded', 'response_too_large'])('for %s go into the next request, first', async (code) => {
+    await using gateway = await startGateway(undone(30, code));
+    await using ner = clientOf(gateway, { maxAttempts: 1, concurrency: 1 });
+    const all = await collect(ner.extractAll(counting(250).documents));
+    expect(all.map((it) => it.ok && it.index)).toEqual([...Array(250).keys()]);
+    expect(gateway.received[1]?.texts[0]).toBe(text(30));
+  });
+
+  it('again and again, with nothing else done, fail', async () => {
+    await using gateway = await startGateway(undone(0));
+    await using ner = clientOf(gateway, { maxAttempts: 3 });
+    const all = await collect(ner.extractAll(['Ada', 'Bob']));
+    expect(all).toMatchObject(Array(2).fill({ ok: false, error: { code: 'deadline_exceeded' } }));
+    expect(gateway.received).toHaveLength(3);
+  });
+});
+
+describe('options of a run', () => {
+  it('labels keep those, after merging', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    expect(await ner.extract('Ada', { labels: ['ORG'] })).toEqual([]);
+    expect(await ner.extract('Ada', { labels: ['ORG', 'NAME'] })).toHaveLength(1);
+  });
+
+  it('order: completion hands out what is done first', async () => {
+    let release = () => {};
+    await using gateway = await startGateway(async (_, n) => {
+      if (n === 2) {
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      }
+      return undefined;
+    });
+    await using ner = clientOf(gateway);
+    const indexes: number[] = [];
+    for await (const { index } of ner.extractAll(counting(300).documents, { order: 'completion' })) {
+      indexes.push(index);
+      if (indexes.length === 200) release();
+    }
+    expect(indexes).toEqual([
+      ...Array(100).keys(),
+      ...[...Array(100).keys()].map((i) => i + 200),
+      ...[...Array(100).keys()].map((i) => i + 100),
+    ]);
+  });
+
+  it('onProgress counts documents, and knows when the source has ended', async () => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    const seen: Progress[] = [];
+    await collect(ner.extractAll(['Ada', null as unknown as string, ''], { onProgress: (it) => seen.push(it) }));
+    expect(seen.at(-1)).toEqual({ read: 3, ok: 2, failed: 1, ended: true });
+  });
+
+  it('an ill-formed text is sent with U+FFFD, and its entities are slices of the caller’s text', async () => {
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, (body) => ({
+        ...body,
+        results: texts.map((it) => ({
+          entities: [{ text: it.slice(4), label: 'X', start_char: 4, end_char: it.length }],
+        })),
+      })),
+    );
+    await using ner = clientOf(gateway);
+    expect(await ner.extract('Ada B\ud83db')).toEqual([{ text: 'B\ud83db', label: 'X', start: 4, end: 7 }]);
+    expect(gateway.received[0]?.texts).toEqual(['Ada B\ufffdb']);
+  });
+
+  it.each([
+    [{ order: 'random' }, "order must be 'input' or 'completion', not 'random'"],
+    [{ illFormed: 'drop' }, "illFormed must be 'replace' or 'reject'"],
+    [{ labels: 'ORG' }, 'labels must be an array'],
+    [{ text: 'body' }, 'text must be a function'],
+  ])('%j is refused', async (options, sentence) => {
+    await using gateway = await startGateway();
+    await using ner = clientOf(gateway);
+    await expect(collect(ner.extractAll(['Ada'], options as object))).rejects.toThrow(sentence);
+    expect(gateway.received).toHaveLength(0);
+  });
+});
+
+describe('a request on its way', () => {
+  it('can be traced', async () => {
+    await using gateway = await startGateway((_, n) => (n === 1 ? kongError(503, 'busy') : undefined));
+    await using ner = clientOf(gateway);
+    const channel = tracingChannel<'burst-ner:request', RequestTrace>('burst-ner:request');
+    const seen: unknown[] = [];
+    const subscribers = {
+      start: () => {},
+      end: () => {},
+      asyncStart: () => {},
+      asyncEnd: (it: unknown) => seen.push(it),
+      error: () => {},
+    };
+    channel.subscribe(subscribers);
+    await ner.extract('Ada');
+    channel.unsubscribe(subscribers);
+    expect(seen).toMatchObject([
+      { url: gateway.url, attempt: 1, texts: 1, status: 503, error: { code: 'http_503' } },
+      { attempt: 2, status: 200, requestId: 'e2d3' },
+    ]);
+    expect(inspect(seen, { depth: 9, showHidden: true })).not.toContain(KEY);
   });
 });

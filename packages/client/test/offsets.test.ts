@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codePointLength, toUtf16 } from '../src/offsets.js';
+import type { WireEntity } from '../src/wire.js';
 
-/** Cuts a text into runs of code points and takes every second run as an entity, as the service would count it. */
-function everySecond(runs: string[]) {
-  let at = 0;
-  return runs.flatMap((text, i) => {
-    const start_char = at;
-    at += [...text].length;
-    return i % 2 === 1 && text !== '' ? [{ text, label: 'X', start_char, end_char: at }] : [];
-  });
-}
+/** A text in UTF-16 units of any kind, lone halves of pairs included. */
+const units = fc
+  .array(fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd7ff, max: 0xe000 })), { maxLength: 12 })
+  .map((codes) => String.fromCharCode(...codes));
 
 describe('offsets', () => {
   it('lead to the entity in UTF-16, whatever the script', () => {
@@ -24,18 +20,33 @@ describe('offsets', () => {
     expect(entities[0]).toEqual({ text: 'Zoë', label: 'X', start: 9, end: 12 });
   });
 
-  it('hold for any well-formed text', () => {
-    const run = fc.string({ unit: 'binary', maxLength: 12 });
+  it('hold for any text, well-formed or not', () => {
+    const run = fc.oneof(fc.string({ unit: 'binary', maxLength: 12 }), fc.string({ maxLength: 12 }), units);
     fc.assert(
       fc.property(fc.array(run, { maxLength: 12 }), (runs) => {
+        // What is sent is well-formed; where two runs together make a pair, it is one code point.
         const text = runs.join('');
-        expect(codePointLength(text)).toBe([...text].length);
-        for (const entity of toUtf16(text, everySecond(runs))) {
-          expect(text.slice(entity.start, entity.end)).toBe(entity.text);
+        const sent = text.toWellFormed();
+        const points = [...sent];
+        expect(codePointLength(text)).toBe(points.length);
+        expect(sent.length).toBe(text.length);
+        const cutAt = runs.map((run) => [...run].length);
+        const found: WireEntity[] = [];
+        for (let at = 0, i = 0; at < points.length; at += cutAt[i++] || 1) {
+          const part = points.slice(at, at + (cutAt[i] || 1)).join('');
+          if (i % 2) found.push({ text: part, label: 'X', start_char: at, end_char: at + [...part].length });
         }
+        const entities = toUtf16(text, found);
+        expect(entities.map(({ text }) => text.toWellFormed())).toEqual(found.map(({ text }) => text));
+        for (const { start, end, text: name } of entities) expect(text.slice(start, end)).toBe(name);
       }),
-      { numRuns: 500 },
+      { numRuns: 1000 },
     );
+  });
+
+  it('lead to the text of the caller, not to what was sent in its place', () => {
+    const entity = { text: 'A\ufffda', label: 'X', start_char: 2, end_char: 5 };
+    expect(toUtf16('😀 A\ud83da', [entity])).toEqual([{ text: 'A\ud83da', label: 'X', start: 3, end: 6 }]);
   });
 
   it('that do not lead to the text are refused', () => {

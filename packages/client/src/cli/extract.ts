@@ -1,59 +1,162 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
-import { NerClient, type Outcome } from '../client.js';
-import { type DocumentFormat, DocumentsError, readDocuments, type SourceDocument } from '../documents.js';
+import { abortable } from '../abort.js';
+import { NerClient } from '../client.js';
+import { type DocumentFormat, type Entry, readEntries } from '../entries.js';
 import { ConfigError, NerError } from '../errors.js';
-import type { Model } from '../wire.js';
+import { DocumentsError } from '../fields.js';
+import { csv } from './csv.js';
+import { dryRun } from './dry-run.js';
+import { findInputs } from './inputs.js';
+import { jsonl, type OutputFormat } from './jsonl.js';
+import { OutputFile, OutputStream, type Resumed, readDone } from './output.js';
+import { Progress } from './progress.js';
+import { modelName, OutputError, toRecord } from './record.js';
+import { Summary } from './summary.js';
 
 export interface ExtractFlags {
   url?: string;
   textField?: string;
+  idField?: string;
   format?: DocumentFormat;
   out?: string;
+  outputFormat?: 'jsonl' | 'csv';
   concurrency: number;
+  allowModelChange?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
 }
 
-/** The output cannot be written. */
-class OutputError extends Error {}
-
 /** Runs `burst-ner extract`. What comes out is its exit code; what was done is written by then. */
-export async function extract(files: string[], flags: ExtractFlags): Promise<number> {
+export async function extract(names: string[], flags: ExtractFlags): Promise<number> {
   const interrupt = new AbortController();
-  const onSignal = () => interrupt.abort();
-  process.once('SIGINT', onSignal).once('SIGTERM', onSignal);
+  let exit = 2;
+  const stop = (code: number) => () => {
+    exit = code;
+    interrupt.abort();
+  };
   const summary = new Summary();
-  let output: Output | undefined;
+  let reason: string | undefined;
   try {
+    if (names.length === 0 && process.stdin.isTTY) throw new DocumentsError('name a file, or - for standard input');
+    const inputs = await findInputs(names.length === 0 ? ['-'] : names, flags.format, flags.out);
+    if (flags.dryRun) return await dryRun(readEntries(inputs, flags), flags, formatOf(flags));
+    process.once('SIGINT', stop(130)).once('SIGTERM', stop(143));
+    const sizes = inputs.map(({ bytes }) => bytes ?? Number.NaN).reduce((sum, bytes) => sum + bytes, 0);
+    const run = new Run(flags, Number.isNaN(sizes) ? undefined : sizes, summary);
+    await run.extract(readEntries(inputs, flags), interrupt.signal);
+    exit = summary.anyFailed ? 1 : 0;
+  } catch (error) {
+    if (error instanceof OutputError && error.cause === 'EPIPE') return 0; // the reader has enough, as `head` does
+    if (interrupt.signal.aborted) reason = 'interrupted';
+    else if (isExpected(error)) reason = error.message;
+    else throw error;
+    report(reason);
+  }
+  if (flags.json) {
+    (flags.out === undefined ? process.stderr : process.stdout).write(`${JSON.stringify(summary.toJSON(reason))}\n`);
+  } else if (reason === undefined || summary.documents > 0) {
+    report(summary.toString());
+  }
+  return exit;
+}
+
+/** One run, from what the output holds already to its last record. */
+class Run {
+  readonly #flags: ExtractFlags;
+  readonly #summary: Summary;
+  readonly #client: NerClient;
+  readonly #progress: Progress | undefined;
+
+  constructor(flags: ExtractFlags, total: number | undefined, summary: Summary) {
     if (!flags.url) throw new ConfigError('no url: pass --url or set the environment variable NER_URL');
-    const client = new NerClient({
+    this.#flags = flags;
+    this.#summary = summary;
+    this.#client = new NerClient({
       url: flags.url,
       apiKey: process.env['NER_API_KEY'],
       concurrency: flags.concurrency,
-      onResponse: ({ status }) => summary.addResponse(status),
+      onResponse: ({ status }) => summary.addAnswer(status),
+      onWait: (wait) => this.#progress?.wait(wait),
     });
-    if (files.length === 0 && process.stdin.isTTY) throw new DocumentsError('name a file, or - for standard input');
-    output = await Output.open(flags.out);
-    const documents = readDocuments(files.length === 0 ? ['-'] : files, flags);
-    const outcomes = client.extractAll(documents, { text: ({ text }) => text, signal: interrupt.signal });
-    for await (const outcome of outcomes) {
-      await output.write(toRecord(outcome));
-      summary.addOutcome(outcome);
-    }
-    report(summary.toString());
-    return summary.failed > 0 ? 1 : 0;
-  } catch (error) {
-    if (error instanceof OutputError && error.cause === 'EPIPE') return 0; // the reader has enough, as `head` does
-    const interrupted = interrupt.signal.aborted;
-    if (interrupted) report('interrupted');
-    else if (isExpected(error)) report(error.message);
-    else throw error;
-    if (summary.ok + summary.failed > 0) report(summary.toString());
-    return interrupted ? 130 : 2;
-  } finally {
-    await output?.close();
+    const now = () => performance.now();
+    const budget = () => this.#client.budget();
+    // Records on the terminal are progress enough.
+    const shown = flags.out !== undefined || !process.stdout.isTTY;
+    this.#progress = shown ? new Progress({ screen: process.stderr, total, budget, now }) : undefined;
   }
+
+  async extract(entries: AsyncGenerator<Entry, void, undefined>, signal: AbortSignal): Promise<void> {
+    const { out } = this.#flags;
+    const format = formatOf(this.#flags);
+    if (out === undefined) return this.#send(entries, 0, new OutputStream(format), signal);
+    const output = await OutputFile.open(out, format);
+    try {
+      const done = await readDone(out, format, entries, signal);
+      this.#summary.before = { documents: done.documents, failed: done.failed };
+      this.#summary.model = done.model;
+      const first = await abortable(entries.next(), signal);
+      if (!first.done) await this.#checkModel(done, signal);
+      output.cut(done.end);
+      if (!first.done) await this.#send(startingWith(first.value, entries), done.read, output, signal);
+    } finally {
+      await output.close();
+    }
+  }
+
+  async #send(
+    entries: AsyncGenerator<Entry, void, undefined>,
+    before: number,
+    output: OutputFile | OutputStream,
+    signal: AbortSignal,
+  ): Promise<void> {
+    this.#progress?.start(before);
+    try {
+      // What cannot be read has no text, and costs no request.
+      const text = (entry: Entry) => ('error' in entry ? '' : entry.text);
+      for await (const outcome of this.#client.extractAll(entries, { text, signal })) {
+        const record = toRecord(outcome);
+        this.#expectModel(record.model);
+        await output.write(record);
+        this.#summary.addRecord(record);
+        this.#progress?.add(outcome.document.read, record.error === undefined);
+      }
+    } finally {
+      this.#progress?.stop();
+    }
+  }
+
+  /** Before anything is sent, where `/model` answers; else the first answer tells. */
+  async #checkModel({ model }: Resumed, signal: AbortSignal): Promise<void> {
+    if (model === undefined || this.#flags.allowModelChange) return;
+    const now = await this.#client.describe({ signal }).catch((error) => {
+      if (error instanceof NerError) return undefined;
+      throw error;
+    });
+    if (now) this.#expectModel(modelName(now.model));
+  }
+
+  /** An output that can be resumed holds one model's entities. */
+  #expectModel(found: string | undefined): void {
+    const { out, allowModelChange } = this.#flags;
+    const { model } = this.#summary;
+    if (found === undefined) return;
+    if (out !== undefined && model !== undefined && found !== model && !allowModelChange) {
+      throw new OutputError(
+        `the model is now ${found}, and ${out} is by ${model}; ` +
+          'name another file with --out, or go on with --allow-model-change',
+      );
+    }
+    this.#summary.model = found;
+  }
+}
+
+async function* startingWith(first: Entry, rest: AsyncGenerator<Entry, void, undefined>): typeof rest {
+  yield first;
+  yield* rest;
+}
+
+function formatOf({ out, outputFormat }: ExtractFlags): OutputFormat {
+  const csvByName = outputFormat === undefined && out?.toLowerCase().endsWith('.csv');
+  return outputFormat === 'csv' || csvByName ? csv : jsonl;
 }
 
 function isExpected(error: unknown): error is Error {
@@ -62,92 +165,4 @@ function isExpected(error: unknown): error is Error {
 
 function report(sentence: string): void {
   process.stderr.write(`burst-ner: ${sentence}\n`);
-}
-
-function toRecord(outcome: Outcome<SourceDocument>): object {
-  const { text: _, ...origin } = outcome.document;
-  if (outcome.ok) return { ...origin, entities: outcome.entities, model: outcome.model };
-  return { ...origin, error: { code: outcome.error.code, message: outcome.error.message } };
-}
-
-/** JSON lines to a file that is new, or to standard output. */
-class Output {
-  readonly #stream: Writable;
-  readonly #path: string | undefined;
-  #empty = true;
-
-  private constructor(stream: Writable, path: string | undefined) {
-    this.#stream = stream;
-    this.#path = path;
-    // write() tells the same error to whoever waits for it.
-    stream.on('error', () => {});
-  }
-
-  static async open(path: string | undefined): Promise<Output> {
-    if (path === undefined) return new Output(process.stdout, path);
-    // x: neither an input nor the result of an earlier run is ever overwritten.
-    const stream = createWriteStream(path, { flags: 'wx' });
-    try {
-      await once(stream, 'open');
-    } catch (error) {
-      throw unwritable(path, error);
-    }
-    return new Output(stream, path);
-  }
-
-  async write(record: object): Promise<void> {
-    this.#empty = false;
-    await new Promise<void>((resolve, reject) => {
-      this.#stream.write(`${JSON.stringify(record)}\n`, (error) =>
-        error ? reject(unwritable(this.#path ?? 'standard output', error)) : resolve(),
-      );
-    });
-  }
-
-  /** A file that nothing was written to goes away again. */
-  async close(): Promise<void> {
-    if (this.#path === undefined) return;
-    await new Promise<void>((resolve) => this.#stream.end(() => resolve()));
-    if (this.#empty) await rm(this.#path);
-  }
-}
-
-function unwritable(path: string, error: unknown): OutputError {
-  const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-  if (code === 'EEXIST') return new OutputError(`${path} exists already; remove it or name another file with --out`);
-  return new OutputError(`${path} cannot be written (${code})`, { cause: code });
-}
-
-class Summary {
-  ok = 0;
-  failed = 0;
-  readonly #started = performance.now();
-  #entities = 0;
-  #requests = 0;
-  #limited = 0;
-  #model: Model | undefined;
-
-  addResponse(status: number): void {
-    this.#requests++;
-    if (status === 429) this.#limited++;
-  }
-
-  addOutcome(outcome: Outcome<unknown>): void {
-    if (outcome.ok) {
-      this.ok++;
-      this.#entities += outcome.entities.length;
-      this.#model = outcome.model ?? this.#model;
-    } else {
-      this.failed++;
-    }
-  }
-
-  toString(): string {
-    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1);
-    const model = this.#model ? `, ${this.#model.name} ${this.#model.version}` : '';
-    return (
-      `${this.ok} documents done, ${this.failed} failed, ${this.#entities} entities, ` +
-      `${this.#requests} answers (${this.#limited} of them 429), ${seconds} s${model}`
-    );
-  }
 }

@@ -1,0 +1,270 @@
+import { setMaxListeners } from 'node:events';
+import {
+  type Answered,
+  date,
+  type RateLimits,
+  readLimits,
+  refusedByGateway,
+  retryAfterMs,
+  upstreamMs,
+} from './rate-headers.js';
+import { RateWindow } from './rate-window.js';
+import type { Clock } from './retry.js';
+import { nearest, PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
+
+/** What the client waits for. */
+export interface Wait {
+  /** ms */
+  ms: number;
+  /** A sentence part for people, e.g. "100 of 100 used this minute". */
+  reason: string;
+}
+
+/** The right to send one request, once. Exactly one of the three is called, and once. */
+export interface Ticket {
+  /** What the gateway's answer said about the budget. */
+  answered(reply: Answered): void;
+  /** No answer came: reset, time-out, refused connection. The gateway may have counted it. */
+  unanswered(): void;
+  /** Nothing was sent after all. */
+  release(): void;
+}
+
+/** What is known of one limit of the gateway in the window of now. */
+export interface Usage {
+  period: Period;
+  /** Requests a window. */
+  limit: number;
+  /** Requests of this window so far, those of others on the same key included. */
+  used: number;
+  /** ms */
+  resetsInMs: number;
+}
+
+interface Sent {
+  at: number;
+}
+
+// A timer's longest delay is 2^31 - 1 ms; a wait that ends early looks again.
+const LONGEST_SLEEP_MS = 3_600_000;
+const SHORTEST_PAUSE_MS = 1000;
+const LONGEST_BLIND_WAIT_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+// How far apart processes that share a key start into a new window.
+const SPREAD_MS = 1000;
+
+/**
+ * Paces requests by the limits that Kong's rate-limiting plugin tells of in its answers, so that it refuses none: counts
+ * what is sent in each of its calendar windows. Kong checks first and counts later, so what its answers say remains is
+ * only ever a bound; our own count rules, and the answers show what others on the same key use.
+ */
+export class RateBudget {
+  readonly #clock: Clock;
+  readonly #share: number;
+  readonly #onWait: (wait: Wait) => void;
+  readonly #server = new ServerClock();
+  readonly #windows = new Map<Period, RateWindow>();
+  readonly #waiters = new Set<() => void>();
+  readonly #inFlight = new Set<Sent>();
+  /** Until the first answer one request is out at a time: there may be a limit, and nothing left of it. */
+  #probing = true;
+  #pausedUntil = Number.NEGATIVE_INFINITY;
+  /** Refusals without a word on how long, one after another. */
+  #blind = 0;
+  #toldUntil = Number.NEGATIVE_INFINITY;
+  #alarm: { at: number; controller: AbortController } | undefined;
+
+  /**
+   * @param options.share of each limit, 0 < share <= 1, that this process may use
+   * @param options.onWait called when a wait begins
+   */
+  constructor(clock: Clock, options: { share: number; onWait: (wait: Wait) => void }) {
+    this.#clock = clock;
+    this.#share = options.share;
+    this.#onWait = options.onWait;
+  }
+
+  /** Resolves when a request may be sent now, first come, first served, and counts it. Rejects with `signal.reason`. */
+  acquire(signal: AbortSignal | undefined): Promise<Ticket> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const grant = () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve(this.#issue());
+      };
+      const onAbort = () => {
+        this.#waiters.delete(grant);
+        if (this.#waiters.size === 0) this.#disarm();
+        reject(signal?.reason);
+      };
+      if (signal) {
+        // One signal for a thousand requests is usual; Node would warn of a leak at the eleventh.
+        setMaxListeners(0, signal);
+        signal.addEventListener('abort', onAbort, { once: true });
+      }
+      this.#waiters.add(grant);
+      this.#admit();
+    });
+  }
+
+  /** Every limit as known now. Empty while none is. */
+  usage(): Usage[] {
+    const now = this.#clock.now();
+    this.#roll(now);
+    return [...this.#windows.values()].map((window) => ({
+      period: window.period,
+      limit: window.limit,
+      used: window.used,
+      resetsInMs: Math.max(0, this.#server.whenSurely(window.end) - now),
+    }));
+  }
+
+  /** Lets out whoever may go, and sets the alarm for the next. */
+  #admit(): void {
+    for (const grant of this.#waiters) {
+      const now = this.#clock.now();
+      this.#roll(now);
+      if (this.#probing && this.#inFlight.size > 0) break;
+      const closed = this.#closed(now);
+      if (closed) {
+        this.#arm(closed.until, closed.reason);
+        return;
+      }
+      this.#waiters.delete(grant);
+      grant();
+    }
+    this.#disarm();
+  }
+
+  #closed(now: number): { until: number; reason: string } | undefined {
+    let until = this.#pausedUntil;
+    let reason = 'the gateway asks to wait';
+    let end = Number.NEGATIVE_INFINITY;
+    for (const window of this.#windows.values()) {
+      if (!window.full(this.#inFlight.size) || window.end <= end) continue;
+      end = window.end;
+      until = Math.max(until, this.#server.whenSurely(end) + window.spread, now + 1);
+      reason = window.reason;
+    }
+    return until > now ? { until, reason } : undefined;
+  }
+
+  #arm(until: number, reason: string): void {
+    if (this.#alarm?.at === until) return;
+    this.#disarm();
+    const controller = new AbortController();
+    const ms = Math.max(1, Math.ceil(until - this.#clock.now()));
+    this.#alarm = { at: until, controller };
+    if (until > this.#toldUntil + 1000) {
+      this.#toldUntil = until;
+      this.#onWait({ ms, reason });
+    }
+    this.#clock.sleep(Math.min(ms, LONGEST_SLEEP_MS), controller.signal).then(
+      () => {
+        if (this.#alarm?.controller !== controller) return;
+        this.#alarm = undefined;
+        this.#admit();
+      },
+      () => {}, // disarmed
+    );
+  }
+
+  #disarm(): void {
+    this.#alarm?.controller.abort();
+    this.#alarm = undefined;
+  }
+
+  #issue(): Ticket {
+    const sent: Sent = { at: this.#clock.now() };
+    for (const window of this.#windows.values()) window.ours++;
+    this.#inFlight.add(sent);
+    const settle = (learn: () => void) => {
+      learn();
+      this.#inFlight.delete(sent);
+      this.#admit();
+    };
+    return {
+      answered: (reply) => settle(() => this.#learn(sent, reply)),
+      unanswered: () => settle(() => {}),
+      release: () =>
+        settle(() => {
+          for (const window of this.#windows.values()) window.ours--;
+        }),
+    };
+  }
+
+  /** Begins the windows that have begun by the gateway's clock. */
+  #roll(now: number): void {
+    if (!this.#server.known) return;
+    const server = this.#server.earliest(now);
+    for (const window of this.#windows.values()) {
+      const start = windowStart(window.period, server);
+      if (start === window.start) continue; // earlier: its clock was set back
+      // What is under way may have arrived in either window, so it counts in both until its answer tells.
+      window.begin(start, this.#inFlight.size);
+    }
+  }
+
+  #learn(sent: Sent, reply: Answered): void {
+    const now = this.#clock.now();
+    const limits = readLimits(reply);
+    const refused = refusedByGateway(reply);
+    const arrival = this.#learnTime(sent, reply, limits.reset, now);
+    this.#roll(now);
+    this.#keep(limits, now);
+    for (const window of this.#windows.values()) {
+      if (refused || arrival.last < window.start) window.ours--;
+      const told = limits.byPeriod.get(window.period);
+      if (!told) continue;
+      window.limited(told.limit, sent.at);
+      if (arrival.first >= window.start) window.learn(told, this.#clock.random() * SPREAD_MS);
+    }
+    if (refused) this.#pause(sent, reply, now);
+    else this.#blind = 0;
+    this.#probing = refused && this.#windows.size === 0;
+  }
+
+  /** Learns the gateway's time from an answer; tells between which instants of it the request arrived there. */
+  #learnTime(sent: Sent, reply: Answered, reset: RateLimits['reset'], now: number): { first: number; last: number } {
+    const arrivedBy = Math.max(sent.at, now - upstreamMs(reply));
+    const answered = date(reply);
+    // Of a second it says nothing; of months and years Kong counts 30 and 365 days.
+    if (reset && (reset.period === 'minute' || reset.period === 'hour' || reset.period === 'day')) {
+      // Reset tells the place in the period, Date which period. Without it any will do.
+      const about = this.#server.known ? this.#server.earliest(arrivedBy) : arrivedBy;
+      const guess = answered === undefined ? about : answered - upstreamMs(reply);
+      const first = nearest(guess, -reset.seconds * 1000, PERIODS[reset.period]);
+      this.#server.learn(first, sent.at, arrivedBy);
+      return { first, last: first + 999 };
+    }
+    // The upstream's, whose clock may be another: good enough where the gateway does not tell its own.
+    if (answered !== undefined) this.#server.learn(answered, sent.at, now);
+    return { first: this.#server.earliest(sent.at), last: this.#server.latest(arrivedBy) };
+  }
+
+  /** Begins to count for limits that are new, and no longer for those that are gone. */
+  #keep({ byPeriod, complete }: RateLimits, now: number): void {
+    if (!this.#server.known) return;
+    for (const period of byPeriod.keys()) {
+      if (this.#windows.has(period)) continue;
+      const start = windowStart(period, this.#server.earliest(now));
+      this.#windows.set(period, new RateWindow(period, this.#share, start, this.#inFlight.size));
+    }
+    for (const period of this.#windows.keys()) {
+      if (complete && !byPeriod.has(period)) this.#windows.delete(period);
+    }
+  }
+
+  /** Everybody waits. The windows know better when, but not when the gateway hides them or its clock was set. */
+  #pause(sent: Sent, reply: Answered, now: number): void {
+    let ms = retryAfterMs(reply);
+    if (ms === undefined) {
+      // The shortest window that a minute's wait can help, then longer ones. What was sent together counts as one.
+      if (sent.at >= this.#pausedUntil) this.#blind++;
+      const minutes = 2 ** (this.#blind - 1) - 1;
+      ms = Math.min(LONGEST_BLIND_WAIT_MS, MINUTE_MS - ((date(reply) ?? 0) % MINUTE_MS) + minutes * MINUTE_MS);
+    }
+    const until = now + Math.max(SHORTEST_PAUSE_MS, ms) + this.#clock.random() * SPREAD_MS;
+    this.#pausedUntil = Math.max(this.#pausedUntil, until);
+  }
+}

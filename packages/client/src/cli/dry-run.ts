@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs';
+import type { Entry } from '../entries.js';
+import { codePointLength } from '../offsets.js';
+import { DEFAULT_LIMITS } from '../wire.js';
+import type { ExtractFlags } from './extract.js';
+import type { OutputFormat } from './jsonl.js';
+import { readDone } from './output.js';
+
+// As kong.yaml has it.
+const REQUESTS_A_MINUTE = 100;
+
+/**
+ * Says what is left to do, and sends nothing: so the gateway's limit and the service's are taken to be those that this
+ * project ships, and how fast the service is nobody knows.
+ */
+export async function dryRun(
+  entries: AsyncGenerator<Entry, void, undefined>,
+  { out, json }: ExtractFlags,
+  format: OutputFormat,
+): Promise<number> {
+  const done = out !== undefined && existsSync(out) ? (await readDone(out, format, entries)).documents : 0;
+  let documents = 0;
+  let unreadable = 0;
+  let characters = 0;
+  for await (const entry of entries) {
+    documents++;
+    if ('error' in entry) unreadable++;
+    else characters += codePointLength(entry.text);
+  }
+  const { max_texts, max_characters } = DEFAULT_LIMITS;
+  const requests = Math.ceil(Math.max((documents - unreadable) / max_texts, characters / max_characters));
+  const minutes = Math.ceil(requests / REQUESTS_A_MINUTE);
+  const n = (value: number) => value.toLocaleString('en');
+  const sentence =
+    `${n(documents)} documents to do (${n(unreadable)} cannot be read; ${n(done)} more are done), ` +
+    `${n(characters)} characters: at least ${n(requests)} requests, and ${n(minutes)} min at ` +
+    `${REQUESTS_A_MINUTE} requests a minute`;
+  const facts = { documents, unreadable, done, characters, requests, minutes };
+  process.stdout.write(`${json ? JSON.stringify(facts) : sentence}\n`);
+  return 0;
+}

@@ -1,0 +1,169 @@
+/// <reference lib="es2024.string" />
+import { type CutOptions, cut, merge, type Piece } from './chunk.js';
+import { DocumentError, NerError } from './errors.js';
+import { type Entity, toUtf16 } from './offsets.js';
+import type { Model, Result } from './wire.js';
+
+/** What became of one document. `index` counts the source's documents from 0. */
+export type Outcome<D> =
+  | {
+      ok: true;
+      index: number;
+      document: D;
+      entities: Entity[];
+      /** Which model found them; undefined for an empty text, which is never sent. */
+      model: Model | undefined;
+    }
+  | { ok: false; index: number; document: D; error: NerError };
+
+export interface DocumentOptions<D> {
+  text: (document: D) => unknown;
+  illFormed: 'replace' | 'reject';
+  labels: ReadonlySet<string> | undefined;
+  onSettled: (document: Document<D>) => void;
+}
+
+/** What the service said of one text. */
+export interface Found {
+  result: Result;
+  model: Model;
+}
+
+// A text costs the service some time besides that for its characters: about as much as so many of them.
+const COST_OF_A_TEXT = 100;
+
+/** One text of a request: a document's whole text, or a piece of it. */
+export class Text {
+  /** What is sent, as JSON. */
+  readonly json: string;
+  readonly bytes: number;
+  /** How often it was sent for nothing. */
+  tries = 0;
+  readonly #document: Document<unknown>;
+  readonly #number: number;
+  readonly #own: string;
+
+  constructor(document: Document<unknown>, number: number, own: string) {
+    this.#document = document;
+    this.#number = number;
+    this.#own = own;
+    this.json = JSON.stringify(own.toWellFormed());
+    this.bytes = Buffer.byteLength(this.json);
+  }
+
+  /** UTF-16 units: never less than code points. */
+  get length(): number {
+    return this.#own.length;
+  }
+
+  /** How much work it is, in characters. */
+  get size(): number {
+    return this.length + COST_OF_A_TEXT;
+  }
+
+  settle(found: Found | NerError): void {
+    try {
+      if (found instanceof NerError) throw found;
+      const { result, model } = found;
+      if ('error' in result) throw new DocumentError(result.code, result.error);
+      this.#document.found(this.#number, toUtf16(this.#own, result.entities), model);
+    } catch (error) {
+      if (!(error instanceof NerError)) throw error;
+      this.#document.fail(error);
+    }
+  }
+}
+
+/** A document on its way to the service and back. */
+export class Document<D> {
+  readonly index: number;
+  /** How much work it is, in characters. */
+  readonly size: number;
+  readonly #document: D;
+  readonly #text: string;
+  readonly #labels: ReadonlySet<string> | undefined;
+  readonly #onSettled: (document: Document<D>) => void;
+  readonly #found: Entity[][] = [];
+  #pieces: Piece[] | undefined;
+  #next = 0;
+  #missing = 0;
+  #outcome: Outcome<D> | undefined;
+
+  /** @param options.onSettled called once the outcome is known, which may be at once */
+  constructor(index: number, document: D, options: DocumentOptions<D>) {
+    this.index = index;
+    this.#document = document;
+    this.#labels = options.labels;
+    this.#onSettled = options.onSettled;
+    const text = checkedText(document, options);
+    this.#text = typeof text === 'string' ? text : '';
+    this.size = this.#text.length + COST_OF_A_TEXT;
+    if (typeof text !== 'string') this.fail(text);
+    else if (text === '') this.#settle([], undefined);
+  }
+
+  /** What became of it, once that is known. */
+  get outcome(): Outcome<D> | undefined {
+    return this.#outcome;
+  }
+
+  /**
+   * The next text of it to be sent; undefined when there is none left, or none is needed.
+   *
+   * @param maxText code points that a text may have
+   */
+  next(maxText: number): Text | undefined {
+    if (this.#outcome) return undefined;
+    if (!this.#pieces) {
+      this.#pieces = cut(this.#text, cutOptions(maxText));
+      this.#missing = this.#pieces.length;
+    }
+    const piece = this.#pieces[this.#next];
+    return piece && new Text(this as Document<unknown>, this.#next++, this.#text.slice(piece.start, piece.end));
+  }
+
+  /** @param number which of its texts, from 0 */
+  found(number: number, entities: Entity[], model: Model): void {
+    this.#found[number] = entities;
+    if (--this.#missing > 0) return;
+    const merged = merge(this.#text, this.#pieces ?? [], this.#found);
+    this.#settle(this.#labels ? merged.filter(({ label }) => this.#labels?.has(label)) : merged, model);
+  }
+
+  fail(error: NerError): void {
+    if (this.#outcome) return;
+    this.#outcome = { ok: false, index: this.index, document: this.#document, error };
+    this.#onSettled(this);
+  }
+
+  #settle(entities: Entity[], model: Model | undefined): void {
+    if (this.#outcome) return;
+    this.#outcome = { ok: true, index: this.index, document: this.#document, entities, model };
+    this.#onSettled(this);
+  }
+}
+
+/** A piece has less than three times the target, context included, while the context is at most a quarter of it. */
+function cutOptions(maxText: number): CutOptions {
+  const target = Math.floor(maxText / 3);
+  return target < 10_000 ? { target, context: Math.min(200, Math.floor(target / 4)) } : {};
+}
+
+function checkedText<D>(document: D, { text: select, illFormed }: DocumentOptions<D>): string | DocumentError {
+  let text: unknown;
+  try {
+    text = select(document);
+  } catch (cause) {
+    return new DocumentError('invalid_text', 'the text selector threw for this document', { cause });
+  }
+  if (typeof text !== 'string') {
+    return new DocumentError('invalid_text', `the text is ${text === null ? 'null' : typeof text}, not a string`);
+  }
+  if (illFormed === 'reject' && !text.isWellFormed()) {
+    return new DocumentError(
+      'ill_formed_text',
+      "the text holds half of a surrogate pair; illFormed: 'replace' mends it",
+    );
+  }
+  return text;
+}

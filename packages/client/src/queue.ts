@@ -1,0 +1,66 @@
+import type { Document, Text } from './document.js';
+import type { Limits } from './wire.js';
+
+// {"texts":[…]}
+const BODY_AROUND_TEXTS = 12;
+
+/** Texts that wait to be sent. */
+export class Queue<D> {
+  /** Those that came back undone, and the one that did not fit last time. */
+  readonly #texts: Text[] = [];
+  readonly #documents: Document<D>[] = [];
+  #size = 0;
+
+  /** How much work waits, in characters, roughly: the texts of a document that is cut overlap. */
+  get size(): number {
+    return this.#size;
+  }
+
+  get empty(): boolean {
+    return this.#texts.length === 0 && this.#documents.length === 0;
+  }
+
+  add(document: Document<D>): void {
+    this.#documents.push(document);
+    this.#size += document.size;
+  }
+
+  /** Texts that came back undone: they go first. */
+  putBack(texts: Text[]): void {
+    this.#texts.unshift(...texts);
+    for (const { size } of texts) this.#size += size;
+  }
+
+  /** Takes the texts of one request: at least one if there is one, up to `size` characters of work and to the limits. */
+  take(size: number, limits: Limits): Text[] {
+    const texts: Text[] = [];
+    let left = size;
+    let length = 0;
+    let bytes = BODY_AROUND_TEXTS;
+    for (let text = this.#peek(limits); text; text = this.#peek(limits)) {
+      left -= text.size;
+      length += text.length;
+      bytes += text.bytes + 1;
+      const full =
+        left < 0 ||
+        length > limits.max_characters ||
+        bytes > limits.max_body_bytes ||
+        texts.length === limits.max_texts;
+      if (full && texts.length > 0) break;
+      texts.push(text);
+      this.#size = Math.max(0, this.#size - text.size);
+      this.#texts.shift();
+    }
+    if (this.empty) this.#size = 0;
+    return texts;
+  }
+
+  #peek({ max_text_characters }: Limits): Text | undefined {
+    while (this.#texts.length === 0 && this.#documents.length > 0) {
+      const text = this.#documents[0]?.next(max_text_characters);
+      if (text) this.#texts.push(text);
+      else this.#documents.shift();
+    }
+    return this.#texts[0];
+  }
+}

@@ -1,0 +1,202 @@
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, truncate } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { killAndResume } from '../../../bench/client/cli.mjs';
+import { extract, inFolder } from './cli-run.js';
+import { KEY, MODEL, served, startGateway } from './gateway.js';
+
+const { path, write, read, lines, run } = inFolder();
+const documents = (count: number) =>
+  Array.from({ length: count }, (_, i) => `{"id":${i},"text":"Ada ${i}"}\n`).join('');
+const another = { ...MODEL, digest: 'sha256:ff' };
+const description = (model: object) => ({
+  model,
+  labels: ['NAME'],
+  limits: { max_body_bytes: 1e6, max_texts: 1000, max_characters: 250_000, max_text_characters: 40_000 },
+});
+
+/** An output of the first 10 of 20 documents. */
+async function half(gateway: Awaited<ReturnType<typeof startGateway>>, out = 'out.jsonl') {
+  await write('d.jsonl', documents(10));
+  expect((await run(extract(gateway, 'd.jsonl', '--out', out))).code).toBe(0);
+  await write('d.jsonl', documents(20));
+  gateway.received.length = 0;
+  return read(out);
+}
+
+describe('burst-ner extract, run again', () => {
+  it.each(['out.jsonl', 'out.csv'])('goes on where %s ends, and does nothing when it is complete', async (out) => {
+    await using gateway = await startGateway();
+    const before = await half(gateway, out);
+    // A torn record: half of the last one is still there.
+    await truncate(path(out), Buffer.byteLength(before) - 20);
+    const rest = await run(extract(gateway, 'd.jsonl', '--out', out));
+    expect(rest).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/ 11 documents done, .*; 9 were done before, 0 of/),
+    });
+    expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(
+      Array.from({ length: 11 }, (_, i) => `Ada ${i + 9}`),
+    );
+    const whole = await run(extract(gateway, 'd.jsonl', '--out', `whole-${out}`));
+    expect(whole.code).toBe(0);
+    expect(await read(out)).toBe(await read(`whole-${out}`));
+    const again = await run(extract(gateway, 'd.jsonl', '--out', out));
+    expect(again).toMatchObject({
+      code: 0,
+      stderr: 'burst-ner: nothing to do: 20 documents were done before, 0 of them failed\n',
+    });
+    expect(gateway.received).toHaveLength(2);
+  });
+
+  it('exits 1 while the output has failed documents', async () => {
+    await using gateway = await startGateway();
+    await write('d.jsonl', '{"text":"Ada"}\n{"text":\n');
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
+    expect((await run(args)).code).toBe(1);
+    expect(await run(args)).toMatchObject({ code: 1, stderr: expect.stringContaining('1 of them failed') });
+  });
+
+  it.each(['killed.jsonl', 'killed.csv'])(
+    'after kill -9 at random points leaves %s as if it had run once',
+    async (out) => {
+      await using gateway = await startGateway();
+      const found = await killAndResume({
+        folder: dirname(path(out)),
+        url: gateway.url,
+        key: KEY,
+        kills: 5,
+        seed: 9,
+        out,
+      });
+      expect(found).toMatchObject({ kills: 5, lost: 0, twice: 0, whole: true });
+    },
+  );
+
+  it('is refused when the inputs have changed, and loses nothing', async () => {
+    await using gateway = await startGateway();
+    const before = await half(gateway);
+    await write('d.jsonl', documents(20).replace('Ada 3', 'Eve 3'));
+    const { code, stderr } = await run(extract(gateway, 'd.jsonl', '--out', 'out.jsonl'));
+    expect(stderr).toBe(
+      'burst-ner: document 4 of out.jsonl (d.jsonl line 4) is not what the inputs have there now; ' +
+        'name the same inputs as before, unchanged and in the same order, or another file with --out\n',
+    );
+    expect([code, await read('out.jsonl'), gateway.received]).toEqual([2, before, []]);
+  });
+
+  it.each([true, false])('with another model is refused, and goes on when it may (with /model: %s)', async (told) => {
+    let model = MODEL;
+    await using gateway = await startGateway(({ texts }) => served(texts, (body) => ({ ...body, model })));
+    const before = await half(gateway);
+    model = another;
+    if (told) gateway.model = description(another);
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
+    const refused = await run(args);
+    expect(refused.stderr).toMatch(
+      /^burst-ner: the model is now en_test\/1\.0\.0\/sha256:ff, and out\.jsonl is by en_test\/1\.0\.0\/sha256:00; .*--allow-model-change\n$/,
+    );
+    expect([refused.code, await read('out.jsonl')]).toEqual([2, before]);
+    expect(gateway.received).toHaveLength(told ? 0 : 1);
+    expect((await run([...args, '--allow-model-change'])).code).toBe(0);
+    expect((await lines('out.jsonl')).map((line) => line['model'])).toEqual([
+      ...Array(10).fill('en_test/1.0.0/sha256:00'),
+      ...Array(10).fill('en_test/1.0.0/sha256:ff'),
+    ]);
+  });
+
+  it('stops before it mixes models that change while it runs', async () => {
+    await using gateway = await startGateway(({ texts }, n) =>
+      served(texts, (body) => ({ ...body, model: n === 1 ? MODEL : another })),
+    );
+    await write('d.jsonl', documents(1000));
+    const { code } = await run(extract(gateway, 'd.jsonl', '--concurrency', '1', '--out', 'out.jsonl'));
+    expect(code).toBe(2);
+    expect(new Set((await lines('out.jsonl')).map((line) => line['model']))).toEqual(
+      new Set(['en_test/1.0.0/sha256:00']),
+    );
+  });
+
+  it('is refused while another process writes to the output', async () => {
+    let child: ChildProcess | undefined;
+    let waiting = () => {};
+    const held = new Promise<void>((resolve) => {
+      waiting = resolve;
+    });
+    await using gateway = await startGateway(() => {
+      waiting();
+      return () => {};
+    });
+    await write('d.jsonl', documents(10));
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
+    const first = run(args, {
+      onStart: (started) => {
+        child = started;
+      },
+    });
+    await held;
+    expect(await run(args)).toMatchObject({
+      code: 2,
+      stderr: 'burst-ner: another burst-ner writes to out.jsonl; wait for it, or name another file with --out\n',
+    });
+    expect(existsSync(path('out.jsonl'))).toBe(true);
+    child?.kill('SIGKILL');
+    await first;
+  });
+});
+
+describe('an output that', () => {
+  it('runs out of room keeps what was done, and the next run goes on', async () => {
+    await using gateway = await startGateway();
+    await write('d.jsonl', documents(1000));
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
+    const full = await run(args, { shell: 'ulimit -f 32' }); // of 512 bytes
+    expect(full).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^burst-ner: out\.jsonl cannot be written \(EFBIG\)/),
+    });
+    expect(full.stderr).toMatch(/\nburst-ner: \d+ documents done.*\n$/);
+    expect(Buffer.byteLength(await read('out.jsonl'))).toBe(16 * 1024);
+    expect((await run(args)).code).toBe(0);
+    expect((await lines('out.jsonl')).map(({ id }) => id)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
+  });
+
+  it('is no plain file, or no output of this program, is refused and stays', async () => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    await write('mine.jsonl', '{"precious":1}');
+    await mkdir(path('folder'));
+    const sentences = await Promise.all(
+      ['/dev/full', 'folder', 'mine.jsonl'].map((out) => run(extract(gateway, 'a.txt', '--out', out))),
+    );
+    expect(sentences.map(({ code }) => code)).toEqual([2, 2, 2]);
+    expect(sentences.map(({ stderr }) => stderr)).toEqual([
+      'burst-ner: /dev/full is not a plain file; leave --out away to write to standard output\n',
+      'burst-ner: folder is not a plain file; leave --out away to write to standard output\n',
+      'burst-ner: mine.jsonl line 1 is not what this program writes; the file stays as it is: name another with --out\n',
+    ]);
+    expect(await read('mine.jsonl')).toBe('{"precious":1}');
+    expect(gateway.received).toEqual([]);
+  });
+
+  it.runIf(process.getuid?.() !== 0)('may not be written is told before anything is sent', async () => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    await write('out.jsonl', '');
+    await chmod(path('out.jsonl'), 0o444);
+    const { code, stderr } = await run(extract(gateway, 'a.txt', '--out', 'out.jsonl'));
+    expect([code, stderr]).toEqual([2, 'burst-ner: out.jsonl cannot be written (EACCES)\n']);
+  });
+
+  it('is standard output on a full disk ends the run with one sentence', async () => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    const { code, stderr } = await run(extract(gateway, 'a.txt'), { shell: 'exec >/dev/full' });
+    expect([code, stderr]).toEqual([
+      2,
+      'burst-ner: standard output cannot be written (ENOSPC); make room and run the same command again\n',
+    ]);
+  });
+});
