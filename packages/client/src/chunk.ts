@@ -16,14 +16,14 @@ export interface Piece {
 
 export interface CutOptions {
   /**
-   * UTF-16 units from seam to seam. More, up to twice as many, where no word begins.
+   * UTF-16 units from seam to seam, 2 or more. Up to twice as many where no word begins.
    *
    * @default 10_000, for pieces of at most three times as many, context included: a text may have 40,000
    */
   target?: number;
   /**
-   * UTF-16 units that a piece sees at least beyond either end of its own part, and by which a seam may move at least; up to a
-   * third of the target.
+   * UTF-16 units that a piece sees at least beyond either end of its own part, and by which a seam may move at least. A
+   * third of the target at most.
    *
    * @default 100
    */
@@ -39,11 +39,14 @@ const CONTEXT_WORDS = 4;
  *
  * A piece begins and ends where a word begins: a tokenizer that splits at white space makes the same tokens of it as of
  * the whole document. Only where `target` units have no white space it is cut anywhere.
+ *
+ * @throws {RangeError} for a target below 2, which could not get past a pair
  */
 export function cut(text: string, { target = 10_000, context = 100 }: CutOptions = {}): Piece[] {
+  if (!(target >= 2)) throw new RangeError(`target must be at least 2, not ${target}`);
   const pieces: Piece[] = [];
   const farthest = Math.floor(target / 3);
-  const beyond = (at: number, step: 1 | -1) => contextEnd(text, at, step, context, farthest);
+  const beyond = (at: number, step: 1 | -1) => contextEnd(text, at, step, Math.min(context, farthest), farthest);
   let start = 0;
   let seam = 0;
   let limit = 0;

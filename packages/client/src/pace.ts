@@ -1,4 +1,5 @@
 import type { Usage } from './budget.js';
+import { PERIODS } from './server-clock.js';
 
 // A request of texts for which nothing is known yet: about half a second of work.
 const FIRST_SIZE = 20_000;
@@ -9,7 +10,6 @@ const LONGEST_MS = 8_000;
 // Of a gateway without a limit. Longer requests would save nothing.
 const UNLIMITED_MS = 1_000;
 const WEIGHT_OF_NEW = 0.3;
-const PERIOD_MS = { second: 1e3, minute: 6e4, hour: 36e5, day: 864e5, month: 2592e6, year: 31536e6 };
 
 /**
  * How much work to put in one request: as much server time as lets all slots together just use up the rate limit. With 5
@@ -32,7 +32,7 @@ export class Pace {
   /** Work for one request, in characters. */
   size(slots: number, budget: Usage[]): number {
     if (!this.#msPerCharacter) return FIRST_SIZE;
-    const intervals = budget.map(({ period, limit }) => PERIOD_MS[period] / limit);
+    const intervals = budget.map(({ period, limit }) => PERIODS[period] / limit);
     const ms = intervals.length === 0 ? UNLIMITED_MS : slots * Math.max(...intervals);
     return Math.min(Math.max(ms, SHORTEST_MS), LONGEST_MS) / this.#msPerCharacter;
   }

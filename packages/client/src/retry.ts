@@ -1,5 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { ConnectionError, RequestError, TimeoutError } from './errors.js';
+import type { Wait } from './budget.js';
+import { ConnectionError, type NerError, RequestError, TimeoutError } from './errors.js';
 
 /** Where time and chance come from; tests pass their own. */
 export interface Clock {
@@ -56,6 +57,7 @@ export type Untimed = <W>(wait: Promise<W>) => Promise<W>;
  * (429 `throttled`) was none either, but costs time and backs off.
  *
  * @param send one attempt; its number counts from 1, `timeoutMs` is what it may take once its `untimed` waits are over
+ * @param onWait called before each wait
  * @throws the last attempt's error
  */
 export async function retry<T>(
@@ -63,6 +65,7 @@ export async function retry<T>(
   policy: RetryPolicy,
   clock: Clock,
   signal: AbortSignal | undefined,
+  onWait: (wait: Wait) => void = () => {},
 ): Promise<T> {
   let deadline = clock.now() + policy.deadlineMs;
   const untimed: Untimed = async (wait) => {
@@ -88,6 +91,7 @@ export async function retry<T>(
       if (!throttled && (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed)) throw error;
       const ms = delay(throttled ? ++throttles : attempt++, error, clock.random());
       if (clock.now() + ms >= deadline) throw error;
+      onWait({ ms, reason: throttled ? 'the function is busy' : `after ${(error as NerError).code}, to try again` });
       await clock.sleep(ms, signal);
     }
   }

@@ -92,7 +92,7 @@ export class Sender {
    * @throws {NerError} the last attempt's error; `signal.reason` on abort
    */
   async request(texts: Text[], ticket: Ticket, signal: AbortSignal, stubborn = false): Promise<Found[]> {
-    const { policy, clock } = this.#settings;
+    const { policy, clock, onWait } = this.#settings;
     const body = requestBody(texts.map(({ json }) => json));
     let unused: Ticket | undefined = ticket;
     const { results, model } = await retry(
@@ -105,6 +105,7 @@ export class Sender {
       stubborn || texts.length === 1 ? policy : { ...policy, maxBlamed: MAX_BLAMED },
       clock,
       signal,
+      onWait,
     );
     return results.map((result) => ({ result, model }));
   }

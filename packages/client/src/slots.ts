@@ -1,3 +1,4 @@
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { Clock } from './retry.js';
 
 const CLEAN_MS = 60_000;
@@ -8,9 +9,7 @@ const SAME_THROTTLE_MS = 1000;
 export class Slots {
   readonly #most: number;
   readonly #clock: Clock;
-  readonly #waiting: (() => void)[] = [];
-  #size: number;
-  #running = 0;
+  readonly #limit: LimitFunction;
   #throttledAt = Number.NEGATIVE_INFINITY;
   /** Since when the size has stood, or the last slot came back. */
   #cleanSince = 0;
@@ -18,37 +17,32 @@ export class Slots {
   /** @param size how many run at once, and the most that ever will */
   constructor(size: number, clock: Clock) {
     this.#most = size;
-    this.#size = size;
     this.#clock = clock;
+    this.#limit = pLimit(size);
   }
 
   /** How many may run at once now. */
   get size(): number {
     this.#regain();
-    return this.#size;
-  }
-
-  /** How many could start at once now. */
-  get idle(): number {
-    return Math.max(0, this.size - this.#running);
+    return this.#limit.concurrency;
   }
 
   /** Waits for a slot, then runs `work` in it. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.idle === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
-    try {
-      return await work();
-    } finally {
-      this.#running--;
-      this.#fill();
-    }
+  run<T>(work: () => Promise<T>): Promise<T> {
+    this.#regain();
+    return this.#limit(async () => {
+      try {
+        return await work();
+      } finally {
+        this.#regain();
+      }
+    });
   }
 
   /** The function was too busy (Lambda's 429): halves the slots. What runs goes on. */
   throttled(): void {
     const now = this.#clock.now();
-    if (now - this.#throttledAt >= SAME_THROTTLE_MS) this.#size = Math.max(1, Math.floor(this.size / 2));
+    if (now - this.#throttledAt >= SAME_THROTTLE_MS) this.#resize(Math.max(1, Math.floor(this.size / 2)));
     this.#throttledAt = now;
     this.#cleanSince = now;
   }
@@ -57,16 +51,11 @@ export class Slots {
   #regain(): void {
     const clean = Math.floor((this.#clock.now() - this.#cleanSince) / CLEAN_MS);
     if (clean === 0) return;
-    this.#size = Math.min(this.#most, this.#size + clean);
     this.#cleanSince += clean * CLEAN_MS;
+    this.#resize(Math.min(this.#most, this.#limit.concurrency + clean));
   }
 
-  #fill(): void {
-    for (let free = this.idle; free > 0; free--) {
-      const start = this.#waiting.shift();
-      if (!start) return;
-      this.#running++; // now, so that nobody slips in before it starts
-      start();
-    }
+  #resize(size: number): void {
+    if (size !== this.#limit.concurrency) this.#limit.concurrency = size;
   }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod/mini';
 import { AuthenticationError, ProtocolError, RequestError, RouteError } from './errors.js';
 import { printable } from './printable.js';
+import { refusedByGateway, retryAfterMs } from './rate-headers.js';
 import type { Reply } from './transport.js';
 
 // The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
@@ -106,26 +107,12 @@ function failure(reply: Reply, apiKey: string): Error {
   if (status === 404) {
     return new RouteError(`url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`, info);
   }
-  const unnamed = status === 429 ? limitedBy(reply) : `http_${status}`;
-  const code = 'code' in said ? quoted(said.code, apiKey) : unnamed;
-  const retryAfterMs = retryAfter(reply);
-  const wait = retryAfterMs === undefined ? '' : `, and asks to wait ${Math.ceil(retryAfterMs / 1000)} s`;
-  return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs });
-}
-
-/** Kong adds Via to what it proxies: a 429 without it is the gateway's own, one with it is that of a busy function. */
-function limitedBy(reply: Reply): string {
-  return reply.header('via') === undefined ? 'rate_limited' : 'throttled';
-}
-
-/** Retry-After in ms. A date is counted from the answer's own Date, so that a clock that is off does no harm. */
-function retryAfter(reply: Reply): number | undefined {
-  const value = reply.header('retry-after')?.trim();
-  if (!value) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
-  const answered = Date.parse(reply.header('date') ?? '');
-  const wait = Date.parse(value) - (Number.isNaN(answered) ? Date.now() : answered);
-  return Number.isNaN(wait) ? undefined : Math.max(0, wait);
+  const limited = refusedByGateway(reply) ? 'rate_limited' : 'throttled';
+  const named = 'code' in said ? quoted(said.code, apiKey) : `http_${status}`;
+  const code = status === 429 ? limited : named;
+  const asked = retryAfterMs(reply);
+  const wait = asked === undefined ? '' : `, and asks to wait ${Math.ceil(asked / 1000)} s`;
+  return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs: asked });
 }
 
 /** JSON.parse without its error: that quotes the body, and the body quotes texts. */

@@ -35,6 +35,11 @@ describe('cut', () => {
     expect(cut('a '.repeat(6000))).toHaveLength(2);
   });
 
+  it('comes to an end whatever the target', () => {
+    for (const target of [2, 3, 5, 7]) expect(cut('😀a '.repeat(9), { target, context: 50 }).at(-1)?.end).toBe(36);
+    expect(() => cut('😀', { target: 1 })).toThrow('target must be at least 2, not 1');
+  });
+
   it('covers any text with pieces that overlap, of bounded size, never inside a pair', () => {
     fc.assert(
       fc.property(anyText, options, (text, { target, context }) => {

@@ -9,9 +9,10 @@ import {
   type Progress,
   type RequestTrace,
   RouteError,
+  type Wait,
 } from '../src/index.js';
 import { VirtualClock } from './clock.js';
-import { type Gateway, KEY, kongError, MODEL, type Reply, served, startGateway } from './gateway.js';
+import { type Gateway, KEY, kongError, MODEL, type Reply, rateLimited, served, startGateway } from './gateway.js';
 
 function clientOf(gateway: Gateway, options: Partial<NerClientOptions> = {}): NerClient {
   return new NerClient({ url: gateway.url, apiKey: KEY, clock: new VirtualClock(), ...options });
@@ -520,6 +521,28 @@ describe('options of a run', () => {
     await using ner = clientOf(gateway);
     await expect(collect(ner.extractAll(['Ada'], options as object))).rejects.toThrow(sentence);
     expect(gateway.received).toHaveLength(0);
+  });
+});
+
+describe('a wait', () => {
+  it('is told of, with its reason: for the limit, before another attempt', async () => {
+    await using gateway = await startGateway((_, n) => [rateLimited(41), kongError(503, 'busy')][n - 1]);
+    const waits: Wait[] = [];
+    await using ner = clientOf(gateway, { onWait: (wait) => waits.push(wait) });
+    await ner.extract('Ada');
+    expect(waits).toMatchObject([
+      { reason: '100 of 100 used this minute' },
+      { reason: 'after http_503, to try again' },
+    ]);
+    expect(waits[0]?.ms).toBeGreaterThanOrEqual(40_000);
+  });
+
+  it('for a busy function halves what is under way at once, and costs no attempt', async () => {
+    const busy = { status: 429, headers: { via: '1.1 kong/3.9.3' }, body: { Message: 'Rate Exceeded.' } };
+    await using gateway = await startGateway((_, n) => (n > 1 && n < 12 ? busy : undefined));
+    await using ner = clientOf(gateway, { maxAttempts: 1 });
+    const all = await collect(ner.extractAll(counting(2000).documents));
+    expect(all.every(({ ok }) => ok)).toBe(true);
   });
 });
 

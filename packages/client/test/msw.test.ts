@@ -22,7 +22,13 @@ function clientOf(handlers: RequestHandler[]) {
   };
   const waits: Wait[] = [];
   const dispatcher = mswDispatcher(...handlers);
-  const ner = new NerClient({ url: ENDPOINT, apiKey: 'test-key', dispatcher, clock, onWait: (wait) => waits.push(wait) });
+  const ner = new NerClient({
+    url: ENDPOINT,
+    apiKey: 'test-key',
+    dispatcher,
+    clock,
+    onWait: (wait) => waits.push(wait),
+  });
   return { ner, waits };
 }
 

@@ -19,20 +19,19 @@ function work() {
 }
 
 describe('slots', () => {
-  it('run so much at once, in turn, and tell how much more could start', async () => {
+  it('run so much at once, in turn', async () => {
     const slots = new Slots(2, new VirtualClock());
     const { begun, start, end } = work();
-    expect(slots.idle).toBe(2);
     const running = [1, 2, 3, 4].map((n) => start(slots, n));
-    expect([begun, slots.idle]).toEqual([[1, 2], 0]);
+    await new Promise(setImmediate);
+    expect(begun).toEqual([1, 2]);
     await end();
-    expect([begun, slots.idle]).toEqual([[1, 2, 3], 0]);
+    expect(begun).toEqual([1, 2, 3]);
     await end();
     await end();
-    expect([begun, slots.idle]).toEqual([[1, 2, 3, 4], 1]);
     await end();
     await Promise.all(running);
-    expect(slots.idle).toBe(2);
+    expect(begun).toEqual([1, 2, 3, 4]);
   });
 
   it('come free when work fails', async () => {
@@ -81,7 +80,7 @@ describe('slots', () => {
     slots.throttled();
     await end();
     await end();
-    expect([begun.length, slots.idle]).toEqual([4, 0]);
+    expect(begun.length).toBe(4);
     await end();
     expect(begun.length).toBe(5);
     while (begun.length < 6) await end();
