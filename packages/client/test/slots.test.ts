@@ -77,6 +77,7 @@ describe('slots', () => {
     const slots = new Slots(4, clock);
     const { begun, start, end } = work();
     const running = [1, 2, 3, 4, 5, 6].map((n) => start(slots, n));
+    await new Promise(setImmediate);
     slots.throttled();
     await end();
     await end();
