@@ -1,6 +1,7 @@
 import { defineConfig, type Options } from 'tsup';
 
-const common: Options = { target: 'node20', outDir: 'dist' };
+// p-limit is ESM only, so it is bundled: the CommonJS build could not require it on every supported Node.
+const common: Options = { target: 'node20', outDir: 'dist', noExternal: ['p-limit'] };
 
 export default defineConfig([
   {

@@ -1,4 +1,3 @@
-/// <reference lib="es2024.string" />
 import { type CutOptions, cut, merge, type Piece } from './chunk.js';
 import { DocumentError, NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';

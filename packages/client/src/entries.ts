@@ -73,7 +73,6 @@ export async function* readEntries(inputs: Input[], options: FieldOptions): Asyn
       }
       if (empty) throw new UnreadableError(`${inputName(path)} is empty: it holds no document`);
     } catch (error) {
-      if (error instanceof DocumentsError && !(error instanceof UnreadableError)) throw error;
       yield { source: path, error: unreadable(path, error), read };
     }
     before = bytes === undefined ? read : before + bytes;
@@ -177,6 +176,6 @@ function unreadable(path: string, error: unknown): UnreadableError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT') return new UnreadableError(`there is no file ${path}; check the path`);
   if (code === 'EACCES') return new UnreadableError(`${path} may not be read; check its permissions`);
-  if (code === undefined) throw error; // a bug
+  if (code === undefined) throw error; // what concerns more than this file
   return new UnreadableError(`${inputName(path)} cannot be read (${code})`);
 }

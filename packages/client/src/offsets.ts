@@ -1,4 +1,3 @@
-/// <reference lib="es2024.string" />
 import { ProtocolError } from './errors.js';
 import type { WireEntity } from './wire.js';
 

@@ -72,7 +72,7 @@ export interface NerClientOptions {
    */
   onResponse?: (info: ResponseInfo) => void;
   /**
-   * Called when a wait for the rate limit begins.
+   * Called when a wait begins: for the rate limit's next window, or before another attempt.
    * @default none
    */
   onWait?: (wait: Wait) => void;

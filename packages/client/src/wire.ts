@@ -19,7 +19,8 @@ const Limits = z.object({
   max_body_bytes: most,
   max_texts: most,
   max_characters: most,
-  max_text_characters: most,
+  // Of less, no text could be cut into.
+  max_text_characters: z.int().check(z.minimum(100)),
 });
 const Description = z.object({ model: Model, labels: z.array(z.string()), limits: Limits });
 

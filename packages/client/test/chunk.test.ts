@@ -95,6 +95,7 @@ describe('cut', () => {
       emoji: '😀',
       'words that just miss the context': `${'x'.repeat(3332)} `,
       'words that just miss the seam': `${'x'.repeat(19_999)} `,
+      'one that just misses it among long ones': `${'x'.repeat(19_998)} ${`${'x'.repeat(4989)} `.repeat(6)}`,
     };
     for (const [name, unit] of Object.entries(texts)) {
       for (const length of [300_000, 3_000_000]) {

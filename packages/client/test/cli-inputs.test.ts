@@ -14,7 +14,8 @@ beforeAll(async () => {
     'sub/c.txt',
     'sub/.hidden/d.txt',
     'notes.md',
-    'a[1].txt',
+    'a{1,2}.txt',
+    'a1.txt',
     'other/x.log',
   ]) {
     await mkdir(dirname(join(folder, name)), { recursive: true });
@@ -35,22 +36,26 @@ async function find(names: string[], options: { format?: 'txt'; out?: string } =
 
 describe('inputs', () => {
   it.each<[string, string[], string[]]>([
-    ['a directory, sorted, with what is below it', ['.'], ['Z.CSV', 'a.jsonl', 'a[1].txt', 'b.txt', 'sub/c.txt']],
-    ['a glob, sorted', ['**/*.txt'], ['a[1].txt', 'b.txt', 'sub/c.txt']],
+    [
+      'a directory, sorted, with what is below it',
+      ['.'],
+      ['Z.CSV', 'a.jsonl', 'a1.txt', 'a{1,2}.txt', 'b.txt', 'sub/c.txt'],
+    ],
+    ['a glob, sorted', ['**/*.txt'], ['a1.txt', 'a{1,2}.txt', 'b.txt', 'sub/c.txt']],
     ['several names, in their order', ['sub', 'a.jsonl'], ['sub/c.txt', 'a.jsonl']],
     [
       'the same file by several names, once',
       ['b.txt', '*.txt', 'link.txt', '.'],
-      ['b.txt', 'a[1].txt', 'Z.CSV', 'a.jsonl', 'sub/c.txt'],
+      ['b.txt', 'a1.txt', 'a{1,2}.txt', 'Z.CSV', 'a.jsonl', 'sub/c.txt'],
     ],
-    ['a file whose name looks like a glob', ['a[1].txt'], ['a[1].txt']],
+    ['a file whose name looks like a glob', ['a{1,2}.txt'], ['a{1,2}.txt']],
     ['standard input', ['-', 'b.txt', '-'], ['-', 'b.txt']],
   ])('are found of %s', async (_, names, found) => {
     expect(await find(names)).toEqual(found);
   });
 
   it('are never the output', async () => {
-    expect(await find(['*.txt', 'b.txt'], { out: 'b.txt' })).toEqual(['a[1].txt']);
+    expect(await find(['*.txt', 'b.txt'], { out: 'b.txt' })).toEqual(['a1.txt', 'a{1,2}.txt']);
     await expect(find(['b.txt'], { out: 'b.txt' })).rejects.toThrow(
       /nothing to read but .*b\.txt, which is the output/,
     );

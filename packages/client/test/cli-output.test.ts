@@ -90,6 +90,7 @@ describe.each(formats)('an output in %s', (_, format) => {
       const done = await readDone(out, format, rest);
       const documents = ends.filter((end) => end <= at).length;
       expect([at, done.documents, done.end]).toEqual([at, documents, ends[documents - 1] ?? 0]);
+      if (at % 16 > 0) continue;
       const file = await OutputFile.open(out, format);
       file.cut(done.end);
       for (let i = documents; i < records.length; i++) file.write(records[i] as OutputRecord);
@@ -124,6 +125,7 @@ describe.each(formats)('an output in %s', (_, format) => {
     ['of another kind, with lines', 'precious\nwords\n'],
     ['of other JSON', '{"a":1}\n'],
     ['of another CSV', 'id,text\n1,Ada\n'],
+    ['of a later version', `${format.header}${format.toText(records[1] as OutputRecord).replace(/\n$/, ',"x"\n')}`],
     ['damaged in its middle', `${format.header}${format.toText(records[0] as OutputRecord)}\0\0\0\n`],
   ])('is refused when it is a file %s', async (_, content) => {
     await writeFile(out, content);

@@ -210,6 +210,11 @@ describe('entries', () => {
     });
   });
 
+  it('of a broken CSV come up to where it breaks', async () => {
+    const { found } = await entriesOf({ 'quote.csv': 'text\r\na\r\nb\r\n"c"d\r\ne\r\n' });
+    expect(found).toEqual(['2 a', '3 b', 'quote.csv line 4 is not valid CSV: invalid closing quote']);
+  });
+
   it('stop at what an option can mend', async () => {
     const mixed = { 's1.jsonl': '{"text":"a"}', 's2.jsonl': '{"a":"x","b":"y"}' };
     await expect(entriesOf(mixed)).rejects.toThrow('name the one that holds the text (--text-field)');
