@@ -1,21 +1,55 @@
-// `npm run bench -- service [--json] [--quick] [--write]`: what the parts cost, measured beside their peers.
+// `npm run bench -- PART [--json] [--quick] [--write]`: what the parts cost, measured beside their peers.
 import child_process from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
+import { json, markdown, write } from '../bench/report.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
 import { command, root, UserError } from './step.mjs';
 
+/** Each module's `rows` measures some lines of the part's table. @type {Record<string, string[]>} */
+const MODULES = {
+  client: ['rate', 'throughput', 'abort', 'chunk', 'unicode', 'cli'],
+  emulator: ['gateway', 'lambda'],
+};
+const USAGE = `Usage: npm run bench -- service|${Object.keys(MODULES).join('|')} [--json] [--quick] [--write]`;
+
 await command(async () => {
-  const [part, ...args] = process.argv.slice(2);
-  if (part !== 'service') throw new UserError('Usage: npm run bench -- service [--json] [--quick] [--write]');
+  const [part = '', ...flags] = process.argv.slice(2);
+  const unknown = flags.find((flag) => !['--json', '--quick', '--write'].includes(flag));
+  if ((part !== 'service' && !MODULES[part]) || unknown) throw new UserError(USAGE);
   await setUp({ dev: true });
+  return part === 'service' ? service(flags) : modules(part, flags);
+});
+
+/**
+ * @param {string} part
+ * @param {string[]} flags
+ * @returns {Promise<number>} 0 when every figure reaches what it must
+ */
+async function modules(part, flags) {
+  const all = [];
+  for (const name of MODULES[part] ?? []) {
+    console.error(`  Measure ${part}: ${name} …`);
+    const { rows } = await import(`../bench/${part}/${name}.mjs`);
+    all.push(...(await rows({ quick: flags.includes('--quick') })));
+  }
+  console.log(flags.includes('--json') ? json(part, all) : markdown(part, all));
+  if (flags.includes('--write')) write(part, all);
+  return all.every(({ must, verdict }) => must === '' || verdict === 'reached') ? 0 : 1;
+}
+
+/**
+ * @param {string[]} flags
+ * @returns {Promise<number>}
+ */
+async function service(flags) {
   // The benchmark uses the function's tools.
   const env = { ...process.env, PYTHONPATH: path.join(root, 'packages/service') };
   // The benchmark ends by itself on Ctrl-C, which reaches all processes.
   process.on('SIGINT', () => {});
-  const measured = await run([path.join(root, 'bench/service/bench.py'), ...args], { env, stdio: 'inherit' });
-  if (args.includes('--quick')) return measured;
+  const measured = await run([path.join(root, 'bench/service/bench.py'), ...flags], { env, stdio: 'inherit' });
+  if (flags.includes('--quick')) return measured;
   // What `npm test` runs a tenth of. Standard output is the table's.
   const properties = await run(['-m', 'pytest', '-q', 'tests/test_properties.py'], {
     cwd: path.join(root, 'packages/service'),
@@ -23,7 +57,7 @@ await command(async () => {
     stdio: ['ignore', 2, 2],
   });
   return measured || properties;
-});
+}
 
 /**
  * @param {string[]} args of the service's Python

@@ -11,10 +11,11 @@ const built = ['client', 'loadtest', 'emulator'];
 
 /**
  * Prepares the checkout. A second call finds what the first one made and takes milliseconds.
- * @param {{ dev?: boolean }} [options] `dev`: also what only tests need
+ * @param {{ dev?: boolean, python?: boolean }} [options] `dev`: also what only tests need; `python`: whether the Python
+ *   environment is needed at all, which is the default
  * @throws {UserError} one sentence that says what is missing
  */
-export async function setUp({ dev = false } = {}) {
+export async function setUp({ dev = false, python = true } = {}) {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
     throw new UserError(`Node.js 20.19 or newer is needed; this is ${process.versions.node} (${process.execPath}).`);
@@ -26,7 +27,7 @@ export async function setUp({ dev = false } = {}) {
     buildInputs(),
     () => pnpm('Build the packages', ['-r', 'build']),
   );
-  await setUpPython({ dev });
+  if (python) await setUpPython({ dev });
 }
 
 /** @param {string} title @param {string[]} args */

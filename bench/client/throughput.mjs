@@ -8,7 +8,7 @@ import readline from 'node:readline';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
-import { decide, median, spread } from '../median.mjs';
+import { decide, figure, verdict } from '../median.mjs';
 import { fortunes } from './chunk.mjs';
 
 const KB = 1000;
@@ -70,26 +70,21 @@ export async function rows({ quick = false } = {}) {
       (ratio) => ratio >= 0.9,
     );
     const runs = measured.values.length;
-    const figures = (/** @type {number[]} */ values, /** @type {number} */ digits) =>
-      [median(values), ...spread(values)].map((value) => value.toFixed(digits));
-    const [ratio, least, most] = figures(measured.values, 2);
-    const [documentsAMinute, fewest, largest] = figures(aMinute, 0);
     const times = aMinute.map((value) => value / REQUESTS_A_MINUTE);
-    const [better, worstTimes, bestTimes] = figures(times, 0);
     const what = `${(runs * documents.length).toLocaleString('en')} documents of 1 KB, ${processes} environments`;
     return [
       {
         what: `${what}, against \`nlp.pipe\` in ${processes} processes`,
         must: '≥ 0.9 ×',
-        value: `${ratio} × [${least} to ${most}], ${Math.round((runs * documents.length) / requests)} documents a request, ${answers.limited} × 429`,
+        value: `${figure(measured.values, 2)} ×, ${Math.round((runs * documents.length) / requests)} documents a request, ${answers.limited} × 429`,
         verdict: measured.verdict,
       },
       {
         what: `${what}, documents a minute`,
         must: '≥ 30 ×',
-        value: `${documentsAMinute} [${fewest} to ${largest}], ${better} × [${worstTimes} to ${bestTimes}]`,
+        value: `${figure(aMinute, 0)}, ${figure(times, 0)} ×`,
         peers: { 'one text a request, 100 requests a minute': String(REQUESTS_A_MINUTE) },
-        verdict: times.every((value) => value >= 30) ? 'reached' : median(times) < 30 ? 'falls short' : 'undecided',
+        verdict: verdict(times, (value) => value >= 30),
       },
     ];
   } finally {

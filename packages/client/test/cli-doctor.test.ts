@@ -82,6 +82,18 @@ describe('burst-ner doctor', () => {
       'crashed, ran into its time-out, or cannot load',
     ],
     [
+      'a Function URL in the place of Kong',
+      { status: 403, body: { Message: 'Forbidden' } },
+      "Lambda's",
+      'it came past Kong, for it has no Via header; check --url',
+    ],
+    [
+      'an upstream that is another',
+      { status: 500, headers: { via: '1.1 kong/3.9.3' }, body: { message: 'x' } },
+      'none of Kong, Lambda',
+      'Check --url',
+    ],
+    [
       'another origin secret',
       { status: 403, headers: proxied, body: { error: 'No.', code: 'forbidden' } },
       "the function's own",

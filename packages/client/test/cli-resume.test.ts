@@ -43,12 +43,13 @@ describe('burst-ner extract, run again', () => {
     const whole = await run(extract(gateway, 'd.jsonl', '--out', `whole-${out}`));
     expect(whole.code).toBe(0);
     expect(await read(out)).toBe(await read(`whole-${out}`));
+    const asked = gateway.asked.length;
     const again = await run(extract(gateway, 'd.jsonl', '--out', out));
     expect(again).toMatchObject({
       code: 0,
       stderr: 'burst-ner: nothing to do: 20 documents were done before, 0 of them failed\n',
     });
-    expect(gateway.received).toHaveLength(2);
+    expect([gateway.received.length, gateway.asked.length]).toEqual([2, asked]);
   });
 
   it('exits 1 while the output has failed documents', async () => {

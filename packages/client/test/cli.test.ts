@@ -71,6 +71,7 @@ describe('burst-ner extract', () => {
       { source: 'b.txt', error: { code: 'unreadable' } },
       { source: 'c.txt', entities: [{}] },
     ]);
+    expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(['Ada', 'x', 'Bob', 'Eve']);
     expect(stderr).toContain('3 documents done, 3 failed');
     expect(code).toBe(1);
   });

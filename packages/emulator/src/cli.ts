@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { type Emulator, type LambdaEvent, startEmulator } from './index.js';
+import { type Emulator, startEmulator } from './index.js';
+import { jsonReport, lineReport, viewReport } from './report.js';
 
 interface UpOptions {
   kong: string;
@@ -11,9 +12,13 @@ interface UpOptions {
   python: string;
   model: string;
   port: number;
+  functionPort: number;
   provisioned: number;
+  proactive: number;
   reserved: number;
   idle: number;
+  timeScale: number;
+  slowStore?: number;
   compat?: true;
   log?: string;
   json?: true;
@@ -25,15 +30,19 @@ const program = new Command('burst-ner-emulator').description(
 
 program
   .command('up')
-  .description('start, and stay up until Ctrl-C')
+  .description('start, and stay up until Ctrl-C; SIGHUP reads the declarative Kong file again')
   .requiredOption('--model <path>', "folder of the model, the function's SPACY_MODEL_PATH")
   .option('--kong <file>', 'declarative Kong file', 'kong/kong.yaml')
   .option('--service <folder>', "the function's code", 'packages/service')
   .option('--python <path>', "interpreter of the function's environment", 'packages/service/.venv/bin/python')
   .option('--port <n>', "the gateway's port on loopback, 0 for any free one", count, 8000)
-  .option('--provisioned <n>', 'environments initialised ahead of need', count, 0)
+  .option('--function-port <n>', "the Function URL's port on loopback, 0 for any free one", count, 0)
+  .option('--provisioned <n>', 'provisioned concurrency: environments that are always ready', count, 0)
+  .option('--proactive <n>', 'environments that Lambda keeps initialised ahead of need, unasked', count, 0)
   .option('--reserved <n>', 'reserved concurrency: requests that run at once', count, 20)
   .option('--idle <seconds>', 'how long an idle environment is kept', count, 300)
+  .option('--time-scale <n>', "divide Lambda's clocks (10 s init, 30 s time-out, idle) by this", rate, 1)
+  .option('--slow-store <MBPS>', "bound how fast the model is read the first time, in MB/s, as EFS's is", rate)
   .option('--compat', 'drive the handler without awslambdaric, as off Linux')
   .option('--log <file>', 'append the log of the platform and of the function to a file')
   .option('--json', 'print one JSON object a line: first {"event":"ready", …}, then what happens')
@@ -45,9 +54,15 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
   const stop = new AbortController();
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  const print = json
-    ? (event: object) => console.log(JSON.stringify(event))
-    : (event: LambdaEvent) => console.log(sentence(event));
+  let emulator: Emulator | undefined;
+  // A terminal that is closed sends the signal that asks for a reload, too.
+  const attached = hasTerminal();
+  const onHangup = () => (attached && !hasTerminal() ? stop.abort() : void emulator?.reload());
+  process.on('SIGHUP', onHangup);
+  // A terminal or a reader that has gone away.
+  process.stdout.on('error', () => stop.abort());
+  const view = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
+  const report = json ? jsonReport() : view ? viewReport(options.reserved, onSignal) : lineReport();
   let failure: Error | undefined;
   const file = log === undefined ? undefined : createWriteStream(log, { flags: 'a' });
   file?.on('error', ({ message }) => {
@@ -55,68 +70,49 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
     stop.abort();
   });
   try {
-    if (!json) console.log('Starting …');
-    const emulator = await startEmulator({
+    emulator = await startEmulator({
       ...options,
       idleMs: idle * 1000,
       compat: compat ?? false,
       ...(file && { log: ({ time, stream, line }) => void file.write(`${time} ${stream} ${line}\n`) }),
-      onEvent: print,
+      onEvent: report.event,
       signal: stop.signal,
     });
-    console.log(json ? JSON.stringify(ready(emulator)) : welcome(emulator));
-    if (!stop.signal.aborted) await once(stop.signal, 'abort');
-    if (!json) console.log('Stopping …');
-    await emulator.close();
+    try {
+      report.ready(emulator);
+      if (!stop.signal.aborted) await once(stop.signal, 'abort');
+      report.stopping();
+    } finally {
+      // Whatever becomes of what it prints.
+      await emulator.close();
+    }
   } catch (error) {
     if (!stop.signal.aborted) failure = error as Error;
   }
   // The last lines may fail as well; the listener above knows why.
   if (file) await finished(file.end()).catch(() => {});
-  process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
+  process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangup);
+  // Nobody reads an exit code, and Node 20 aborts when it cannot reset a terminal that is gone.
+  if (attached && !hasTerminal()) process.kill(process.pid, 'SIGHUP');
   if (failure) command.error(failure.message);
 }
 
-function ready({ endpoint, runtime, keys, generatedKeys }: Emulator): object {
-  return {
-    event: 'ready',
-    endpoint,
-    runtime,
-    keys: Object.fromEntries(generatedKeys.map((name) => [name, keys[name]])),
-  };
-}
-
-function welcome({ endpoint, runtime, keys, generatedKeys }: Emulator): string {
-  const generated = generatedKeys.includes('batch-processor');
-  const key = generated ? keys['batch-processor'] : 'the key from DECK_BATCH_PROCESSOR_KEY';
-  const header = generated ? `'apikey: ${key}'` : '"apikey: $DECK_BATCH_PROCESSOR_KEY"';
-  return `
-Kong and Lambda are up (${runtime}).
-  address  ${endpoint}
-  key      ${key}
-Try it:
-  curl -sS ${endpoint} -H ${header} -H 'content-type: application/json' -d '{"text": "Ada Lovelace met Charles Babbage in London."}'
-Ctrl-C stops it.
-`;
-}
-
-function sentence(event: LambdaEvent): string {
-  const where = 'environment' in event ? ` in environment ${event.environment.slice(0, 8)}` : '';
-  switch (event.event) {
-    case 'cold start':
-      return `cold start${where}: init took ${Math.round(event.initMs)} ms`;
-    case 'init failed':
-      return `init failed${where}: ${event.error.errorMessage}`;
-    case 'function error':
-      return `function error${where}: ${event.errorType} (502)`;
-    case 'throttled':
-      return 'throttled: reserved concurrency is used up (429)';
-    case 'environment expired':
-      return `expired: idle${where}`;
+/** Whether this process belongs to a terminal that is still there. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
   }
 }
 
 function count(value: string): number {
   if (!/^\d+$/.test(value)) throw new InvalidArgumentError('It must be a whole number, 0 or more.');
+  return Number(value);
+}
+
+function rate(value: string): number {
+  if (!(Number(value) > 0)) throw new InvalidArgumentError('It must be a number above 0.');
   return Number(value);
 }

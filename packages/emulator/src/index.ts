@@ -3,15 +3,21 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { render } from '../../../kong/render.mjs';
+import { type AnswerEvent, watchAnswers } from './answers.js';
 import { startGateway } from './gateway/gateway.js';
+import type { EnvironmentState, FunctionConfig } from './lambda/environment.js';
 import { Fleet, type FleetStats, type LambdaEvent } from './lambda/fleet.js';
 import { startFunctionUrl } from './lambda/function-url.js';
 import type { LogSink } from './lambda/platform-log.js';
 import { findRuntime, type RuntimeName } from './lambda/python.js';
+import { SlowStore } from './lambda/slow-store.js';
 
+export type { AnswerEvent } from './answers.js';
 export { ConfigError } from './gateway/config.js';
-export { type FleetStats, InitFailed, type LambdaEvent } from './lambda/fleet.js';
+export type { EnvironmentState } from './lambda/environment.js';
+export { Fleet, type FleetStats, InitFailed, type LambdaEvent } from './lambda/fleet.js';
 export type { LogEntry, LogSink } from './lambda/platform-log.js';
+export { findRuntime } from './lambda/python.js';
 export type { FunctionError } from './lambda/runtime-api.js';
 export type { RuntimeName };
 
@@ -40,10 +46,20 @@ export interface EmulatorOptions {
    */
   port?: number;
   /**
-   * Environments initialised ahead of need.
+   * The Function URL's port on loopback; 0 takes a free one.
+   * @default 0
+   */
+  functionPort?: number;
+  /**
+   * Provisioned concurrency: environments initialised ahead that never expire.
    * @default 0
    */
   provisioned?: number;
+  /**
+   * Environments kept initialised ahead of need, as Lambda does it unasked: their first request is not cold.
+   * @default 0
+   */
+  proactive?: number;
   /**
    * Reserved concurrency: requests that the function runs at once.
    * @default 20
@@ -60,10 +76,15 @@ export interface EmulatorOptions {
    */
   timeoutMs?: number;
   /**
-   * When an on-demand init is cut.
-   * @default 10_000
+   * Lambda's clocks (10 s of init, the time-out, the idle expiry) are this many times shorter. The gateway's are not.
+   * @default 1
    */
-  initLimitMs?: number;
+  timeScale?: number;
+  /**
+   * Bounds how fast all environments together read the model from its disk, in 10⁶ bytes a second. Linux, root.
+   * @default unbounded
+   */
+  slowStore?: number;
   /**
    * The function's memory size in MB: told, not enforced.
    * @default 2048
@@ -87,9 +108,20 @@ export interface EmulatorOptions {
   now?: () => number;
   /** Takes the log of the platform and of the function. Dropped by default. */
   log?: LogSink;
-  onEvent?: (event: LambdaEvent) => void;
+  onEvent?: (event: EmulatorEvent) => void;
   /** Aborting it stops a start that is under way, which then rejects. */
   signal?: AbortSignal;
+}
+
+/** What happens, as it happens. Never a key, a text or an entity. */
+export type EmulatorEvent = LambdaEvent | AnswerEvent | ReloadEvent;
+
+/** The declarative Kong file was read again; with an error the gateway goes on with what it had. */
+export interface ReloadEvent {
+  event: 'reload';
+  file: string;
+  /** One sentence. */
+  error?: string;
 }
 
 /** Kong and Lambda, running on this machine. */
@@ -106,6 +138,13 @@ export interface Emulator {
   generatedKeys: ('batch-processor' | 'load-generator')[];
   runtime: RuntimeName;
   stats(): FleetStats;
+  /** Every execution environment, the oldest first. */
+  environments(): EnvironmentState[];
+  /**
+   * Reads the declarative Kong file again. Counters go on. What came of it is an event: a file that cannot be used is
+   * told there, and the gateway goes on with what it had.
+   */
+  reload(): Promise<void>;
   /** Stops everything, whatever it is doing. No process and no socket is left when it settles. */
   close(): Promise<void>;
 }
@@ -140,22 +179,21 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   for (const name of [...Object.values(KEYS), ORIGIN_SECRET]) {
     secrets[name] = env[name] || randomBytes(24).toString('base64url');
   }
-  const fleet = new Fleet(
-    {
-      runtime,
-      taskRoot: path.resolve(service),
-      handler: 'burst_ner.handler.handler',
-      variables: {
-        SPACY_MODEL_PATH: path.resolve(options.model),
-        ORIGIN_SECRET_SHA256: createHash('sha256')
-          .update(secrets[ORIGIN_SECRET] ?? '')
-          .digest('hex'),
-      },
-      ...pick(options, ['timeoutMs', 'initLimitMs', 'memoryMb', 'log']),
+  const { slowStore, provisioned = 0, proactive = 0, onEvent } = options;
+  const config: FunctionConfig = {
+    runtime,
+    taskRoot: path.resolve(service),
+    handler: 'burst_ner.handler.handler',
+    variables: {
+      SPACY_MODEL_PATH: path.resolve(options.model),
+      ORIGIN_SECRET_SHA256: createHash('sha256')
+        .update(secrets[ORIGIN_SECRET] ?? '')
+        .digest('hex'),
     },
-    pick(options, ['reserved', 'idleMs', 'onEvent']),
-  );
-  const closers = [() => fleet.close()];
+    ...pick(options, ['timeoutMs', 'timeScale', 'memoryMb', 'log']),
+  };
+  const fleet = new Fleet(config, pick(options, ['reserved', 'proactive', 'idleMs', 'onEvent']));
+  const closers: (() => Promise<void> | void)[] = [() => fleet.close().then(() => config.store?.close())];
   const close = async () => {
     await Promise.all(closers.map((closer) => closer()));
   };
@@ -164,28 +202,45 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   signal?.addEventListener('abort', abort);
   try {
     signal?.throwIfAborted();
-    const functionUrl = await startFunctionUrl(fleet);
+    const functionUrl = await listen(
+      () => startFunctionUrl(fleet, options.functionPort),
+      options.functionPort,
+      '--function-port',
+    );
     closers.push(() => functionUrl.close());
-    const text = await renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url });
-    const gateway = await openGateway({
-      file: kong,
-      text,
-      port: options.port ?? 0,
-      ca: functionUrl.ca,
-      ...pick(options, ['now']),
-    });
+    const read = () => renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url });
+    const text = await read();
+    const { port = 0 } = options;
+    const gateway = await listen(
+      () => startGateway({ file: kong, text, port, ca: functionUrl.ca, ...pick(options, ['now']) }),
+      port,
+      '--port',
+    );
     closers.push(() => gateway.close());
-    if (options.provisioned) await fleet.provision(options.provisioned);
-    else await fleet.check();
     const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
+    const keys = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'];
+    if (onEvent) closers.push(watchAnswers(gateway.port, keys, onEvent));
+    // The code is not on the store: the check has it in the page cache before reading is bounded.
+    if (slowStore || provisioned + proactive === 0) await fleet.check();
+    if (slowStore) config.store = await SlowStore.open(path.resolve(options.model), slowStore, runtime.python);
+    await Promise.all([fleet.provision(provisioned), fleet.fillProactive()]);
     return {
       url: gateway.url,
       endpoint: `${gateway.url}/nlp/ner`,
       functionUrl: { url: functionUrl.url, ca: functionUrl.ca },
-      keys: Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'],
+      keys,
       generatedKeys: names.filter((name) => !env[KEYS[name]]),
       runtime: runtime.name,
       stats: () => fleet.stats,
+      environments: () => fleet.environments,
+      async reload() {
+        try {
+          gateway.reload(await read());
+          onEvent?.({ event: 'reload', file: kong });
+        } catch (error) {
+          onEvent?.({ event: 'reload', file: kong, error: (error as Error).message });
+        }
+      },
       close,
     };
   } catch (error) {
@@ -206,12 +261,13 @@ async function renderKong(file: string, env: Record<string, string>): Promise<st
   }
 }
 
-async function openGateway(options: Parameters<typeof startGateway>[0]): ReturnType<typeof startGateway> {
+/** Starts something that listens; a port in use is one sentence. */
+async function listen<T>(start: () => Promise<T>, port: number | undefined, option: string): Promise<T> {
   try {
-    return await startGateway(options);
+    return await start();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new Error(`port ${options.port} is in use; pass --port with another one, or 0 for any free one`);
+    throw new Error(`port ${port} is in use; pass ${option} with another one, or 0 for any free one`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
@@ -17,14 +17,41 @@ const KONG = path.join(PACKAGE, '../../kong/kong.yaml');
 
 // Tells what reached it, and whether it came from the gateway.
 const HANDLER = `
-import hashlib, json, os
+import hashlib, json, os, time
 def handler(event, context):
     secret = event["headers"].get("x-origin-secret", "")
     trusted = hashlib.sha256(secret.encode()).hexdigest() == os.environ["ORIGIN_SECRET_SHA256"]
     seen = {"pid": os.getpid(), "trusted": trusted, "apikey": event["headers"].get("apikey"), "body": event["body"],
             "model": os.environ["SPACY_MODEL_PATH"], "deck": [name for name in os.environ if "DECK" in name]}
+    if event["body"] == "sleep": time.sleep(60)
     if event["body"] == "raise": raise ValueError(event["body"])
     return {"statusCode": 200, "headers": {"content-type": "application/json"}, "body": json.dumps(seen)}
+`;
+// Runs a command on a terminal of 80 columns, sends one request when it is up, and then ends it in one of two ways.
+const PTY = `
+import fcntl, os, pty, re, signal, struct, sys, termios, time, urllib.request
+pid, fd = pty.fork()
+if pid == 0: os.execv(sys.argv[2], sys.argv[2:])
+fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+seen, step = b"", 0
+try:
+    while data := os.read(fd, 65536):
+        seen += data
+        sys.stdout.buffer.write(data)
+        url = re.search(rb"http://127\\.0\\.0\\.1:\\d+/nlp/ner", seen)
+        if sys.argv[1] == "hangup" and b"1049h" in seen:
+            os.close(fd)
+            break
+        if step == 0 and url and b"1049h" in seen:
+            headers = {"apikey": os.environ["DECK_BATCH_PROCESSOR_KEY"], "content-type": "text/plain"}
+            urllib.request.urlopen(urllib.request.Request(url[0].decode(), b"a text", headers)).read()
+            step = 1
+        elif step == 1 and b"99 of 100 left" in seen and b"warm   " in seen.split(b"99 of 100 left")[-1]:
+            if sys.argv[1] == "signal": os.kill(pid, signal.SIGTERM)
+            else: os.write(fd, b"\\x03")
+            step = 2
+except OSError: pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `;
 const SLOW = 'import os, time; open("pid-%d" % os.getpid(), "w"); time.sleep(60)';
 const service = (python = HANDLER) => folderOf({ 'burst_ner/handler.py': python });
@@ -102,10 +129,36 @@ describe('startEmulator', () => {
     const onEvent = vi.fn();
     const { endpoint, keys } = await start({ onEvent });
     expect((await post(endpoint, keys['batch-processor'], 'raise')).statusCode).toBe(502);
-    expect(onEvent).toHaveBeenLastCalledWith(
-      expect.objectContaining({ event: 'function error', errorType: 'ValueError' }),
-    );
+    expect(onEvent).toHaveBeenCalledWith(expect.objectContaining({ event: 'function error', errorType: 'ValueError' }));
     expect(JSON.stringify(onEvent.mock.calls)).not.toContain('raise');
+  });
+
+  it('tells of every answer of the gateway, with the budget, and never of a key', async () => {
+    const onEvent = vi.fn();
+    const now = Date.UTC(2026, 0, 5, 12, 0, 20);
+    const { endpoint, keys } = await start({ onEvent, reserved: 0, now: () => now });
+    await post(endpoint, keys['batch-processor']);
+    await post(endpoint, 'another-key');
+    const answers = onEvent.mock.calls.map(([event]) => event).filter(({ event }) => event === 'answer');
+    const base = { event: 'answer', method: 'POST', ms: expect.any(Number) };
+    expect(answers).toEqual([
+      {
+        ...{ ...base, status: 429, by: 'upstream', consumer: 'batch-processor' },
+        budget: { limit: 100, remaining: 99, resetS: 40 },
+      },
+      { ...base, status: 401, by: 'gateway' },
+    ]);
+    const told = JSON.stringify(onEvent.mock.calls);
+    for (const key of [...Object.values(keys), 'another-key']) expect(told).not.toContain(key);
+  });
+
+  it('keeps environments ahead of need, and scales time', async () => {
+    const { endpoint, keys, stats, environments } = await start({ proactive: 1, timeScale: 20 });
+    expect(environments()).toMatchObject([{ state: 'warm', ahead: true, initType: 'on-demand' }]);
+    expect((await post(endpoint, keys['batch-processor'])).statusCode).toBe(200);
+    expect(stats().coldStarts).toBe(0);
+    // After 1.5 s.
+    expect((await post(endpoint, keys['batch-processor'], 'sleep')).statusCode).toBe(502);
   });
 
   it('leaves nothing behind: closed, closed twice, or stopped while it starts', async () => {
@@ -171,6 +224,7 @@ describe('burst-ner-emulator up', () => {
     expect(ready).toEqual({
       event: 'ready',
       endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/nlp\/ner$/),
+      functionUrl: expect.stringMatching(/^https:\/\/localhost:\d+\/$/),
       runtime: process.platform === 'linux' ? 'awslambdaric' : 'compat runtime',
       keys: { 'batch-processor': expect.any(String), 'load-generator': expect.any(String) },
     });
@@ -190,6 +244,101 @@ describe('burst-ner-emulator up', () => {
     const { code, lines } = await own.end;
     expect(code).toBe(0);
     expect(lines.join('\n')).not.toContain('my-own-key');
+  });
+
+  it.runIf(process.platform === 'linux').each([
+    ['a Ctrl-C typed', '\\x03', 0],
+    ['SIGTERM', 'signal', 0],
+  ])('shows a view on a terminal and leaves it as it was after %s', async (_, how, status) => {
+    const args = ['up', '--kong', KONG, '--python', PYTHON, '--model', '/', '--port', '0', '--service', service()];
+    const key = 'a-key-of-this-test';
+    const child = spawn(PYTHON, ['-c', PTY, how, process.execPath, cli, ...args], {
+      env: { ...process.env, TERM: 'xterm-256color', DECK_BATCH_PROCESSOR_KEY: key },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    later(() => void child.kill('SIGKILL'));
+    let seen = '';
+    child.stdout.on('data', (data) => {
+      seen += data;
+    });
+    const [code] = await once(child, 'close');
+    expect(code, seen).toBe(status);
+    const [before = '', rest = ''] = seen.split('\x1b[?1049h');
+    const [view = '', after = ''] = rest.split('\x1b[?1049l');
+    expect(before).toContain('Kong and Lambda are up');
+    expect(view).toContain('\x1b[?25l');
+    expect(view).toContain('99 of 100 left');
+    expect(view.replaceAll('\x1b[0m', '')).toMatch(/○ warm {3}[0-9a-f]{8} {2}1 /);
+    expect(view.endsWith('\x1b[?7h\x1b[?25h')).toBe(true);
+    expect(after).toMatch(/^1 answers, 1 cold starts/);
+    expect(seen).not.toContain(key);
+  });
+
+  it.runIf(process.platform === 'linux')('leaves no process even when it is killed itself', async () => {
+    const folder = service(`import os, time
+open("pid-%d" % os.getpid(), "w")
+while os.path.exists("hold"): time.sleep(0.005)
+def handler(event, context):
+    open("in-%s" % event["body"], "w")
+    while os.path.exists(event["body"]): time.sleep(0.005)
+    return {"statusCode": 200, "body": "done"}
+`);
+    const touch = (name: string) => writeFileSync(path.join(folder, name), '');
+    const pids = () =>
+      readdirSync(folder)
+        .filter((name) => name.startsWith('pid-'))
+        .map((name) => Number(name.slice(4)))
+        .filter(exists);
+    const { child, line } = up(['--service', folder, '--json', '--proactive', '1']);
+    const { endpoint, keys } = JSON.parse(await line(/ready/));
+    // One that is idle, one in a request, one that initialises.
+    touch('busy');
+    const requests = [post(endpoint, keys['batch-processor'], 'busy')];
+    await vi.waitFor(() => expect(readdirSync(folder)).toContain('in-busy'), { timeout: 20_000 });
+    await vi.waitFor(() => expect(pids()).toHaveLength(2), { timeout: 20_000 });
+    touch('hold');
+    for (const body of ['x', 'y']) requests.push(post(endpoint, keys['batch-processor'], body));
+    const settled = Promise.allSettled(requests);
+    await vi.waitFor(() => expect(pids().length).toBeGreaterThan(2), { timeout: 20_000 });
+    child.kill('SIGKILL');
+    expect((await settled).map(({ status }) => status)).toContain('rejected');
+    // What is at work ends with its work, and what waits ends at once.
+    for (const name of ['hold', 'busy']) rmSync(path.join(folder, name));
+    await vi.waitFor(() => expect(pids()).toEqual([]), { timeout: 20_000 });
+  });
+
+  it('reads kong.yaml again on SIGHUP, and keeps the old one when the new one cannot be used', async () => {
+    const text = readFileSync(KONG, 'utf8');
+    const folder = folderOf({ 'kong.yaml': text });
+    const kong = path.join(folder, 'kong.yaml');
+    const { child, line, end } = up(['--service', service(), '--json', '--kong', kong]);
+    const { endpoint, keys } = JSON.parse(await line(/ready/));
+    const elsewhere = endpoint.replace('/nlp/ner', '/other');
+    const reload = async (changed: string, told: RegExp) => {
+      writeFileSync(kong, changed);
+      child.kill('SIGHUP');
+      return JSON.parse(await line(told));
+    };
+    expect(await reload(text.replaceAll('/nlp/ner', '/other'), /"reload"/)).toEqual({ event: 'reload', file: kong });
+    expect((await post(elsewhere, keys['batch-processor'])).statusCode).toBe(200);
+    const { error } = await reload(text.replace('name: correlation-id', 'name: acme'), /acme/);
+    expect(error).toMatch(/kong\.yaml:\d+: .*acme/);
+    expect((await post(elsewhere, keys['batch-processor'])).statusCode).toBe(200);
+    child.kill('SIGTERM');
+    expect(await end).toMatchObject({ code: 0, errors: '' });
+  });
+
+  it.runIf(process.platform === 'linux')('ends with its terminal', async () => {
+    const folder = service('import os; open("pid-%d" % os.getpid(), "w")\ndef handler(event, context): pass');
+    const args = ['up', '--kong', KONG, '--python', PYTHON, '--model', '/', '--port', '0', '--provisioned', '1'];
+    const child = spawn(PYTHON, ['-c', PTY, 'hangup', process.execPath, cli, ...args, '--service', folder], {
+      env: { ...process.env, TERM: 'xterm-256color' },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    later(() => void child.kill('SIGKILL'));
+    const [code] = await once(child, 'close');
+    expect(code, 'ended by SIGHUP, which is -1 to Python').toBe(255);
+    expect(readdirSync(folder).filter((name) => name.startsWith('pid-') && exists(Number(name.slice(4))))).toEqual([]);
   });
 
   it('stops on Ctrl-C while it starts', async () => {
@@ -240,6 +389,7 @@ describe('burst-ner-emulator up', () => {
       () => ['--log', '/no/such/folder/log'],
       /^cannot write the log to \/no\/such\/folder\/log: ENOENT.*; pass --log with another file$/,
     ],
+    ['a rate that is none', () => ['--slow-store', '0'], /--slow-store.*number above 0/],
     ['a port that is no number', () => ['--port', 'http'], /--port.*whole number/],
   ])('refuses %s in one sentence', async (_, args, sentence) => {
     const text = readFileSync(KONG, 'utf8');

@@ -45,6 +45,26 @@ describe('an execution environment', () => {
     expect(reports[1]).not.toContain('Init Duration');
   });
 
+  it("logs in the platform's words and order, around the function's own lines", async () => {
+    const { call, fail, lines } = await fleetOf(`import os
+print("importing")
+def handler(event, context):
+    print("handling")
+    if "raise" in event: raise ValueError("boom")
+    return {"pid": os.getpid()}
+`);
+    await call();
+    await fail({ raise: true });
+    const kinds = lines.map(
+      (line) => /^(INIT_START Runtime Version: python:3\.|START|END|REPORT)|ing$/.exec(line)?.[0],
+    );
+    const request = ['START', 'ing', 'END', 'REPORT'];
+    expect(kinds.filter(Boolean)).toEqual(['INIT_START Runtime Version: python:3.', 'ing', ...request, ...request]);
+    const ids = lines.flatMap((line) => /^(?:START|END|REPORT) RequestId: (\S+)/.exec(line)?.[1] ?? []);
+    expect(ids).toEqual([ids[0], ids[0], ids[0], ids[3], ids[3], ids[3]]);
+    expect(lines.at(-1)).toMatch(/Status: error\tError Type: ValueError$/);
+  });
+
   it("has Lambda's variables, its own, and nothing else of this process", async () => {
     process.env['BURST_NER_TEST_SECRET'] = 'not for the function';
     const { call, folder } = await fleetOf(
@@ -88,6 +108,16 @@ def handler(event, context):
     expect(report).not.toContain('Init Duration');
     expect(report).not.toContain('Status');
     expect(await call(), 'the second init did not last').toEqual(first);
+  });
+
+  it("has all of Lambda's limits divided by the time scale", async () => {
+    const { fail, lines } = await fleetOf('import time; time.sleep(60)', { timeScale: 100 });
+    expect(await fail()).toBe('Sandbox.Timedout: Task timed out after 0.30 seconds');
+    const [init, invoke] = lines.filter((line) => line.startsWith('INIT_REPORT'));
+    expect(durationMs(init)).toBeGreaterThanOrEqual(100);
+    // Far from the 10 s that it would be, however slow the machine.
+    expect(durationMs(init)).toBeLessThan(5000);
+    expect(durationMs(invoke)).toBeGreaterThanOrEqual(300);
   });
 
   it('whose second init takes longer than the function may is a time-out', async () => {

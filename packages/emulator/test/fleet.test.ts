@@ -1,4 +1,5 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { InitFailed, Throttled } from '../src/lambda/fleet.js';
 import { RuntimeApi } from '../src/lambda/runtime-api.js';
@@ -7,6 +8,7 @@ import { exists, fleetOf } from './function.js';
 // Waits for what the event names: so many handlers at once, or a file.
 const WAIT = `
 import os, time
+ready = time.time()
 def handler(event, context):
     pid = os.getpid()
     if "together" in event:
@@ -14,7 +16,7 @@ def handler(event, context):
         while sum(f.startswith("here-") for f in os.listdir()) < event["together"]: time.sleep(0.005)
     time.sleep(event.get("sleep", 0))
     while "file" in event and not os.path.exists(event["file"]): time.sleep(0.005)
-    return {"pid": pid, "init": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"], "id": context.aws_request_id,
+    return {"pid": pid, "age": time.time() - ready, "init": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"], "id": context.aws_request_id,
             "name": event.get("name")}
 `;
 
@@ -73,10 +75,11 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   });
 
   it('notices that an idle environment has died', async () => {
-    const { fleet, call } = await fleetOf(WAIT);
+    const { fleet, call, events } = await fleetOf(WAIT);
     const { pid } = await call();
     process.kill(pid, 'SIGKILL');
     await vi.waitFor(() => expect(fleet.stats.environments.idle).toBe(0));
+    expect(events.at(-1)?.event).toBe('environment lost');
     expect((await call()).pid).not.toBe(pid);
   });
 
@@ -114,6 +117,60 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
       },
       { timeout: 20_000 },
     );
+  });
+
+  it('keeps environments initialised ahead of need, whose type is on-demand and whose first request comes late', async () => {
+    const options = { proactive: 1, idleMs: 200 };
+    // A cut at 10 s would be at 0.5 s.
+    const { fleet, call, events } = await fleetOf(`import time; time.sleep(0.7)\n${WAIT}`, { timeScale: 20 }, options);
+    await fleet.fillProactive();
+    const unused = () => fleet.environments.filter(({ requests }) => requests === 0);
+    expect(unused()).toMatchObject([{ state: 'warm', ahead: true, initType: 'on-demand' }]);
+    // It outlives the idle expiry, which here is 10 ms.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const first = await call();
+    expect(first['init']).toBe('on-demand');
+    expect(first['age']).toBeGreaterThan(0.25);
+    expect(fleet.stats.coldStarts).toBe(0);
+    const next = await vi.waitFor(() => unused()[0] ?? expect.fail('none'), { timeout: 20_000 });
+    await vi.waitFor(() => expect(unused()).toMatchObject([{ state: 'warm' }]), { timeout: 20_000 });
+    expect(events.filter(({ event }) => event === 'initialised ahead')).toHaveLength(2);
+    expect(events).toContainEqual(expect.objectContaining({ event: 'initialised ahead', environment: next.id }));
+  });
+
+  it('prefers a used environment to one kept ahead, and replaces one of those that died', async () => {
+    const { fleet, call } = await fleetOf(WAIT, {}, { proactive: 1 });
+    await fleet.fillProactive();
+    const { pid } = await call();
+    const kept = () => fleet.environments.filter(({ requests, state }) => requests === 0 && state === 'warm');
+    await vi.waitFor(() => expect(kept()).toHaveLength(1), { timeout: 20_000 });
+    expect((await call()).pid).toBe(pid);
+    const [both] = await Promise.all([call({ together: 2 }), call({ together: 2 })]);
+    expect(fleet.stats.coldStarts).toBe(0);
+    await vi.waitFor(() => expect(kept()).toHaveLength(1), { timeout: 20_000 });
+    expect(both.pid).toBeGreaterThan(0);
+  });
+
+  it('says what each environment is doing', async () => {
+    const { fleet, folder, call, touch, appeared } = await fleetOf(
+      `import os, time\nwhile os.path.exists("hold"): open("held", "w"); time.sleep(0.005)\n${WAIT}`,
+    );
+    const states = () => fleet.environments.map(({ state, requests, ahead }) => [state, requests, ahead]);
+    const busy = call({ together: 1, file: 'go' });
+    await appeared('here-');
+    touch('hold');
+    const cold = call();
+    await appeared('held');
+    expect(states()).toEqual([
+      ['busy', 1, false],
+      ['cold', 0, false],
+    ]);
+    expect(fleet.environments[0]).toMatchObject({ initMs: expect.any(Number), ageMs: expect.any(Number) });
+    if (process.platform === 'linux') expect(fleet.environments[0]?.rssMb).toBeGreaterThan(5);
+    rmSync(path.join(folder, 'hold'));
+    touch('go');
+    await Promise.all([busy, cold]);
+    expect(states().map(([state]) => state)).toEqual(['warm', 'warm']);
   });
 
   it("says why a function does not start, in the function's own words", async () => {

@@ -114,6 +114,12 @@ describe('a Function URL', () => {
       },
       body: bytes,
     });
+    const bare = await post(json({ answer: { statusCode: '204', headers: null, cookies: null, body: null } }));
+    expect([bare.statusCode, bare.body.toString()]).toEqual([204, '']);
+    const text = await post(json({ answer: 'é "quoted"' }));
+    expect([text.statusCode, text.body.toString()]).toEqual([200, 'é "quoted"']);
+    const none = await post(json({ answer: null }));
+    expect([none.statusCode, none.body.toString()]).toEqual([200, 'null']);
     const plain = await post(json({ answer: ['é'] }));
     expect(plain).toMatchObject({ statusCode: 200, headers: { 'content-type': 'application/json' } });
     expect(JSON.parse(plain.body.toString())).toEqual(['é']);
@@ -124,6 +130,15 @@ describe('a Function URL', () => {
     const orders = [
       { raise: 'boom' },
       { answer: { statusCode: 42 } },
+      { answer: { statusCode: 101 } },
+      { answer: { statusCode: null } },
+      { answer: { statusCode: 'ok' } },
+      { answer: { statusCode: 200, body: { an: 'object' } } },
+      { answer: { statusCode: 200, body: [104, 105] } },
+      { answer: { statusCode: 200, body: 'x', isBase64Encoded: 'no' } },
+      { answer: { statusCode: 200, headers: ['a'] } },
+      { answer: { statusCode: 200, headers: { 'x-first': { a: 1 } } } },
+      { answer: { statusCode: 200, cookies: 'a=1' } },
       { answer: { statusCode: 200, headers: { 'x-first': 'a', 'x-second': 'a\nb' } } },
       { size: 6_291_556 },
       { sleep: 60 },

@@ -14,7 +14,8 @@ export function explain(reply: Reply): string {
   const proxied = reply.header('via') !== undefined;
   if ('Message' in body || 'Reason' in body || (proxied && reply.header('x-amzn-requestid') !== undefined)) {
     const advice = LAMBDA[status] ?? 'look at the function in the AWS console';
-    return `This is Lambda's error (made by AWS, not by our code): the request passed Kong. ${sentence(advice)}`;
+    const way = proxied ? 'the request passed Kong' : 'it came past Kong, for it has no Via header; check --url';
+    return `This is Lambda's error (made by AWS, not by our code): ${way}. ${sentence(advice)}`;
   }
   if ('message' in body && !proxied) {
     const advice = KONG[status] ?? "look at the route's plugins and at Kong's log";

@@ -1,5 +1,6 @@
 import { errorBody, errorType, failureType } from './error-page.js';
 import type { Exchange, Refusal } from './exchange.js';
+import type { RefusedHead } from './head.js';
 import { type Headers, values } from './headers.js';
 
 /** What Kong 3.9.3 calls itself in Server and Via. */
@@ -10,30 +11,37 @@ const REASONS: Record<number, string> = {
   400: 'Bad Request',
   401: 'Unauthorized',
   404: 'Not Found',
+  405: 'Not Allowed',
   413: 'Request Entity Too Large',
   414: 'Request-URI Too Large',
   429: 'Too Many Requests',
+  501: 'Not Implemented',
   502: 'Bad Gateway',
   503: 'Service Temporarily Unavailable',
   504: 'Gateway Time-out',
 };
 
-/** What kind of answer of Kong's own this is; each has its own media type and headers. */
-export type Origin =
-  /** A plugin or the router says no. */
-  | 'kong'
-  /** nginx refuses the request before Kong sees it. */
-  | 'nginx'
-  /** The upstream failed. */
-  | { readonly upstreamSince: number };
+/** Answers in the upstream's place: a plugin or the router says no. */
+export function refuse(exchange: Exchange, refusal: Refusal, now: number): void {
+  const type = errorType(join(values(exchange.readable, 'accept')));
+  send(exchange, refusal, type, [['X-Kong-Response-Latency', since(exchange.startedAt)]], now);
+}
 
-/** Answers in the upstream's place. Header order is the recorded one of Kong 3.9.3. */
-export function answer(exchange: Exchange, refusal: Refusal, origin: Origin, now: number): void {
+/**
+ * Answers because the upstream did not.
+ *
+ * @param upstreamSince performance.now() when the last try began
+ */
+export function fail(exchange: Exchange, refusal: Refusal, upstreamSince: number, now: number): void {
+  const own: Headers = [...latencies(exchange, upstreamSince), ['Via', `1.1 ${KONG}`]];
+  send(exchange, refusal, pageType(exchange.headers), own, now);
+}
+
+/** Header order is the recorded one of Kong 3.9.3. */
+function send(exchange: Exchange, refusal: Refusal, type: string, own: Headers, now: number): void {
   const { response, requestId } = exchange;
   if (response.destroyed || response.headersSent) return;
-  if (origin === 'nginx') response.shouldKeepAlive = false;
-  const accept = join(values(exchange.readable, 'accept'));
-  const type = origin === 'kong' ? errorType(accept) : failureType(accept, values(exchange.headers, 'content-type')[0]);
+  exchange.expect();
   const body = Buffer.from(errorBody(type, refusal.message, requestId));
   const headers: Headers = [
     ['Date', new Date(now).toUTCString()],
@@ -43,9 +51,7 @@ export function answer(exchange: Exchange, refusal: Refusal, origin: Origin, now
     ...(refusal.headers ?? []),
     ['Content-Length', String(body.length)],
     ...exchange.echoed,
-    ...(typeof origin === 'string'
-      ? ([['X-Kong-Response-Latency', since(exchange.startedAt)]] as Headers)
-      : [...latencies(exchange, origin.upstreamSince), ['Via', `1.1 ${KONG}`] as [string, string]]),
+    ...own,
     ['Server', KONG],
     ['X-Kong-Request-Id', requestId],
   ];
@@ -61,21 +67,23 @@ export function latencies(exchange: Exchange, upstreamSince: number): Headers {
   ];
 }
 
-/** The answer to bytes that are no request: Kong's 400 in plain text, ready for the socket. */
-export function badRequest(message: string, requestId: string, now: number): string {
-  const body = errorBody(errorType('text/plain'), message, requestId);
-  return [
-    'HTTP/1.1 400 Bad Request',
-    `Date: ${new Date(now).toUTCString()}`,
-    `Content-Type: ${errorType('text/plain')}`,
-    'Connection: close',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    'X-Kong-Response-Latency: 0',
-    `Server: ${KONG}`,
-    `X-Kong-Request-Id: ${requestId}`,
-    '',
-    body,
-  ].join('\r\n');
+/** The whole answer to a head that nginx refuses, ready for the socket, which it ends. */
+export function headRefusal({ status, message, known }: RefusedHead, requestId: string, now: number): string {
+  const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\nDate: ${new Date(now).toUTCString()}\r\n`;
+  const tail = `X-Kong-Response-Latency: 0\r\nServer: ${KONG}\r\nX-Kong-Request-Id: ${requestId}\r\n\r\n`;
+  if (status === 501) {
+    // The one page of nginx's own: Kong has set none for this status (error_page in nginx_kong.lua).
+    const title = `${status} ${REASONS[status]}`;
+    const body = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`;
+    return `${head}Content-Type: text/html; charset=UTF-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n${tail}${body}`;
+  }
+  const type = pageType(known);
+  const body = errorBody(type, message, requestId);
+  return `${head}Content-Type: ${type}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n${tail}${body}`;
+}
+
+function pageType(headers: Headers): string {
+  return failureType(values(headers, 'accept')[0], values(headers, 'content-type')[0]);
 }
 
 function since(start: number): string {

@@ -152,8 +152,9 @@ export function parseConfig(path: string, text: string): Config {
   if (problem) {
     throw new ConfigError(path, lines.linePos(problem.pos[0]).line, `is not valid YAML (${problem.code}); correct it`);
   }
-  const parsed = file.safeParse(document.toJS());
-  const wrong = parsed.success ? duplicate(parsed.data) : problemOf(parsed.error);
+  const content: unknown = document.toJS();
+  const parsed = file.safeParse(content);
+  const wrong = reference(content) ?? (parsed.success ? duplicate(parsed.data) : problemOf(parsed.error));
   if (wrong) {
     const { line } = lines.linePos(offset(document, wrong.path));
     throw new ConfigError(path, line, `${describe(document, wrong.path)}: ${wrong.what}`);
@@ -167,6 +168,22 @@ function problemOf({ issues: [issue] }: z.ZodError): Problem {
     return { path, what: 'is not a supported field; remove it or correct its name' };
   }
   return { path: issue?.path ?? [], what: issue?.message ?? 'is not valid' };
+}
+
+/** The first reference that nobody fills in. Kong takes a vault's as it stands where the field is a key. */
+function reference(value: unknown, path: readonly PropertyKey[] = []): Problem | undefined {
+  if (typeof value === 'string') {
+    const key = path.at(-1) === 'key' && path.at(-3) === 'keyauth_credentials';
+    if (value.includes('${{')) return { path, what: 'has a reference that was not filled in; render the file first' };
+    if (/\{vault:\/\//.test(value) && !key) return { path, what: 'is a vault reference, which is not supported' };
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const [name, child] of Object.entries(value)) {
+    const problem = reference(child, [...path, Array.isArray(value) ? Number(name) : name]);
+    if (problem) return problem;
+  }
+  return undefined;
 }
 
 /** The first thing that must be unique and is not. */
@@ -244,7 +261,7 @@ function build({ services, consumers }: z.output<typeof file>): Config {
 }
 
 function entry<N extends string, C extends z.ZodType<Plugin>>(kind: N, config: C) {
-  return z.strictObject({ name: z.literal(kind), tags, config });
+  return z.strictObject({ name: z.literal(kind), tags, config: z.preprocess((given) => given ?? {}, config) });
 }
 
 /** Where in the text a path begins: at its key, or at the nearest thing around it that exists. */

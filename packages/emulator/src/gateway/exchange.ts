@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Route, Service } from './config.js';
 import type { Credential, Credentials } from './consumers.js';
-import { type Headers, pairs } from './headers.js';
+import { type Headers, pairs, values } from './headers.js';
 import type { Counters } from './plugins/rate-limiting.js';
 
 /** An answer that a plugin gives in the upstream's place. */
@@ -24,6 +24,11 @@ export interface Shared {
   readonly counters: Counters;
 }
 
+const ABSOLUTE = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/is;
+
+/** How long the next bytes of a body may take: nginx's client_body_timeout, ms. */
+const BODY_TIMEOUT = 60_000;
+
 /** One request on its way through the gateway, and what is known of its answer so far. */
 export class Exchange {
   /** 32 hex digits, in X-Kong-Request-Id and in error bodies. */
@@ -32,6 +37,8 @@ export class Exchange {
   readonly startedAt = performance.now();
   /** The caller's path without the query, as it came. */
   readonly rawPath: string;
+  /** The host that the caller asks, as nginx knows it: in lower case, without a port. */
+  readonly host: string;
   /** The query without `?` that goes up; undefined when the request has none. */
   query: string | undefined;
   /** The caller's headers as plugins leave them for the upstream. */
@@ -46,6 +53,7 @@ export class Exchange {
   /** Response headers that plugins set on top of the upstream's. */
   readonly echoed: Headers = [];
   #body: Promise<Buffer[]> | undefined;
+  #expected = false;
 
   /** @param arrivedAt wall clock, epoch ms */
   constructor(
@@ -54,11 +62,15 @@ export class Exchange {
     readonly shared: Shared,
     readonly arrivedAt: number,
   ) {
-    const target = request.url ?? '/';
+    this.headers = pairs(request.rawHeaders);
+    // A target may name its host: http://host/path.
+    const [, authority, rest = request.url ?? '/'] = ABSOLUTE.exec(request.url ?? '') ?? [];
+    const target = rest.startsWith('/') ? rest : `/${rest}`;
     const mark = target.indexOf('?');
     this.rawPath = mark < 0 ? target : target.slice(0, mark);
     this.query = mark < 0 ? undefined : target.slice(mark + 1);
-    this.headers = pairs(request.rawHeaders);
+    const host = authority ?? values(this.headers, 'host')[0] ?? 'kong';
+    this.host = host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
   }
 
   /** The caller's address. */
@@ -73,6 +85,16 @@ export class Exchange {
     return this.headers.slice(0, 100);
   }
 
+  /** Tells a caller that waits for `100 Continue` to go on: nginx does so once it reads the body, or drops it. */
+  expect(): void {
+    if (this.#expected) return;
+    this.#expected = true;
+    const [expectation] = values(this.headers, 'expect');
+    if (this.request.httpVersion === '1.1' && expectation?.toLowerCase() === '100-continue') {
+      this.response.writeContinue();
+    }
+  }
+
   /**
    * Reads the whole body, as Kong does before it connects upstream. Later calls give the same chunks.
    *
@@ -82,9 +104,13 @@ export class Exchange {
    */
   body(limit = Number.POSITIVE_INFINITY): Promise<Buffer[]> {
     this.#body ??= new Promise((resolve, reject) => {
+      this.expect();
       const chunks: Buffer[] = [];
       let size = 0;
       const { request } = this;
+      const { socket } = request;
+      const stalled = () => socket.destroy();
+      if (!request.readableEnded) socket.setTimeout(BODY_TIMEOUT, stalled);
       const take = (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;
@@ -95,7 +121,10 @@ export class Exchange {
         resolve(chunks);
       };
       request.on('data', take);
-      request.once('end', () => resolve(chunks));
+      request.once('end', () => {
+        socket.setTimeout(0, stalled);
+        resolve(chunks);
+      });
       request.once('error', reject);
       request.once('close', () => reject(new Error('the caller went away')));
     });

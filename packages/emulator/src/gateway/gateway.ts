@@ -1,15 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
-import { answer, badRequest } from './answer.js';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { fail, headRefusal, refuse } from './answer.js';
 import { parseConfig } from './config.js';
-import { Exchange, type Refusal } from './exchange.js';
-import { values } from './headers.js';
+import { Exchange } from './exchange.js';
+import { MAX_HEAD, type ParseError, type RefusedHead, refuseBytes, refuseHead } from './head.js';
+import { pairs } from './headers.js';
 import { PLUGINS } from './plugins/index.js';
 import { Counters } from './plugins/rate-limiting.js';
-import { Upstream } from './proxy.js';
+import { forward, Pools } from './proxy.js';
 import { Router } from './router.js';
+
+/** nginx's lingering_time, ms. */
+const LINGER = 30_000;
 
 /** How to start a gateway. */
 export interface GatewayOptions {
@@ -36,12 +41,16 @@ export interface Gateway {
   /** `http://host:port` */
   readonly url: string;
   readonly port: number;
+  /**
+   * Takes the file's new text. Counters go on, and so do requests under way, by the config that they began with.
+   *
+   * @param text YAML, its references filled in
+   * @throws {ConfigError} when it cannot be used; the gateway then goes on with the config that it has
+   */
+  reload(text: string): void;
   /** Stops listening and ends every connection, both ways. */
   close(): Promise<void>;
 }
-
-/** nginx's bounds: a header line and the request line 8 KiB each (large_client_header_buffers 4 8k), bytes. */
-const LINE = 8192;
 
 /**
  * Starts a gateway that answers as Kong 3.9.3 does with that file.
@@ -51,22 +60,27 @@ const LINE = 8192;
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { file, text, host = '127.0.0.1', port, ca, now = Date.now } = options;
-  const { services, credentials } = parseConfig(file, text);
-  const shared = { credentials, counters: new Counters() };
-  const router = new Router(services);
-  const upstreams = new Map(services.map((service) => [service, new Upstream(service, ca)]));
-
-  // By connection, for errors that Node reports with no more than the socket.
-  const latest = new WeakMap<Socket, Exchange>();
+  const counters = new Counters();
+  const pools = new Pools(ca);
+  const load = (from: string) => {
+    const { services, credentials } = parseConfig(file, from);
+    return { router: new Router(services), shared: { credentials, counters } };
+  };
+  let config = load(text);
 
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
+    // A request keeps the config that it began with.
+    const { router, shared } = config;
+    const { method = '', url = '', httpVersion: version, socket } = request;
+    const malformed = refuseHead({ method, target: url, version, headers: pairs(request.rawHeaders) });
+    if (malformed) {
+      request.resume();
+      return end(socket, malformed);
+    }
     const exchange = new Exchange(request, response, shared, now());
-    latest.set(request.socket, exchange);
-    response.sendDate = false;
-    const malformed = check(exchange);
-    if (malformed) return answer(exchange, malformed, 'nginx', now());
-    const match = router.match(request.method ?? '', exchange.rawPath);
-    if (!match) return answer(exchange, { status: 404, message: 'no Route matched with those values' }, 'kong', now());
+    latest.set(socket, exchange);
+    const match = router.match(method, exchange.rawPath);
+    if (!match) return refuse(exchange, { status: 404, message: 'no Route matched with those values' }, now());
     exchange.route = match.route;
     exchange.service = match.service;
     for (const name of Object.keys(PLUGINS)) {
@@ -74,30 +88,61 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const scopes = [exchange.credential?.consumer, match.route, match.service];
       const plugin = scopes.find((scope) => scope?.plugins.has(name))?.plugins.get(name);
       const refusal = await plugin?.access(exchange);
-      if (refusal) return answer(exchange, refusal, 'kong', now());
+      if (refusal) return refuse(exchange, refusal, now());
     }
-    await upstreams.get(match.service)?.forward(exchange, match, now);
+    await forward(exchange, match, pools, now);
   };
 
-  const server = createServer({ requireHostHeader: false, maxHeaderSize: 4 * LINE, keepAliveTimeout: 75_000 });
-  server.on('request', (request, response) => {
+  // By connection, for errors that Node reports with no more than the socket.
+  const latest = new WeakMap<Duplex, Exchange>();
+  // Requests of one connection that came at once are answered one after the other.
+  const turns = new WeakMap<Duplex, Promise<unknown>>();
+  const receive = (request: IncomingMessage, response: ServerResponse) => {
+    response.sendDate = false;
+    const turn = turns.get(request.socket);
+    turns.set(request.socket, new Promise((resolve) => response.once('close', resolve)));
+    const begin = () => (request.socket.destroyed ? undefined : handle(request, response));
     // What handle can still throw is a caller that went away in the middle of its body.
-    handle(request, response).catch(() => response.destroy());
+    (turn ? turn.then(begin) : begin())?.catch(() => response.destroy());
+  };
+
+  const end = (socket: Duplex, refusal: RefusedHead) => {
+    if (!socket.writable) return;
+    socket.end(headRefusal(refusal, randomBytes(16).toString('hex'), now()), 'latin1');
+    // What still arrives is let go for a while (nginx's lingering_time), so that the caller can read the answer.
+    setTimeout(() => socket.destroy(), LINGER).unref();
+  };
+
+  const server = createServer({
+    requireHostHeader: false,
+    maxHeaderSize: MAX_HEAD,
+    keepAliveTimeout: 75_000,
+    headersTimeout: 60_000,
+    // A body may take as long as it likes, as long as it goes on.
+    requestTimeout: 0,
   });
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (!socket.writable || error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+  server.maxHeadersCount = 0;
+  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, receive);
+  server.on('connect', ({ socket, rawHeaders }: IncomingMessage) => {
+    end(socket, { status: 405, message: 'Method not allowed', known: pairs(rawHeaders) });
+  });
+  server.on('clientError', (error: ParseError, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
       socket.destroy();
       return;
     }
+    // Refused before; this is what still arrives.
+    if (!socket.writable) return;
     const exchange = latest.get(socket);
-    if (exchange && !exchange.request.complete) {
-      // A broken body: Kong reads bodies when it has begun to proxy.
-      exchange.response.shouldKeepAlive = false;
-      answer(exchange, { status: 400, message: 'Bad request' }, { upstreamSince: performance.now() }, now());
+    if (!exchange || exchange.request.complete) {
+      void refuseBytes(error).then((refusal) => end(socket, refusal));
       return;
     }
-    const message = error.code === 'HPE_HEADER_OVERFLOW' ? 'Request header or cookie too large' : 'Bad request';
-    socket.end(badRequest(message, randomBytes(16).toString('hex'), now()));
+    // A broken body: Kong reads bodies when it has begun to proxy.
+    const { response } = exchange;
+    if (response.headersSent) socket.end();
+    response.shouldKeepAlive = false;
+    fail(exchange, { status: 400, message: 'Bad request' }, performance.now(), now());
   });
   server.listen(port, host);
   await once(server, 'listening');
@@ -105,29 +150,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return {
     url: `http://${host}:${bound}`,
     port: bound,
+    reload(from) {
+      config = load(from);
+    },
     async close() {
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
-      for (const upstream of upstreams.values()) upstream.close();
+      pools.close();
       await closed;
     },
   };
-}
-
-/** What nginx refuses before Kong sees it. It knows of no header behind the one that is too long. */
-function check({ request, headers }: Exchange): Refusal | undefined {
-  if (`${request.method} ${request.url} HTTP/1.1\r\n`.length > LINE) {
-    headers.length = 0;
-    return { status: 414, message: 'URI too long' };
-  }
-  const tooLong = headers.findIndex((pair) => `${pair.join(': ')}\r\n`.length > LINE);
-  if (tooLong >= 0) {
-    headers.length = tooLong;
-    return { status: 400, message: 'Request header or cookie too large' };
-  }
-  if (request.httpVersion === '1.1' && values(headers, 'host').length !== 1) {
-    return { status: 400, message: 'Bad request' };
-  }
-  return undefined;
 }

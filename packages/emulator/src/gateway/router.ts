@@ -33,7 +33,7 @@ export class Router<S extends Routed> {
 
   constructor(services: readonly S[]) {
     this.#entries = services.flatMap((service) =>
-      service.routes.flatMap((route) => route.paths.map((prefix) => ({ service, route, prefix }))),
+      service.routes.flatMap((route) => route.paths.map((path) => ({ service, route, prefix: normalizePath(path) }))),
     );
     // A route that asks for a method goes before one that does not; then the longest path wins.
     this.#entries.sort(

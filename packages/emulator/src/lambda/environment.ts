@@ -5,13 +5,14 @@ import {
   initReportLine,
   initStartLine,
   type LogSink,
-  maxMemoryMb,
+  memoryMb,
   reportLine,
   startLine,
 } from './platform-log.js';
 import type { PythonRuntime } from './python.js';
 import type { FunctionError, InvocationResult } from './runtime-api.js';
 import { RuntimeProcess } from './runtime-process.js';
+import type { SlowStore } from './slow-store.js';
 
 /** The configuration of the Lambda function. Times in ms. */
 export interface FunctionConfig {
@@ -29,11 +30,37 @@ export interface FunctionConfig {
    */
   initLimitMs?: number;
   /**
+   * Both limits, and the fleet's idle expiry, are this many times shorter.
+   * @default 1
+   */
+  timeScale?: number;
+  /**
    * In MB; told to the function and to the log, not enforced.
    * @default 2048
    */
   memoryMb?: number;
+  /** Bounds how fast the processes read the model. */
+  store?: SlowStore | undefined;
   log?: LogSink | undefined;
+}
+
+/** What an environment is and does at one moment. */
+export interface EnvironmentState {
+  /** 32 hex digits, the end of its log stream's name. */
+  id: string;
+  /** `cold` until its process asked for its first event, which includes a wait for a core. */
+  state: 'cold' | 'busy' | 'warm';
+  initType: InitType;
+  /** Whether it was initialised ahead of need. */
+  ahead: boolean;
+  /** Since it was made, in ms. */
+  ageMs: number;
+  /** Requests that it was given. */
+  requests: number;
+  /** How long its init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
+  initMs: number | undefined;
+  /** The memory that its process holds now, in MB; undefined off Linux and without a process. */
+  rssMb: number | undefined;
 }
 
 export type InitType = 'on-demand' | 'provisioned-concurrency';
@@ -44,7 +71,8 @@ const REGION = 'us-east-1';
 const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${FUNCTION_NAME}:live`;
 // The time limit of an init ahead of need: "130 seconds or the configured function timeout, whichever is higher".
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
-const AHEAD_LIMIT_MS = 130_000;
+// Told in the limit of an init on demand, 10 s, so that both are scaled together.
+const AHEAD_LIMIT = 13;
 const TIMED_OUT = 'Sandbox.Timedout';
 const STOPPED: FunctionError = { errorType: 'Sandbox.Stopped', errorMessage: 'the emulator is stopping' };
 // An interpreter may need these to find its libraries. Nothing else of the parent's environment is handed on.
@@ -61,12 +89,18 @@ export class Environment {
   readonly id = randomBytes(16).toString('hex');
   /** How long the first init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
   initMs: number | undefined;
+  /** Requests that it was given. */
+  requests = 0;
+  readonly #madeAt = performance.now();
   readonly #config: FunctionConfig;
   readonly #stream: string;
   readonly #onExit: (environment: Environment) => void;
   #process: Promise<RuntimeProcess> | undefined;
+  /** The process that was started last. */
+  #started: RuntimeProcess | undefined;
   /** The process, once it is initialised. */
   #ready: RuntimeProcess | undefined;
+  #ahead = false;
   #stopped = false;
   #initReported = false;
   #maxMemoryMb: number | undefined;
@@ -84,6 +118,14 @@ export class Environment {
     return this.#ready?.running ?? false;
   }
 
+  /** @param state what the fleet knows it does */
+  describe(state: EnvironmentState['state']): EnvironmentState {
+    const { id, initType, requests, initMs } = this;
+    const ahead = this.#ahead;
+    const rssMb = memoryMb(this.#started?.pid, 'VmRSS');
+    return { id, state, initType, ahead, ageMs: performance.now() - this.#madeAt, requests, initMs, rssMb };
+  }
+
   /**
    * Starts the process and waits until it asks for its first event.
    *
@@ -91,8 +133,12 @@ export class Environment {
    * @returns the reason when init was cut or failed
    */
   async init(ahead: boolean): Promise<FunctionError | undefined> {
-    const { initLimitMs = 10_000, timeoutMs = 30_000 } = this.#config;
-    const limitMs = ahead ? Math.max(AHEAD_LIMIT_MS, timeoutMs) : initLimitMs;
+    const { initLimitMs = 10_000, timeScale = 1 } = this.#config;
+    const limitMs = ahead
+      ? Math.max((AHEAD_LIMIT * initLimitMs) / timeScale, this.#timeoutMs)
+      : initLimitMs / timeScale;
+    this.#ahead = ahead;
+    await this.#config.store?.forget();
     const started = performance.now();
     this.#write(initStartLine(this.#config.runtime.version));
     const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot());
@@ -107,7 +153,8 @@ export class Environment {
    * time-out, as Lambda does it.
    */
   async invoke(requestId: string, event: string): Promise<InvocationResult> {
-    const { timeoutMs = 30_000, memoryMb = 2048 } = this.#config;
+    const timeoutMs = this.#timeoutMs;
+    this.requests++;
     const started = performance.now();
     const deadlineMs = Date.now() + timeoutMs;
     this.#write(startLine(requestId));
@@ -130,7 +177,7 @@ export class Environment {
         reportLine({
           requestId,
           durationMs,
-          memoryMb,
+          memoryMb: this.#config.memoryMb ?? 2048,
           maxMemoryMb: this.#maxMemoryMb,
           initMs: this.#initReported ? undefined : this.initMs,
           initBilled: this.initType === 'on-demand',
@@ -153,6 +200,11 @@ export class Environment {
     await this.#kill(STOPPED);
   }
 
+  get #timeoutMs(): number {
+    const { timeoutMs = 30_000, timeScale = 1 } = this.#config;
+    return timeoutMs / timeScale;
+  }
+
   async #boot(): Promise<FunctionError | undefined> {
     if (this.#stopped) return STOPPED;
     const { runtime, taskRoot, handler } = this.#config;
@@ -160,8 +212,10 @@ export class Environment {
     this.#process = RuntimeProcess.start(
       { file: runtime.python, args, cwd: taskRoot, variables: this.#variables() },
       (line) => this.#write(line),
+      this.#config.store,
     );
     const started = await this.#process;
+    this.#started = started;
     // stop() may have come while the server began to listen: it then kills this process as well.
     const failure = await started.api.ready;
     if (failure) {
@@ -188,7 +242,9 @@ export class Environment {
   }
 
   async #measureMemory(): Promise<void> {
-    if (this.#config.log) this.#maxMemoryMb = maxMemoryMb((await this.#process)?.pid) ?? this.#maxMemoryMb;
+    if (this.#config.log) {
+      this.#maxMemoryMb = memoryMb((await this.#process)?.pid, 'VmHWM') ?? this.#maxMemoryMb;
+    }
   }
 
   #write(line: string): void {

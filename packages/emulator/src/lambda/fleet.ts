@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { Environment, type FunctionConfig, type InitType } from './environment.js';
+import { Environment, type EnvironmentState, type FunctionConfig, type InitType } from './environment.js';
 import type { FunctionError, InvocationResult } from './runtime-api.js';
 
 /**
@@ -8,10 +8,12 @@ import type { FunctionError, InvocationResult } from './runtime-api.js';
  */
 export type LambdaEvent =
   | { event: 'cold start'; environment: string; initMs: number }
+  | { event: 'initialised ahead'; environment: string; initMs: number; initType: InitType }
   | { event: 'init failed'; environment: string; error: FunctionError }
   | { event: 'function error'; environment: string; requestId: string; errorType: string }
   | { event: 'throttled'; requestId: string }
-  | { event: 'environment expired'; environment: string };
+  | { event: 'environment expired'; environment: string }
+  | { event: 'environment lost'; environment: string };
 
 export interface FleetOptions {
   /**
@@ -19,6 +21,12 @@ export interface FleetOptions {
    * @default 20
    */
   reserved?: number;
+  /**
+   * Environments kept initialised ahead of need: of the type on-demand, never cut at 10 s, not found by a request yet.
+   * When a request takes one, or it dies, another is initialised. They do not expire before their first request.
+   * @default 0
+   */
+  proactive?: number;
   /**
    * How long an idle on-demand environment is kept, in ms. Lambda names no figure.
    * @default 300_000
@@ -63,6 +71,8 @@ export class Fleet {
   readonly #all = new Set<Environment>();
   /** The most recently used last. */
   readonly #idle: { environment: Environment; expiry?: NodeJS.Timeout }[] = [];
+  /** Initialised ahead of need, or about to be, and not found by a request yet. */
+  readonly #proactive = new Set<Environment>();
   #starting = 0;
   #inFlight = 0;
   #requests = 0;
@@ -87,6 +97,14 @@ export class Fleet {
     };
   }
 
+  /** Every environment, the oldest first. */
+  get environments(): EnvironmentState[] {
+    const idle = new Set(this.#idle.map(({ environment }) => environment));
+    return [...this.#all].map((environment) =>
+      environment.describe(idle.has(environment) ? 'warm' : environment.requests > 0 ? 'busy' : 'cold'),
+    );
+  }
+
   /**
    * Initialises one environment and ends it again, so that a function that cannot start is known before the first
    * request and not by it.
@@ -94,7 +112,8 @@ export class Fleet {
    * @throws {InitFailed}
    */
   async check(): Promise<void> {
-    const environment = await this.#startAhead('on-demand');
+    const environment = this.#create('on-demand');
+    await this.#initAhead(environment);
     await this.#end(environment);
   }
 
@@ -104,14 +123,22 @@ export class Fleet {
    * @throws {InitFailed}
    */
   async provision(count: number): Promise<void> {
-    await Promise.all(
-      Array.from({ length: count }, async () => this.#park(await this.#startAhead('provisioned-concurrency'))),
-    );
+    await Promise.all(Array.from({ length: count }, () => this.#startAhead('provisioned-concurrency')));
   }
 
   /**
-   * Runs one request in an idle environment, provisioned ones before the most recently used; when none is idle, in a
-   * new one that it then waits for.
+   * Initialises what `proactive` asks for.
+   *
+   * @throws {InitFailed}
+   */
+  async fillProactive(): Promise<void> {
+    const missing = Math.max(0, (this.#options.proactive ?? 0) - this.#proactive.size);
+    await Promise.all(Array.from({ length: missing }, () => this.#startAhead('on-demand')));
+  }
+
+  /**
+   * Runs one request in an idle environment: a provisioned one, else the most recently used, else one initialised ahead
+   * of need. When none is idle, in a new one that it then waits for.
    *
    * @param event JSON
    * @throws {Throttled} when `reserved` requests are running
@@ -150,7 +177,9 @@ export class Fleet {
     // One whose process has just ended stays parked until its sockets are closed.
     const alive = this.#idle.map(({ environment }) => environment).filter((environment) => environment.alive);
     const taken = alive.findLast(({ initType }) => initType !== 'on-demand') ?? alive.at(-1);
-    if (taken) this.#unpark(taken);
+    if (!taken) return undefined;
+    this.#unpark(taken);
+    if (this.#proactive.delete(taken)) this.#inBackground(taken, this.fillProactive());
     return taken;
   }
 
@@ -169,15 +198,21 @@ export class Fleet {
     }
   }
 
-  async #startAhead(initType: InitType): Promise<Environment> {
+  async #startAhead(initType: InitType): Promise<void> {
     const environment = this.#create(initType);
+    if (initType === 'on-demand') this.#proactive.add(environment);
+    await this.#initAhead(environment);
+    this.#park(environment);
+    this.#emit({ event: 'initialised ahead', environment: environment.id, initMs: environment.initMs ?? 0, initType });
+  }
+
+  async #initAhead(environment: Environment): Promise<void> {
     const error = await this.#starts.pass(() => environment.init(true));
-    if (error) {
-      this.#all.delete(environment);
-      const lastWords = error.errorType === 'Runtime.ExitError' ? await environment.lastError() : '';
-      throw new InitFailed(`the function does not start: ${lastWords || error.errorMessage}`);
-    }
-    return environment;
+    if (!error) return;
+    this.#all.delete(environment);
+    this.#proactive.delete(environment);
+    const lastWords = error.errorType === 'Runtime.ExitError' ? await environment.lastError() : '';
+    throw new InitFailed(`the function does not start: ${lastWords || error.errorMessage}`);
   }
 
   #create(initType: InitType): Environment {
@@ -189,28 +224,43 @@ export class Fleet {
   }
 
   #park(environment: Environment): void {
+    if (this.#proactive.has(environment)) {
+      this.#idle.unshift({ environment });
+      return;
+    }
     if (environment.initType !== 'on-demand') {
       this.#idle.push({ environment });
       return;
     }
-    const expiry = setTimeout(() => {
-      this.#emit({ event: 'environment expired', environment: environment.id });
-      void this.#end(environment);
-    }, this.#options.idleMs ?? 300_000);
+    const expiry = setTimeout(
+      () => {
+        this.#emit({ event: 'environment expired', environment: environment.id });
+        void this.#end(environment);
+      },
+      (this.#options.idleMs ?? 300_000) / (this.#config.timeScale ?? 1),
+    );
     this.#idle.push({ environment, expiry });
   }
 
   /** A busy environment is looked at when its request ends; an idle one must not be given to the next request. */
   #exited(environment: Environment): void {
-    if (this.#unpark(environment)) this.#lost(environment);
+    if (!this.#unpark(environment)) return;
+    this.#emit({ event: 'environment lost', environment: environment.id });
+    this.#lost(environment);
   }
 
   #lost(environment: Environment): void {
     this.#all.delete(environment);
-    if (environment.initType === 'on-demand' || this.#closed) return;
-    this.provision(1).catch((error: Error) => {
+    if (this.#closed) return;
+    if (environment.initType !== 'on-demand') this.#inBackground(environment, this.provision(1));
+    else if (this.#proactive.delete(environment)) this.#inBackground(environment, this.fillProactive());
+  }
+
+  /** @param replaced the environment whose place is filled */
+  #inBackground(replaced: Environment, work: Promise<void>): void {
+    work.catch((error: Error) => {
       const failure = { errorType: error.name, errorMessage: error.message };
-      this.#emit({ event: 'init failed', environment: environment.id, error: failure });
+      this.#emit({ event: 'init failed', environment: replaced.id, error: failure });
     });
   }
 

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { generate } from 'selfsigned';
+import { z } from 'zod';
 import { ACCOUNT_ID } from './environment.js';
 import { type Fleet, Throttled } from './fleet.js';
 
@@ -23,8 +24,12 @@ const MAX_EVENT_BYTES = 6_291_456;
 const TEXT = /^\s*(text\/[^;]*|application\/(json|javascript|xml))\s*(;|$)/i;
 const DAY_MS = 86_400_000;
 
-/** Serves a fleet as a Function URL with auth type NONE serves its function: HTTPS, payload 2.0, buffered. */
-export async function startFunctionUrl(fleet: Fleet): Promise<FunctionUrl> {
+/**
+ * Serves a fleet as a Function URL with auth type NONE serves its function: HTTPS, payload 2.0, buffered.
+ *
+ * @param port on loopback; 0 takes a free one
+ */
+export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<FunctionUrl> {
   const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     algorithm: 'sha256',
@@ -40,7 +45,7 @@ export async function startFunctionUrl(fleet: Fleet): Promise<FunctionUrl> {
     answer(fleet, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, 'localhost', resolve);
+    server.once('error', reject).listen(port, 'localhost', resolve);
   });
   return {
     url: `https://localhost:${(server.address() as AddressInfo).port}/`,
@@ -162,28 +167,35 @@ function joinPairs(pairs: Iterable<[string, string]>): Record<string, string> {
   return Object.fromEntries(joined);
 }
 
-interface HttpResult {
-  statusCode?: number | string;
-  headers?: Record<string, string | number | boolean>;
-  cookies?: string[];
-  body?: string;
-  isBase64Encoded?: boolean;
-}
+// The types are the documentation's. What AWS does with others is not documented; here it is a 502, so that a function
+// that relies on it is noticed. A missing field and null are the same.
+const HttpResult = z.object({
+  statusCode: z.union([z.int(), z.string().regex(/^\d+$/).transform(Number)]).pipe(z.int().min(200).max(599)),
+  headers: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).nullish(),
+  cookies: z.array(z.string()).nullish(),
+  body: z.string().nullish(),
+  isBase64Encoded: z.boolean().nullish(),
+});
 
-/** Sends what the handler returned. False, with nothing sent, when it cannot be an HTTP response. */
+/**
+ * Sends what the handler returned. False, with nothing sent, when it cannot be an HTTP response.
+ *
+ * @see https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload
+ */
 function send(response: ServerResponse, payload: Buffer): boolean {
   try {
-    const result = JSON.parse(payload.toString()) as HttpResult | null;
-    // Without a statusCode the whole result is the body of a 200.
-    if (result?.statusCode === undefined) {
-      response.end(payload);
+    const result: unknown = JSON.parse(payload.toString());
+    // Without a statusCode the whole result is the body of a 200; a string is sent without its quotes, as
+    // test_lambda_url_invocation of https://github.com/localstack/localstack checks on AWS.
+    if (typeof result !== 'object' || result === null || !('statusCode' in result)) {
+      response.end(typeof result === 'string' ? result : payload);
       return true;
     }
-    const { statusCode, headers = {}, cookies = [], body = '', isBase64Encoded = false } = result;
-    for (const [name, value] of Object.entries(headers)) response.setHeader(name, String(value));
-    if (cookies.length > 0) response.setHeader('Set-Cookie', cookies);
-    const bytes = Buffer.from(body, isBase64Encoded ? 'base64' : 'utf8');
-    response.statusCode = Number(statusCode);
+    const { statusCode, headers, cookies, body, isBase64Encoded } = HttpResult.parse(result);
+    for (const [name, value] of Object.entries(headers ?? {})) response.setHeader(name, String(value));
+    if (cookies?.length) response.setHeader('Set-Cookie', cookies);
+    const bytes = Buffer.from(body ?? '', isBase64Encoded ? 'base64' : 'utf8');
+    response.statusCode = statusCode;
     response.setHeader('Content-Length', bytes.length).end(bytes);
     return true;
   } catch {

@@ -64,10 +64,14 @@ export function reportLine(report: Report): string {
   ].join('\t');
 }
 
-/** The most memory that a process has held, in MB; undefined off Linux and for a process that is gone. */
-export function maxMemoryMb(pid: number | undefined): number | undefined {
+/**
+ * Memory of a process in MB; undefined off Linux and for a process that is gone.
+ *
+ * @param which the most that it has held, or what it holds now
+ */
+export function memoryMb(pid: number | undefined, which: 'VmHWM' | 'VmRSS'): number | undefined {
   try {
-    const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    const kib = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
     return kib === undefined ? undefined : Math.ceil(Number(kib) / 1024);
   } catch {
     return undefined;

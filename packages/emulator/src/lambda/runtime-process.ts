@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type FunctionError, RuntimeApi } from './runtime-api.js';
+import type { SlowStore } from './slow-store.js';
 
 /** What to run, where, and with which environment variables (none is inherited). */
 export interface Command {
@@ -22,7 +23,12 @@ export class RuntimeProcess {
   #exited = false;
   #killedFor: FunctionError | undefined;
 
-  private constructor(api: RuntimeApi, { file, args, cwd, variables }: Command, onLine: (line: string) => void) {
+  private constructor(
+    api: RuntimeApi,
+    { file, args, cwd, variables }: Command,
+    onLine: (line: string) => void,
+    store: SlowStore | undefined,
+  ) {
     this.api = api;
     const child = spawn(file, args, {
       cwd,
@@ -32,6 +38,8 @@ export class RuntimeProcess {
       detached: true,
     });
     this.pid = child.pid;
+    // Before it has read much more than the interpreter.
+    if (child.pid !== undefined) store?.bound(child.pid);
     createInterface({ input: child.stdout }).on('line', onLine);
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.lastError = line.trim() || this.lastError;
@@ -52,8 +60,8 @@ export class RuntimeProcess {
     });
   }
 
-  static async start(command: Command, onLine: (line: string) => void): Promise<RuntimeProcess> {
-    return new RuntimeProcess(await RuntimeApi.listen(), command, onLine);
+  static async start(command: Command, onLine: (line: string) => void, store?: SlowStore): Promise<RuntimeProcess> {
+    return new RuntimeProcess(await RuntimeApi.listen(), command, onLine, store);
   }
 
   /** Whether it runs and nobody has killed it. */

@@ -46,6 +46,15 @@ test("reads the repository's own file", () => {
   expect(credentials.find('key-of-load')?.consumer.plugins.has('rate-limiting')).toBe(true);
 });
 
+test('takes a vault reference as a key literally, as Kong does', () => {
+  const { credentials } = parseConfig('kong.yaml', TEXT.replace('key-of-batch', '{vault://env/ner-key}'));
+  expect(credentials.find('{vault://env/ner-key}')?.consumer.username).toBe('batch-processor');
+});
+
+test.each(['2.1', '3.0'])('reads format %s', (format) => {
+  expect(parseConfig('kong.yaml', TEXT.replace('"3.0"', `"${format}"`)).services).toHaveLength(1);
+});
+
 // [what, replaced, by, text of the line that must be named, part of the message]
 test.each([
   ['an unknown plugin', 'name: key-auth', 'name: jwt', 'name: jwt', 'name: is not a supported plugin'],
@@ -74,6 +83,8 @@ test.each([
     '- name: rate-limiting',
     'is used twice as plugin of nlp-ner-meta-route',
   ],
+  ['a reference that is not filled in', 'key-of-batch', '$' + '{{ env X }}', 'env X', 'was not filled in'],
+  ['a vault reference', 'x-origin-secret:origin', '{vault://env/x}:origin', 'vault', 'is a vault reference'],
   ['what is no YAML', 'retries: 0', 'retries: 0: 1', 'retries: 0: 1', 'is not valid YAML'],
 ])('refuses %s and names file, line and place', (_, from, to, line, message) => {
   expect(TEXT).toContain(from);

@@ -36,6 +36,11 @@ test.each([
   expect(router.match('POST', from)?.path).toBe(to);
 });
 
+test('takes a path of a route as it stands after normalisation', () => {
+  const router = new Router([{ basePath: '/', routes: [{ paths: ['/n%6cp%2fner'], strip_path: true }] }]);
+  expect(router.match('POST', '/nlp%2fner/x')).toMatchObject({ prefix: '/nlp%2Fner', path: '/x' });
+});
+
 test('prefers a route with methods, then the longest path, and knows no other method', () => {
   const service = (name: string, paths: string[], methods?: string[]) => ({
     name,

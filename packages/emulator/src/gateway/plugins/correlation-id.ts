@@ -13,8 +13,9 @@ export const correlationId = z
   .transform(
     (config): Plugin => ({
       access(exchange) {
-        const id = values(exchange.readable, config.header_name)[0] || randomUUID();
-        set(exchange.headers, config.header_name, id);
+        const sent = values(exchange.headers, config.header_name)[0];
+        const id = sent || randomUUID();
+        if (!sent) set(exchange.headers, config.header_name, id);
         if (config.echo_downstream) set(exchange.echoed, config.header_name, id);
         return undefined;
       },

@@ -44,6 +44,11 @@ export class Wire {
     this.socket.write(text, 'latin1');
   }
 
+  /** Whether the gateway has ended the connection. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** Waits until the gateway ends the connection. */
   async end(): Promise<void> {
     await this.#until(() => this.#ended);
@@ -67,7 +72,7 @@ export class Wire {
         const colon = text.indexOf(':');
         return [text.slice(0, colon), text.slice(colon + 1).trim()];
       });
-      const { body, framing } = await this.#body(headers, method);
+      const { body, framing } = await this.#body(headers, method, Number(status));
       return { http, status: Number(status), reason, headers, body, framing, interim };
     }
   }
@@ -76,9 +81,9 @@ export class Wire {
     this.socket.destroy();
   }
 
-  async #body(headers: [string, string][], method: string): Promise<{ body: string; framing: string }> {
+  async #body(headers: [string, string][], method: string, status: number): Promise<{ body: string; framing: string }> {
     const find = (name: string) => headers.find(([key]) => key.toLowerCase() === name)?.[1];
-    if (method === 'HEAD') return { body: '', framing: 'none' };
+    if (method === 'HEAD' || status === 204 || status === 304) return { body: '', framing: 'none' };
     const length = find('content-length');
     if (length !== undefined) {
       await this.#until(() => this.#bytes.length >= Number(length) || this.#ended);
@@ -97,9 +102,12 @@ export class Wire {
       await this.#until(() => this.#bytes.includes('\r\n') || this.#ended);
       const size = Number.parseInt(this.#take(this.#bytes.indexOf('\r\n') + 2), 16);
       await this.#until(() => this.#bytes.length >= size + 2 || this.#ended);
+      if (!(this.#bytes.length >= size + 2)) {
+        return { body: body + this.#take(this.#bytes.length), framing: 'chunked (connection closed early)' };
+      }
       body += this.#take(size);
       this.#take(2);
-      if (!(size > 0)) return { body, framing: 'chunked' };
+      if (size === 0) return { body, framing: 'chunked' };
     }
   }
 

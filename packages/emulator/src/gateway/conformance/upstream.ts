@@ -1,13 +1,15 @@
 import { createServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
+import type { Attempt } from './recording.js';
 
-/** One request as the upstream saw it. */
-export interface Attempt {
-  method: string;
-  path: string;
-  http: string;
-  headers: [string, string][];
-  body_len?: number;
+export type { Attempt };
+
+/** An upstream that listens on loopback. */
+export interface Upstream {
+  readonly port: number;
+  /** Every request since the last look. */
+  take(): Attempt[];
+  close(): Promise<void>;
 }
 
 /**
@@ -15,13 +17,13 @@ export interface Attempt {
  * other behaviour on: `/_slow/<ms>`, `/_reset` (RST after the request), `/_resethead` (RST after its head), `/_close`
  * (FIN without a byte), `/_partial` (half an answer, then RST), `/_status/<n>`, `/_gzip`, `/_chunked`, `/_hdr` (headers
  * of its own), `/_retryafter` (a 429 of its own), `/_earlyclose` (Connection: close), `/_flaky/<n>/<tag>` (RST for the
- * first n attempts).
+ * first n attempts). A request with X-Quiet is answered and not reported.
  */
-export async function startUpstream() {
+export async function startUpstream(): Promise<Upstream> {
   const seen: Attempt[] = [];
   const flaky = new Map<string, number>();
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket)).on('error', () => {});
     serve(socket, seen, flaky).catch(() => socket.destroy());
@@ -30,7 +32,6 @@ export async function startUpstream() {
   const address = server.address();
   return {
     port: typeof address === 'object' && address ? address.port : 0,
-    /** Every request since the last look. */
     take: () => seen.splice(0),
     async close() {
       for (const socket of sockets) socket.destroy();
@@ -57,11 +58,12 @@ async function serve(socket: Socket, seen: Attempt[], flaky: Map<string, number>
       const colon = text.indexOf(':');
       return [text.slice(0, colon), text.slice(colon + 1).replace(/^ +/, '')];
     });
+    const find = (name: string) => headers.find(([key]) => key.toLowerCase() === name)?.[1];
     const attempt: Attempt = { method, path: target, http, headers };
-    seen.push(attempt);
+    if (find('x-quiet') === undefined) seen.push(attempt);
     const path = target.split('?')[0] ?? '';
     if (path === '/_resethead') return void socket.resetAndDestroy();
-    const length = Number(headers.find(([name]) => name.toLowerCase() === 'content-length')?.[1] ?? 0);
+    const length = Number(find('content-length') ?? 0);
     const parts = [bytes.subarray(end + 4)];
     for (let size = bytes.length - end - 4; size < length; size += bytes.length) {
       bytes = Buffer.alloc(0);
@@ -72,6 +74,7 @@ async function serve(socket: Socket, seen: Attempt[], flaky: Map<string, number>
     const body = all.subarray(0, length);
     bytes = all.subarray(length);
     attempt.body_len = length;
+    attempt.body = body.subarray(0, 200).toString('utf8');
     const [, action = '', number = '', tag = ''] = path.split('/');
     if (action === '_reset') return void socket.resetAndDestroy();
     if (action === '_close') return void socket.end();
@@ -86,7 +89,7 @@ async function serve(socket: Socket, seen: Attempt[], flaky: Map<string, number>
       return;
     }
     const lines = [`Date: ${new Date().toUTCString()}`, 'Content-Type: application/json'];
-    let out = Buffer.from(JSON.stringify({ ...attempt, body: body.subarray(0, 200).toString('utf8') }));
+    let out = Buffer.from(JSON.stringify(attempt));
     let status = '200 OK';
     if (action === '_status') status = `${number} Test`;
     if (action === '_hdr') {
@@ -99,17 +102,24 @@ async function serve(socket: Socket, seen: Attempt[], flaky: Map<string, number>
       lines.push('Retry-After: 7', 'x-amzn-ErrorType: TooManyRequestsException');
       out = Buffer.from('{"Reason":"ConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}');
     }
-    if (action === '_gzip' && headers.some(([name, value]) => /^accept-encoding$/i.test(name) && /gzip/.test(value))) {
+    if (action === '_gzip' && find('accept-encoding')?.includes('gzip')) {
       out = gzipSync(out);
       lines.push('Content-Encoding: gzip');
     }
     if (action === '_chunked') {
+      const rest = out.subarray(10);
       lines.push('Transfer-Encoding: chunked');
-      out = Buffer.from(`${out.length.toString(16)}\r\n${out}\r\n0\r\n\r\n`);
+      out = Buffer.concat([
+        Buffer.from('a\r\n'),
+        out.subarray(0, 10),
+        Buffer.from(`\r\n${rest.length.toString(16)}\r\n`),
+        rest,
+        Buffer.from('\r\n0\r\n\r\n'),
+      ]);
     } else lines.push(`Content-Length: ${out.length}`);
     if (action === '_earlyclose') lines.push('Connection: close');
     socket.write(`HTTP/1.1 ${status}\r\n${lines.join('\r\n')}\r\n\r\n`);
     if (method !== 'HEAD') socket.write(out);
-    if (action === '_earlyclose') return void socket.end();
+    if (action === '_earlyclose' || find('connection')?.toLowerCase() === 'close') return void socket.end();
   }
 }

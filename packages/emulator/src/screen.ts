@@ -1,0 +1,57 @@
+import { writeSync } from 'node:fs';
+import type { WriteStream } from 'node:tty';
+
+// The alternate screen, no cursor, no wrapping; and back.
+const ENTER = '\x1b[?1049h\x1b[?25l\x1b[?7l';
+const LEAVE = '\x1b[?7h\x1b[?25h\x1b[?1049l';
+// Terminals that know these show all between them at once.
+const BEGIN = '\x1b[?2026h';
+const END = '\x1b[?2026l';
+
+type Terminal = WriteStream & { readonly fd: number };
+
+/** A full-screen view on a terminal, which is as it was before when the view is closed, however the program ends. */
+export class Screen {
+  readonly #out: Terminal;
+  #shown: string[] = [];
+  #open = true;
+  readonly #leave = () => {
+    if (!this.#open) return;
+    this.#open = false;
+    try {
+      writeSync(this.#out.fd, LEAVE);
+    } catch {
+      // A terminal that is gone needs no restoring.
+    }
+  };
+
+  constructor(out: Terminal) {
+    this.#out = out;
+    out.write(ENTER);
+    // A crash tells its reason on the ordinary screen.
+    process.once('exit', this.#leave).once('uncaughtExceptionMonitor', this.#leave);
+  }
+
+  /** Writes the lines that are not there yet, and those alone. */
+  show(lines: readonly string[]): void {
+    if (!this.#open) return;
+    const changes: string[] = [];
+    for (let row = 0; row < Math.max(lines.length, this.#shown.length); row++) {
+      const line = lines[row] ?? '';
+      if (line !== this.#shown[row]) changes.push(`\x1b[${row + 1};1H${line}\x1b[K`);
+    }
+    this.#shown = [...lines];
+    if (changes.length > 0) this.#out.write(`${BEGIN}${changes.join('')}${END}`);
+  }
+
+  /** After a change of the terminal's size: the next frame is written whole. */
+  clear(): void {
+    this.#shown = [];
+    if (this.#open) this.#out.write('\x1b[2J');
+  }
+
+  close(): void {
+    this.#leave();
+    process.off('exit', this.#leave).off('uncaughtExceptionMonitor', this.#leave);
+  }
+}

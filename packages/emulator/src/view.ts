@@ -1,0 +1,235 @@
+import type { EnvironmentState } from './lambda/environment.js';
+import type { Budget, Second, Tally } from './tally.js';
+
+/** What there is to see at one moment. */
+export interface Picture {
+  endpoint: string;
+  /** The key to call it with, or where it comes from. */
+  key: string;
+  runtime: string;
+  /** Since the start, in ms. */
+  upMs: number;
+  /** Epoch ms. */
+  now: number;
+  reserved: number;
+  environments: readonly EnvironmentState[];
+  tally: Pick<
+    Tally,
+    'answers' | 'limited' | 'throttled' | 'failed' | 'coldStarts' | 'last' | 'budget' | 'seconds' | 'news'
+  >;
+}
+
+/** The terminal it is shown on. */
+export interface Size {
+  columns: number;
+  rows: number;
+  colour: boolean;
+}
+
+/** SGR codes by what they mean; the colours are of the 256-colour palette, readable on dark and on light. */
+const STYLES = {
+  plain: '',
+  strong: '1',
+  quiet: '2',
+  cold: '38;5;74',
+  busy: '38;5;173',
+  warm: '38;5;71',
+  bad: '38;5;167',
+} as const;
+
+type Style = keyof typeof STYLES;
+type Span = readonly [text: string, style?: Style];
+
+// Each state has its own shape, so that no colour is needed to tell them apart.
+const SHAPES = { cold: '◌', busy: '●', warm: '○' } as const;
+const LEVELS = '▁▂▃▄▅▆▇█';
+const LABEL = 13;
+
+/** One frame: as many lines as fit the terminal or fewer, none of them wider than it. */
+export function frame(picture: Picture, size: Size): string[] {
+  const { tally, environments } = picture;
+  const width = size.columns;
+  const top: Span[][] = [
+    ends([['Burst NER emulator', 'strong']], [[`${picture.runtime} · up ${duration(picture.upMs)}`, 'quiet']], width),
+    [],
+    [label('address'), [picture.endpoint]],
+    [label('key'), [picture.key]],
+    [],
+    budgetLine(tally.budget, picture.now, width),
+    fitting([[label('answers'), [`${tally.answers}`, 'strong']], ...refusals(tally), lastAnswer(tally)], width),
+    activity(tally.seconds, width),
+    [],
+    environmentsLine(environments, picture.reserved, width),
+  ];
+  const bottom: Span[][] = [[], [['Ctrl-C stops it', 'quiet']]];
+  // What is left of the height: environments first, but of a height that allows for both, news keep three lines.
+  const room = Math.max(0, size.rows - top.length - bottom.length);
+  const table = environmentTable(environments, room < 8 ? room : room - 4, width);
+  const news = tally.news.slice(-Math.max(0, Math.min(8, room - table.length - 1)));
+  const told = news.map(({ at, text, times }): Span[] => [
+    [`${clock(at)}  `, 'quiet'],
+    [times > 1 ? `${text} × ${times}` : text],
+  ]);
+  const lines = [...top, ...table, ...(told.length > 0 ? [[], ...told] : []), ...bottom];
+  return lines.slice(0, size.rows).map((spans) => paint(spans, size));
+}
+
+/** How it went, in one line without colours, for after the view has gone. */
+export function summary({ answers, coldStarts, limited, throttled, failed }: Picture['tally']): string {
+  return `${answers} answers, ${coldStarts} cold starts, 429 by Kong ${limited}, 429 by Lambda ${throttled}, failed ${failed}`;
+}
+
+function budgetLine(budget: Budget | undefined, now: number, width: number): Span[] {
+  if (!budget) return [label('budget'), ['known after the first request', 'quiet']];
+  const { limit, consumer } = budget;
+  const resetS = Math.ceil((budget.resetsAt - now) / 1000);
+  const left = resetS > 0 ? budget.remaining : limit;
+  const words: Span[][] = [
+    [[`  ${left} of ${limit} left`]],
+    ...(resetS > 0 ? [[[` · new in ${resetS} s`]] satisfies Span[]] : []),
+    [[` · ${consumer}`]],
+  ];
+  const cells = Math.max(8, Math.min(24, width - LABEL - length(words.flat())));
+  const full = Math.ceil((left / limit) * cells);
+  const style = left === 0 ? 'bad' : left <= limit / 5 ? 'busy' : 'warm';
+  const bar: Span[] = [
+    ['━'.repeat(full), style],
+    ['╌'.repeat(cells - full), 'quiet'],
+  ];
+  return fitting([[label('budget'), ...bar], ...words], width);
+}
+
+function refusals({ limited, throttled, failed }: Picture['tally']): Span[][] {
+  const counts = { '429 Kong': limited, '429 Lambda': throttled, '5xx': failed };
+  return Object.entries(counts).map(([name, count]): Span[] => [
+    [`   ${name} `, 'quiet'],
+    [`${count}`, count > 0 ? 'bad' : 'plain'],
+  ]);
+}
+
+function lastAnswer({ last }: Picture['tally']): Span[] {
+  if (!last) return [];
+  return [['   last ', 'quiet'], [`${last.status}`, last.status < 400 ? 'warm' : 'bad'], [` in ${ms(last.ms)}`]];
+}
+
+/** Answers by second. */
+function activity(all: readonly Second[], width: number): Span[] {
+  const most = Math.max(...all.map(({ answers }) => answers));
+  const peak = most > 0 ? `  peak ${most}/s` : '';
+  const seconds = all.slice(-Math.max(1, Math.min(all.length, width - LABEL - peak.length)));
+  const bars = seconds.map(({ answers, coldStarts, refused }): Span => {
+    if (answers === 0 && coldStarts === 0) return ['▁', 'quiet'];
+    const level = LEVELS[Math.ceil((answers / Math.max(most, 1)) * (LEVELS.length - 1))] ?? '▁';
+    return [level, refused > 0 ? 'bad' : coldStarts > 0 ? 'cold' : 'warm'];
+  });
+  return [label('last minute'), ...bars, [peak, 'quiet']];
+}
+
+function environmentsLine(environments: readonly EnvironmentState[], reserved: number, width: number): Span[] {
+  const count = (state: EnvironmentState['state']) => environments.filter((each) => each.state === state).length;
+  const states = (['cold', 'busy', 'warm'] as const).flatMap((state): Span[] => [
+    [`${SHAPES[state]} ${count(state)} ${state}`, count(state) > 0 ? state : 'quiet'],
+    ['   '],
+  ]);
+  return ends([label('environments'), ...states], [[`at most ${reserved} at once`, 'quiet']], width);
+}
+
+interface Column {
+  title: string;
+  width: number;
+  cell(environment: EnvironmentState): string;
+}
+
+// In the order in which they stand; where the terminal is narrow, those behind go first.
+const COLUMNS: readonly Column[] = [
+  { title: '', width: 9, cell: ({ state }) => `${SHAPES[state]} ${state}` },
+  { title: 'id', width: 10, cell: ({ id }) => id.slice(0, 8) },
+  { title: 'requests', width: 10, cell: ({ requests }) => `${requests}` },
+  { title: 'age', width: 11, cell: ({ ageMs }) => duration(ageMs) },
+  { title: 'init', width: 11, cell: ({ initMs }) => (initMs === undefined ? '' : ms(initMs)) },
+  { title: 'memory', width: 10, cell: ({ rssMb }) => (rssMb === undefined ? '' : `${rssMb} MB`) },
+  { title: 'initialised', width: 13, cell: ({ initType, ahead }) => initialised(initType, ahead) },
+];
+
+function environmentTable(environments: readonly EnvironmentState[], rows: number, width: number): Span[][] {
+  if (environments.length === 0 || rows < 2) return [];
+  let left = width;
+  const columns = COLUMNS.filter((column) => {
+    left -= column.width;
+    return left >= 0;
+  });
+  const line = (of: (column: Column) => string) => columns.map((column) => of(column).padEnd(column.width)).join('');
+  const shown = environments.length < rows ? environments : environments.slice(0, rows - 2);
+  const more = environments.length - shown.length;
+  return [
+    [[line(({ title }) => title), 'quiet']],
+    ...shown.map((environment): Span[] => {
+      const [state = '', ...rest] = columns.map((column) => column.cell(environment).padEnd(column.width));
+      return [[state, environment.state], [rest.join('')]];
+    }),
+    ...(more > 0 ? [[[`and ${more} more`, 'quiet']] satisfies Span[]] : []),
+  ];
+}
+
+function initialised(initType: EnvironmentState['initType'], ahead: boolean): string {
+  if (initType === 'provisioned-concurrency') return 'provisioned';
+  return ahead ? 'proactive' : 'on-demand';
+}
+
+function label(name: string): Span {
+  return [name.padEnd(LABEL), 'quiet'];
+}
+
+/** Both ends of a line; the right one goes where they do not fit together. */
+function ends(left: Span[], right: Span[], width: number): Span[] {
+  const free = width - length(left) - length(right);
+  return free < 1 ? left : [...left, [' '.repeat(free)], ...right];
+}
+
+/** As many of the parts, from the first on, as fit. */
+function fitting(parts: readonly Span[][], width: number): Span[] {
+  const line: Span[] = [];
+  for (const part of parts) {
+    if (length(line) + length(part) > width) break;
+    line.push(...part);
+  }
+  return line;
+}
+
+/** Columns; every character here takes one. */
+function length(spans: readonly Span[]): number {
+  return spans.reduce((sum, [text]) => sum + [...text].length, 0);
+}
+
+function paint(spans: readonly Span[], { columns, colour }: Size): string {
+  let left = columns;
+  return spans
+    .map(([text, style = 'plain']) => {
+      // What a function says of itself must not command the terminal.
+      const shown = [...text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '\ufffd')].slice(0, left).join('');
+      left -= [...shown].length;
+      return shown && colour && STYLES[style] ? `\x1b[${STYLES[style]}m${shown}\x1b[0m` : shown;
+    })
+    .join('')
+    .trimEnd();
+}
+
+function duration(all: number): string {
+  const s = Math.floor(all / 1000);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} m ${pad(s % 60)} s`;
+  return `${Math.floor(s / 3600)} h ${pad(Math.floor((s % 3600) / 60))} m`;
+}
+
+function ms(value: number): string {
+  return value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+function clock(at: number): string {
+  const time = new Date(at);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(pad).join(':');
+}
+
+function pad(value: number): string {
+  return String(value).padStart(2, '0');
+}

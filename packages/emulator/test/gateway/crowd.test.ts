@@ -1,0 +1,105 @@
+// Callers that mean ill, or are only slow: the others are served all the same.
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { Wire } from '../../src/gateway/conformance/wire.js';
+import { cleanups, config, gateway, post, upstream } from './start.js';
+
+const KEY = 'apikey: k-batch';
+const HEAD = `POST /nlp/ner HTTP/1.1\r\nHost: gw\r\n${KEY}\r\n`;
+
+async function crowd(port: number, count: number, first: string): Promise<Wire[]> {
+  const wires: Wire[] = [];
+  for (let i = 0; i < count; i += 100) {
+    wires.push(...(await Promise.all(Array.from({ length: Math.min(100, count - i) }, () => Wire.open(port)))));
+  }
+  for (const wire of wires) if (first) wire.send(first);
+  cleanups.push(() => {
+    for (const wire of wires) wire.close();
+  });
+  return wires;
+}
+
+test.each([
+  ['nothing', ''],
+  ['half a head', 'POST /nlp/ner HTTP/1.1\r\nX-Slow'],
+  ['half a body', `${HEAD}Content-Length: 10\r\n\r\nabc`],
+])('serves the others while a thousand connections sent %s', async (_, first) => {
+  const { url, take } = await upstream();
+  const { port } = await gateway(config(url));
+  const wires = await crowd(port, 1000, first);
+  for (let i = 0; i < 5; i++) expect((await post(port, [KEY])).status).toBe(200);
+  expect(take()).toHaveLength(5);
+  expect(wires.filter(({ ended }) => ended)).toEqual([]);
+});
+
+test('a head that comes byte by byte is a request once it is whole', async () => {
+  const { url } = await upstream();
+  const { port } = await gateway(config(url));
+  const wire = await Wire.open(port);
+  for (const byte of `${HEAD}Content-Length: 0\r\n\r\n`) {
+    wire.send(byte);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect((await wire.answer()).status).toBe(200);
+  wire.close();
+});
+
+const LIMITED = '- name: request-size-limiting\n  config: {allowed_payload_size: 1, size_unit: kilobytes}';
+
+test.each([
+  ['declared', 'Content-Length: 1000000000000\r\n\r\n'],
+  ['in chunks without an end', `Transfer-Encoding: chunked\r\n\r\n1000\r\n${'x'.repeat(4096)}\r\n`],
+])('answers a body that is too long, %s, without its end', async (_, rest) => {
+  const { url, take } = await upstream();
+  const { port } = await gateway(config(url, { plugins: LIMITED }));
+  const [wire] = await crowd(port, 1, HEAD + rest);
+  expect((await wire?.answer())?.status).toBe(413);
+  expect(take()).toEqual([]);
+  expect((await post(port, [KEY])).status).toBe(200);
+});
+
+test('a caller that does not read holds the upstream back, gets all of it later, and does not time out', async () => {
+  const whole = 64 * 1024 * 1024;
+  const chunk = Buffer.alloc(64 * 1024, 'x');
+  let sent = 0;
+  const big = createServer((request, response) => {
+    request.resume();
+    response.setHeader('Content-Length', whole);
+    const fill = () => {
+      while (sent < whole) {
+        sent += chunk.length;
+        if (!response.write(chunk)) return void response.once('drain', fill);
+      }
+      response.end();
+    };
+    fill();
+  });
+  await new Promise<void>((resolve) => big.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => big.close(resolve).closeAllConnections()));
+  const url = `http://127.0.0.1:${(big.address() as AddressInfo).port}`;
+  const { port } = await gateway(config(url, { service: 'read_timeout: 300' }));
+  const [wire] = await crowd(port, 1, '');
+  const { socket } = wire as { socket: Socket };
+  socket.pause();
+  wire?.send(`${HEAD}Content-Length: 0\r\n\r\n`);
+  // What the sockets between here and there take, and no more: longer than read_timeout nothing moves.
+  let before = -1;
+  await expect
+    .poll(
+      () => {
+        const still = sent === before && sent > 0;
+        before = sent;
+        return still;
+      },
+      { interval: 700, timeout: 20_000 },
+    )
+    .toBe(true);
+  expect(sent).toBeLessThan(whole / 2);
+  let read = 0;
+  socket.removeAllListeners('data').on('data', (text: string) => {
+    read += text.length;
+  });
+  socket.resume();
+  await expect.poll(() => read, { timeout: 20_000 }).toBeGreaterThan(whole);
+});

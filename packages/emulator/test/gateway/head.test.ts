@@ -1,0 +1,181 @@
+// What nginx refuses before Kong sees it, over real sockets. Recorded cases stand in golden/; these are from nginx's
+// source (ngx_http_request.c, ngx_http_parse.c of 1.25).
+import { beforeAll, expect, test } from 'vitest';
+import { startUpstream } from '../../src/gateway/conformance/upstream.js';
+import { Wire } from '../../src/gateway/conformance/wire.js';
+import { startGateway } from '../../src/gateway/gateway.js';
+import { config, header } from './start.js';
+
+let port = 0;
+let take: Awaited<ReturnType<typeof startUpstream>>['take'];
+
+beforeAll(async () => {
+  const upstream = await startUpstream();
+  take = upstream.take;
+  const text = config(`http://127.0.0.1:${upstream.port}`).replace('        methods: [POST]\n', '');
+  const gateway = await startGateway({ file: 'kong.yaml', text, port: 0 });
+  port = gateway.port;
+  return async () => {
+    await gateway.close();
+    await upstream.close();
+  };
+});
+
+const HOST = 'Host: gw.test';
+const JSON_BODY = 'Content-Type: application/json';
+const KEY = 'apikey: k-batch';
+const HTML = 'Accept: text/html';
+const EMPTY = 'Content-Length: 0';
+
+async function ask(lines: string[], body = '') {
+  const wire = await Wire.open(port);
+  wire.send(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  const answer = await wire.answer(lines[0]?.split(' ')[0]);
+  if (header(answer, 'Connection')[0] === 'close') await wire.end();
+  wire.close();
+  return answer;
+}
+
+const LINE = 'POST /nlp/ner HTTP/1.1';
+const TOO_LARGE = 'Request header or cookie too large';
+const long = (bytes: number) => 'b'.repeat(bytes);
+const many = (count: number, bytes: number) => Array.from({ length: count }, (_, i) => `X-${i}: ${long(bytes)}`);
+
+// [what, head, status, media type of the page, its message]
+test.each([
+  ['a path above the root', ['POST /../nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an escaped one', ['POST /a/%2e%2E/%2e%2e/b HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an escape that is none', ['POST /nlp/ner/%zz HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['a NUL', ['POST /nlp/ner/%00 HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['a target that is no path', ['OPTIONS * HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['a space in the target', ['POST /nlp/n er HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['two hosts', [LINE, HOST, HTML, HOST], 400, 'text/html', 'Bad request'],
+  ['two hosts, the Accept behind them', [LINE, HOST, HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an empty host', [LINE, 'Host:', HTML], 400, 'text/plain', 'Bad request'],
+  ['no host', [LINE, HTML], 400, 'text/html', 'Bad request'],
+  [
+    'two Authorizations',
+    [LINE, HOST, JSON_BODY, 'Authorization: a', 'Authorization: b'],
+    400,
+    'application/json',
+    'Bad request',
+  ],
+  ['two lengths', [LINE, HOST, HTML, EMPTY, EMPTY, JSON_BODY], 400, 'text/html', 'Bad request'],
+  [
+    'a length that is none, the Accept behind it',
+    [LINE, HOST, 'Content-Length: x', HTML],
+    400,
+    'text/html',
+    'Bad request',
+  ],
+  ['a length and chunks', [LINE, HOST, EMPTY, 'Transfer-Encoding: chunked', HTML], 400, 'text/html', 'Bad request'],
+  [
+    'chunks in HTTP/1.0',
+    ['POST /nlp/ner HTTP/1.0', HOST, 'Transfer-Encoding: chunked', HTML],
+    400,
+    'text/html',
+    'Bad request',
+  ],
+  ['a name that is none', [LINE, HOST, HTML, 'a b: c', JSON_BODY], 400, 'text/html', 'Bad request'],
+  ['another coding', [LINE, HOST, HTML, 'Transfer-Encoding: gzip'], 501, 'text/html', '501 Not Implemented'],
+  ['another coding before chunks', [LINE, HOST, 'Transfer-Encoding: gzip, chunked'], 501, 'text/html', '501 Not'],
+  ['TRACE', ['TRACE /nlp/ner HTTP/1.1', HOST, HTML], 405, 'text/html', 'Method not allowed'],
+  ['CONNECT', ['CONNECT /nlp/ner HTTP/1.1', HOST, HTML], 405, 'text/html', 'Method not allowed'],
+  ['a request line over 8 KiB', [`POST /${long(8192)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
+  ['one of 50 KB', [`POST /${long(50_000)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
+  ['a header line over 8 KiB', [LINE, HOST, HTML, `X: ${long(8188)}`], 400, 'text/html', TOO_LARGE],
+  ['one of 50 KB', [LINE, HOST, HTML, `X: ${long(50_000)}`], 400, 'text/plain', TOO_LARGE],
+  ['headers over four buffers', [LINE, HOST, HTML, ...many(5, 5000)], 400, 'text/html', TOO_LARGE],
+  ['2,000 headers', [LINE, HOST, ...many(2000, 10)], 400, 'text/plain', TOO_LARGE],
+])('refuses %s', async (_, lines, status, type, message) => {
+  const answer = await ask(lines);
+  expect(answer.status).toBe(status);
+  expect(header(answer, 'Content-Type')[0]?.toLowerCase()).toBe(`${type}; charset=utf-8`);
+  expect(answer.body).toContain(message);
+  expect(header(answer, 'Connection')).toEqual(['close']);
+  expect(take()).toEqual([]);
+});
+
+test.each([
+  ['a request line of 8 KiB', [`POST /nlp/ner?${long(8192 - 25)} HTTP/1.1`, HOST, KEY, EMPTY]],
+  ['a header line of 8 KiB', [LINE, HOST, KEY, EMPTY, `X: ${long(8192 - 5)}`]],
+  ['four lines of 5 KB', [LINE, HOST, KEY, EMPTY, ...many(4, 5000)]],
+  ['a path down and up again', ['POST /a/../nlp/./ner HTTP/1.1', HOST, KEY, EMPTY]],
+])('takes %s', async (_, lines) => {
+  expect((await ask(lines)).status).toBe(200);
+  take();
+});
+
+test('a caller that goes on to send after it was refused can read the answer', async () => {
+  const wire = await Wire.open(port);
+  wire.send(`${LINE}\r\n${HOST}\r\na b: c\r\nContent-Length: 3000000\r\n\r\n${long(3_000_000)}`);
+  expect((await wire.answer()).status).toBe(400);
+  await wire.end();
+});
+
+// [head, interim answers, status]
+test.each([
+  [[LINE, HOST, KEY, 'Expect: 100-continue', EMPTY], [100], 200],
+  [[LINE, HOST, KEY, 'Expect: 100-CONTINUE', EMPTY], [100], 200],
+  [[LINE, HOST, 'Expect: 100-continue', EMPTY], [100], 401],
+  [[LINE, 'Expect: 100-continue', EMPTY], [], 400],
+  [['POST /nlp/ner HTTP/1.0', HOST, KEY, 'Expect: 100-continue', EMPTY], [], 200],
+  [[LINE, HOST, KEY, 'Expect: something', EMPTY], [], 200],
+])('%j is told to go on by %j, then answered %i', async (lines, interim, status) => {
+  const answer = await ask(lines);
+  expect([answer.interim, answer.status]).toEqual([interim, status]);
+  take();
+});
+
+test('requests of one write go up one after the other and are answered in order', async () => {
+  const wire = await Wire.open(port);
+  const head = (path: string) => `POST ${path} HTTP/1.1\r\n${HOST}\r\n${KEY}\r\n${EMPTY}\r\n\r\n`;
+  wire.send(head('/nlp/ner/_slow/100') + head('/nlp/ner/b') + head('/none') + head('/nlp/ner/c'));
+  await expect.poll(() => take().map(({ path }) => path)).toEqual(['/_slow/100']);
+  const answers = [await wire.answer(), await wire.answer(), await wire.answer(), await wire.answer()];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 404, 200]);
+  expect(take().map(({ path }) => path)).toEqual(['/b', '/c']);
+  wire.close();
+});
+
+// [what, head, header, as the upstream sees it]
+test.each([
+  [
+    'the host of a whole URL',
+    ['POST http://Other.test:81/nlp/ner?x=1 HTTP/1.1', HOST, KEY, EMPTY],
+    'X-Forwarded-Host',
+    ['other.test'],
+  ],
+  [
+    'the path of a whole URL',
+    ['POST http://other.test/nlp/ner?x=1 HTTP/1.1', HOST, KEY, EMPTY],
+    'X-Forwarded-Path',
+    ['/nlp/ner'],
+  ],
+  ['a host in capitals with a port', [LINE, 'Host: GW.Test.:80', KEY, EMPTY], 'X-Forwarded-Host', ['gw.test']],
+  ['no host in HTTP/1.0', ['POST /nlp/ner HTTP/1.0', KEY, EMPTY], 'X-Forwarded-Host', ['kong']],
+  [
+    'the first of several addresses',
+    [LINE, HOST, KEY, EMPTY, 'X-Forwarded-For: 1.1.1.1', 'X-Forwarded-For: 2.2.2.2'],
+    'X-Forwarded-For',
+    ['1.1.1.1, 127.0.0.1'],
+  ],
+  ['TE: trailers alone', [LINE, HOST, KEY, EMPTY, 'TE: gzip, trailers'], 'TE', ['trailers']],
+  ['no other TE', [LINE, HOST, KEY, EMPTY, 'TE: gzip'], 'TE', []],
+  ['no header that Connection names', [LINE, HOST, KEY, EMPTY, 'Connection: x-hop', 'X-Hop: 1'], 'X-Hop', []],
+  ['a Trailer field', ['GET /nlp/ner HTTP/1.1', HOST, KEY, 'Trailer: X-T'], 'Trailer', ['X-T']],
+])('passes up %s', async (_, lines, name, expected) => {
+  expect((await ask(lines)).status).toBe(200);
+  const [seen] = take();
+  expect(seen && header(seen, name)).toEqual(expected);
+});
+
+test('HEAD through the gateway has the headers of an answer and no body; a chunked answer to HTTP/1.0 ends the connection', async () => {
+  const head = await ask(['HEAD /nlp/ner HTTP/1.1', HOST, KEY]);
+  expect([head.status, head.body]).toEqual([200, '']);
+  expect(Number(header(head, 'Content-Length')[0])).toBeGreaterThan(100);
+  const old = await ask(['POST /nlp/ner/_chunked HTTP/1.0', HOST, KEY, EMPTY, 'Connection: keep-alive']);
+  expect([old.status, old.framing, header(old, 'Connection')]).toEqual([200, 'close', ['close']]);
+  expect(JSON.parse(old.body).method).toBe('POST');
+  take();
+});
