@@ -6,37 +6,75 @@ import type { Reply } from './transport.js';
 
 // The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
 
+// The types stand for themselves, so that the package's declarations name no other package.
+
+/** An entity as spaCy counts: offsets in code points. */
+export interface WireEntity {
+  text: string;
+  label: string;
+  start_char: number;
+  end_char: number;
+}
+
+/** The model that answered. */
+export interface Model {
+  name: string;
+  version: string;
+  /** Of two models with one digest, one is the other's copy. */
+  digest: string;
+}
+
+/** What the service said of one text. */
+export type Result = { entities: WireEntity[] } | { error: string; code: string };
+
+export interface Answer {
+  results: Result[];
+  model: Model;
+}
+
+/** What one request may hold. */
+export interface Limits {
+  /** Bytes. */
+  max_body_bytes: number;
+  max_texts: number;
+  /** Code points of all its texts. */
+  max_characters: number;
+  /** Code points of one text. */
+  max_text_characters: number;
+}
+
+/** What the service says of itself. */
+export interface Description {
+  model: Model;
+  /** Which labels the model gives. */
+  labels: string[];
+  limits: Limits;
+}
+
 const offset = z.int().check(z.nonnegative());
-const WireEntity = z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset });
-const Model = z.object({ name: z.string(), version: z.string(), digest: z.string() });
-const Result = z.union([
-  z.object({ entities: z.array(WireEntity) }),
+const most = z.int().check(z.positive());
+const ModelSchema: z.ZodMiniType<Model> = z.object({ name: z.string(), version: z.string(), digest: z.string() });
+const ResultSchema: z.ZodMiniType<Result> = z.union([
+  z.object({
+    entities: z.array(z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset })),
+  }),
   z.object({ error: z.string(), code: z.string() }),
 ]);
-const Answer = z.object({ results: z.array(Result), model: Model });
-const most = z.int().check(z.positive());
-const Limits = z.object({
-  max_body_bytes: most,
-  max_texts: most,
-  max_characters: most,
-  // Of less, no text could be cut into.
-  max_text_characters: z.int().check(z.minimum(100)),
+const AnswerSchema: z.ZodMiniType<Answer> = z.object({ results: z.array(ResultSchema), model: ModelSchema });
+const DescriptionSchema: z.ZodMiniType<Description> = z.object({
+  model: ModelSchema,
+  labels: z.array(z.string()),
+  limits: z.object({
+    max_body_bytes: most,
+    max_texts: most,
+    max_characters: most,
+    // Of less, no text could be cut into.
+    max_text_characters: z.int().check(z.minimum(100)),
+  }),
 });
-const Description = z.object({ model: Model, labels: z.array(z.string()), limits: Limits });
 
 // The service's errors and Kong's. A body of any other shape is not quoted: it may echo the request.
 const Failure = z.union([z.object({ error: z.string(), code: z.string() }), z.object({ message: z.string() })]);
-
-/** An entity as spaCy counts: offsets in code points. */
-export type WireEntity = z.infer<typeof WireEntity>;
-/** The model that answered. */
-export type Model = z.infer<typeof Model>;
-export type Result = z.infer<typeof Result>;
-export type Answer = z.infer<typeof Answer>;
-/** What one request may hold: bytes of its body, texts, code points of all texts and of one. */
-export type Limits = z.infer<typeof Limits>;
-/** What the service says of itself: which model it serves, the labels this one gives, and what a request may hold. */
-export type Description = z.infer<typeof Description>;
 
 /** The limits of a service that does not tell its own. */
 export const DEFAULT_LIMITS: Readonly<Limits> = {
@@ -61,7 +99,7 @@ export function requestBody(texts: string[]): string {
  * @throws {ProtocolError} for a 2xx that does not hold to the contract
  */
 export function readAnswer(reply: Reply, count: number, apiKey: string): Answer {
-  const answer = read(reply, Answer, apiKey);
+  const answer = read(reply, AnswerSchema, apiKey);
   if (answer.results.length !== count) {
     throw new ProtocolError(`${reply.url} answered ${answer.results.length} results to ${count} texts`);
   }
@@ -73,7 +111,7 @@ export function readAnswer(reply: Reply, count: number, apiKey: string): Answer 
 
 /** Reads the answer of `/model`. Throws as `readAnswer` does. */
 export function readDescription(reply: Reply, apiKey: string): Description {
-  return read(reply, Description, apiKey);
+  return read(reply, DescriptionSchema, apiKey);
 }
 
 /** The answer's `server-timing` in ms, by name. */
@@ -82,7 +120,7 @@ export function timings(reply: Reply): Record<string, number> {
   return Object.fromEntries([...said].map(([, name, ms]) => [name, Number(ms)]));
 }
 
-function read<S extends z.ZodMiniType>(reply: Reply, schema: S, apiKey: string): z.infer<S> {
+function read<T>(reply: Reply, schema: z.ZodMiniType<T>, apiKey: string): T {
   if (reply.status < 200 || reply.status > 299) throw failure(reply, apiKey);
   const body = parse(reply.body);
   if (body === undefined) {
