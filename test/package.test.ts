@@ -81,7 +81,8 @@ describe('installed in an empty folder', () => {
       headers['apikey'] === KEY ? served(texts, () => ({ results: texts.map(find), model: MODEL })) : undefined,
     );
     write('package.json', '{"private":true}');
-    const args = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--fetch-retries=1'];
+    const patience = ['--fetch-retry-mintimeout=500', '--fetch-retry-maxtimeout=2000'];
+    const args = ['install', '--no-audit', '--no-fund', '--prefer-offline', ...patience];
     await run('npm', [...args, tarball, `@types/node@${manifest('@types/node').version}`]).catch((error) => {
       const unreachable = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ETIMEDOUT|ENETUNREACH|ECONNRESET|ERR_SOCKET_TIMEOUT/;
       if (process.env['CI'] || !unreachable.test(error.stderr)) throw error;

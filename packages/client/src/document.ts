@@ -1,4 +1,4 @@
-import { type CutOptions, cut, merge, type Piece } from './chunk.js';
+import { cut, merge, type Piece } from './chunk.js';
 import { DocumentError, NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';
 import type { Model, Result } from './wire.js';
@@ -114,7 +114,8 @@ export class Document<D> {
   next(maxText: number): Text | undefined {
     if (this.#outcome) return undefined;
     if (!this.#pieces) {
-      this.#pieces = cut(this.#text, cutOptions(maxText));
+      // A piece has three times the target at most.
+      this.#pieces = cut(this.#text, { target: Math.min(10_000, Math.floor(maxText / 3)) });
       this.#missing = this.#pieces.length;
     }
     const piece = this.#pieces[this.#next];
@@ -140,12 +141,6 @@ export class Document<D> {
     this.#outcome = { ok: true, index: this.index, document: this.#document, entities, model };
     this.#onSettled(this);
   }
-}
-
-/** A piece has less than three times the target, context included, while the context is at most a quarter of it. */
-function cutOptions(maxText: number): CutOptions {
-  const target = Math.floor(maxText / 3);
-  return target < 10_000 ? { target, context: Math.min(200, Math.floor(target / 4)) } : {};
 }
 
 function checkedText<D>(document: D, { text: select, illFormed }: DocumentOptions<D>): string | DocumentError {

@@ -92,8 +92,8 @@ export class ProtocolError extends NerError {
 }
 
 /**
- * One document cannot be served; its neighbours can. `code`: `too_large`, `ill_formed_text` or `invalid_text` when it
- * was not even sent, or what the service said of it, e.g. `deadline_exceeded`.
+ * One document cannot be served; its neighbours can. `code`: `ill_formed_text` or `invalid_text` when it was not even
+ * sent, or what the service said of it, e.g. `deadline_exceeded`.
  */
 export class DocumentError extends NerError {}
 

@@ -100,7 +100,12 @@ export class Sender {
         const mine = unused ?? (await untimed(this.#budget.acquire(signal)));
         unused = undefined;
         const context: RequestTrace = { url: this.#transport.shown, attempt, texts: texts.length };
-        return trace.tracePromise(() => this.#attempt(texts, body, mine, timeoutMs, signal, context), context);
+        let answer: Answer | undefined;
+        // What this resolves to would be told to all subscribers: the entities are no one else's.
+        await trace.tracePromise(async () => {
+          answer = await this.#attempt(texts, body, mine, timeoutMs, signal, context);
+        }, context);
+        return answer as Answer;
       },
       stubborn || texts.length === 1 ? policy : { ...policy, maxBlamed: MAX_BLAMED },
       clock,

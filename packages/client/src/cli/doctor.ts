@@ -11,6 +11,7 @@ import { explain } from './answers.js';
 import { modelName } from './record.js';
 
 const TEXT = 'Ada Lovelace lived in London.';
+const NONE_FOUND = '; most models name Ada Lovelace and London here: is it the right model, and of this language?';
 // A cold start of a large model fits.
 const TIMEOUT_MS = 50_000;
 const CONNECT_MS = 10_000;
@@ -61,7 +62,8 @@ async function examine(settings: Settings): Promise<void> {
   const [result] = results;
   if (!result || 'error' in result) fail('one text', `the function could not do it: ${result?.error}`);
   const cold = reply.header('x-ner-cold-start') === '1' ? ', a cold start' : '';
-  say('ok', 'one text', `${result.entities.length} entities in ${ms} ms${cold}`);
+  const found = result.entities.length;
+  say(found ? 'ok' : 'note', 'one text', `${found} entities in ${ms} ms${cold}${found ? '' : NONE_FOUND}`);
   budget(reply);
   clock(reply, sent + ms / 2);
 }

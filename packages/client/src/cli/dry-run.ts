@@ -35,7 +35,8 @@ export async function dryRun(
     `${n(documents)} documents to do (${n(unreadable)} cannot be read; ${n(done)} more are done), ` +
     `${n(characters)} characters: at least ${n(requests)} requests, and ${n(minutes)} min at ` +
     `${REQUESTS_A_MINUTE} requests a minute`;
+  const words = documents === 0 && done > 0 ? `nothing to do: ${n(done)} documents are done` : sentence;
   const facts = { documents, unreadable, done, characters, requests, minutes };
-  process.stdout.write(`${json ? JSON.stringify(facts) : sentence}\n`);
+  process.stdout.write(`${json ? JSON.stringify(facts) : words}\n`);
   return 0;
 }
