@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import type { Clock, Wait } from './clock.js';
 import {
   type Answered,
   date,
@@ -9,16 +10,7 @@ import {
   upstreamMs,
 } from './rate-headers.js';
 import { RateWindow } from './rate-window.js';
-import type { Clock } from './retry.js';
 import { nearest, PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
-
-/** What the client waits for. */
-export interface Wait {
-  /** ms */
-  ms: number;
-  /** A sentence part for people, e.g. "100 of 100 used this minute". */
-  reason: string;
-}
 
 /** The right to send one request, once. Exactly one of the three is called, and once. */
 export interface Ticket {

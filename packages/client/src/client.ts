@@ -3,7 +3,7 @@ import type { Usage } from './budget.js';
 import type { Outcome } from './document.js';
 import { ConfigError } from './errors.js';
 import type { Entity } from './offsets.js';
-import { checked, type NerClientOptions, type Settings } from './options.js';
+import { checked, harmless, type NerClientOptions, type Settings } from './options.js';
 import { type Progress, Run } from './run.js';
 import { Sender } from './sender.js';
 import type { Description } from './wire.js';
@@ -45,6 +45,7 @@ export interface ExtractAllOptions<D> extends ExtractOptions {
   onProgress?: ((progress: Progress) => void) | undefined;
 }
 
+type AnySource = Partial<Iterable<unknown> & AsyncIterable<unknown>> | undefined;
 type AnyOptions<D> = Omit<ExtractAllOptions<D>, 'text'> & { text?: (document: D) => unknown };
 
 // Longer texts than this are cut: then it matters how long one may be.
@@ -134,7 +135,14 @@ export class NerClient {
     if (labels !== undefined && !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))) {
       throw new ConfigError("labels must be an array of strings, e.g. ['PERSON', 'ORG']");
     }
-    const { onProgress = () => {}, signal } = options;
+    if (
+      typeof (source as AnySource)?.[Symbol.iterator] !== 'function' &&
+      typeof (source as AnySource)?.[Symbol.asyncIterator] !== 'function'
+    ) {
+      throw new ConfigError('extractAll takes an iterable or async iterable of documents');
+    }
+    const { signal } = options;
+    const onProgress = harmless(options.onProgress);
     const known = labels && new Set(labels);
     return new Run(
       source,

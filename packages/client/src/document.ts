@@ -19,7 +19,6 @@ export interface DocumentOptions<D> {
   text: (document: D) => unknown;
   illFormed: 'replace' | 'reject';
   labels: ReadonlySet<string> | undefined;
-  onSettled: (document: Document<D>) => void;
 }
 
 /** What the service said of one text. */
@@ -60,15 +59,24 @@ export class Text {
     return this.length + COST_OF_A_TEXT;
   }
 
+  /** Whether its document still needs it. */
+  get needed(): boolean {
+    return !this.#document.outcome;
+  }
+
   settle(found: Found | NerError): void {
+    const error = found instanceof NerError ? found : this.#read(found);
+    if (error) this.#document.fail(error);
+  }
+
+  #read({ result, model }: Found): NerError | undefined {
+    if ('error' in result) return new DocumentError(result.code, result.error);
     try {
-      if (found instanceof NerError) throw found;
-      const { result, model } = found;
-      if ('error' in result) throw new DocumentError(result.code, result.error);
       this.#document.found(this.#number, toUtf16(this.#own, result.entities), model);
+      return undefined;
     } catch (error) {
-      if (!(error instanceof NerError)) throw error;
-      this.#document.fail(error);
+      if (error instanceof NerError) return error;
+      throw error;
     }
   }
 }
@@ -88,12 +96,12 @@ export class Document<D> {
   #missing = 0;
   #outcome: Outcome<D> | undefined;
 
-  /** @param options.onSettled called once the outcome is known, which may be at once */
-  constructor(index: number, document: D, options: DocumentOptions<D>) {
+  /** @param onSettled called once the outcome is known, which may be at once */
+  constructor(index: number, document: D, options: DocumentOptions<D>, onSettled: (document: Document<D>) => void) {
     this.index = index;
     this.#document = document;
     this.#labels = options.labels;
-    this.#onSettled = options.onSettled;
+    this.#onSettled = onSettled;
     const text = checkedText(document, options);
     this.#text = typeof text === 'string' ? text : '';
     this.size = this.#text.length + COST_OF_A_TEXT;
@@ -124,6 +132,7 @@ export class Document<D> {
 
   /** @param number which of its texts, from 0 */
   found(number: number, entities: Entity[], model: Model): void {
+    if (this.#outcome) return;
     this.#found[number] = entities;
     if (--this.#missing > 0) return;
     const merged = merge(this.#text, this.#pieces ?? [], this.#found);

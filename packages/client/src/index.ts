@@ -1,5 +1,6 @@
-export type { Usage, Wait } from './budget.js';
+export type { Usage } from './budget.js';
 export { type ExtractAllOptions, type ExtractOptions, NerClient } from './client.js';
+export type { Clock, Wait } from './clock.js';
 export type { Outcome } from './document.js';
 export {
   AuthenticationError,
@@ -14,7 +15,6 @@ export {
 } from './errors.js';
 export type { Entity } from './offsets.js';
 export type { NerClientOptions, ResponseInfo } from './options.js';
-export type { Clock } from './retry.js';
 export type { Progress } from './run.js';
 export type { RequestTrace } from './sender.js';
 export type { Description, Limits, Model } from './wire.js';

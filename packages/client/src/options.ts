@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
-import type { Wait } from './budget.js';
+import { type Clock, systemClock, type Wait } from './clock.js';
 import { ConfigError } from './errors.js';
-import { type Clock, defaultPolicy, type RetryPolicy, systemClock } from './retry.js';
+import { defaultPolicy, type RetryPolicy } from './retry.js';
 
 /** What an answer from the gateway or the service said, for counting and logging. */
 export interface ResponseInfo {
@@ -31,56 +31,56 @@ export interface NerClientOptions {
    * The header that the key is sent in.
    * @default 'apikey'
    */
-  apiKeyHeader?: string;
+  apiKeyHeader?: string | undefined;
   /**
    * Requests under way at once. Lambda's throttling halves it for a while.
    * @default 5
    */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /**
    * The share of the key's rate limit that this client may use, above 0 and up to 1: 0.25 for one of four processes with
    * one key. All of them may keep 1, too: each sees what the others use, at the price of a few answers of 429.
    * @default 1
    */
-  budgetShare?: number;
+  budgetShare?: number | undefined;
   /**
    * How often one request is sent before its error stands. What the gateway's rate limit or Lambda's throttling refused
    * does not count. A request of several texts that fails twice by 502, 504 or a time-out, or once by 413, is sent in
    * halves, down to the text to blame; each half counts its attempts and its deadline anew.
    * @default 6
    */
-  maxAttempts?: number;
+  maxAttempts?: number | undefined;
   /**
    * How long one attempt may take, in ms. The default outlives the gateway, which answers by itself after 45 s.
    * @default 50_000
    */
-  attemptTimeoutMs?: number;
+  attemptTimeoutMs?: number | undefined;
   /**
    * How long one request may take from its first sending, in ms, with all its attempts and the waits between them; waits
    * for the rate limit do not count.
    * @default 300_000
    */
-  deadlineMs?: number;
+  deadlineMs?: number | undefined;
   /**
    * An undici dispatcher, e.g. for a proxy, a CA or a client certificate. Whoever makes it closes it.
    * @default a Pool with as many connections as `concurrency`
    */
-  dispatcher?: Dispatcher;
+  dispatcher?: Dispatcher | undefined;
   /**
    * Called for every HTTP answer to texts, those that are retried included.
    * @default none
    */
-  onResponse?: (info: ResponseInfo) => void;
+  onResponse?: ((info: ResponseInfo) => void) | undefined;
   /**
    * Called when a wait begins: for the rate limit's next window, or before another attempt.
    * @default none
    */
-  onWait?: (wait: Wait) => void;
+  onWait?: ((wait: Wait) => void) | undefined;
   /**
    * Time and chance, for tests.
    * @default the system's
    */
-  clock?: Clock;
+  clock?: Clock | undefined;
 }
 
 /** The options, checked, with their defaults. */
@@ -111,9 +111,20 @@ export function checked(options: NerClientOptions): Settings {
       deadlineMs: atLeastOne('deadlineMs', options.deadlineMs ?? defaultPolicy.deadlineMs),
     },
     dispatcher: options.dispatcher,
-    onResponse: options.onResponse ?? (() => {}),
-    onWait: options.onWait ?? (() => {}),
+    onResponse: harmless(options.onResponse),
+    onWait: harmless(options.onWait),
     clock: options.clock ?? systemClock,
+  };
+}
+
+/** A callback whose error is a warning of the process: it must not hold up, or end, what it only hears of. */
+export function harmless<T>(callback: ((value: T) => void) | undefined): (value: T) => void {
+  return (value) => {
+    try {
+      callback?.(value);
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error : String(error));
+    }
   };
 }
 
@@ -147,9 +158,13 @@ function checkedShare(value: number): number {
   return value;
 }
 
+/** A timer's longest delay, in ms. */
+const LONGEST_MS = 2 ** 31 - 1;
+
 function atLeastOne(name: string, value: number): number {
   if (!(Number.isInteger(value) && value >= 1)) {
     throw new ConfigError(`${name} must be a whole number of at least 1, not ${value}`);
   }
+  if (value > LONGEST_MS) throw new ConfigError(`${name} must be at most ${LONGEST_MS}, not ${value}`);
   return value;
 }

@@ -23,16 +23,20 @@ export class Pace {
    * @param ms the service's own time for it
    */
   learn(size: number, ms: number): void {
-    if (size <= 0 || ms <= 0) return;
+    if (!(size > 0 && ms > 0 && ms < Number.POSITIVE_INFINITY)) return;
     const measured = ms / size;
     const known = this.#msPerCharacter ?? measured;
     this.#msPerCharacter = known + WEIGHT_OF_NEW * (measured - known);
   }
 
-  /** Work for one request, in characters. */
-  size(slots: number, budget: Usage[]): number {
+  /**
+   * Work for one request, in characters.
+   *
+   * @param share of the budget that is ours
+   */
+  size(slots: number, budget: Usage[], share: number): number {
     if (!this.#msPerCharacter) return FIRST_SIZE;
-    const intervals = budget.map(({ period, limit }) => PERIODS[period] / limit);
+    const intervals = budget.map(({ period, limit }) => PERIODS[period] / (limit * share));
     const ms = intervals.length === 0 ? UNLIMITED_MS : slots * Math.max(...intervals);
     return Math.min(Math.max(ms, SHORTEST_MS), LONGEST_MS) / this.#msPerCharacter;
   }

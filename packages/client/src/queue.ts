@@ -16,7 +16,10 @@ export class Queue<D> {
     return this.#size;
   }
 
+  /** True when no document needs anything sent. */
   get empty(): boolean {
+    while (this.#texts[0]?.needed === false) this.#drop(this.#texts.shift());
+    while (this.#texts.length === 0 && this.#documents[0]?.outcome) this.#drop(this.#documents.shift());
     return this.#texts.length === 0 && this.#documents.length === 0;
   }
 
@@ -48,15 +51,18 @@ export class Queue<D> {
         texts.length === limits.max_texts;
       if (full && texts.length > 0) break;
       texts.push(text);
-      this.#size = Math.max(0, this.#size - text.size);
-      this.#texts.shift();
+      this.#drop(this.#texts.shift());
     }
     if (this.empty) this.#size = 0;
     return texts;
   }
 
+  #drop(work: { size: number } | undefined): void {
+    this.#size = Math.max(0, this.#size - (work?.size ?? 0));
+  }
+
   #peek({ max_text_characters }: Limits): Text | undefined {
-    while (this.#texts.length === 0 && this.#documents.length > 0) {
+    while (!this.empty && this.#texts.length === 0) {
       const text = this.#documents[0]?.next(max_text_characters);
       if (text) this.#texts.push(text);
       else this.#documents.shift();

@@ -1,28 +1,5 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import type { Wait } from './budget.js';
+import type { Clock, Wait } from './clock.js';
 import { ConnectionError, type NerError, RequestError, TimeoutError } from './errors.js';
-
-/** Where time and chance come from; tests pass their own. */
-export interface Clock {
-  /** Now, in ms. */
-  now(): number;
-  /** A number in [0, 1). */
-  random(): number;
-  /** Resolves after `ms`; rejects at once with `signal.reason` on abort. */
-  sleep(ms: number, signal: AbortSignal | undefined): Promise<void>;
-}
-
-export const systemClock: Clock = {
-  now: () => performance.now(),
-  random: Math.random,
-  async sleep(ms, signal) {
-    try {
-      await wait(ms, undefined, { signal });
-    } catch (error) {
-      throw signal?.aborted ? signal.reason : error;
-    }
-  },
-};
 
 export interface RetryPolicy {
   maxAttempts: number;
@@ -52,9 +29,9 @@ export type Untimed = <W>(wait: Promise<W>) => Promise<W>;
 /**
  * Sends until an answer stands, attempts are used up or the deadline would pass before the next one.
  *
- * A repeated POST is safe: extracting changes nothing. What the gateway's limit refused (429 `rate_limited`) was no
- * attempt and is sent again at once: `send` waits for the budget, which that refusal has closed. What Lambda throttled
- * (429 `throttled`) was none either, but costs time and backs off.
+ * A repeated POST is safe: extracting changes nothing. What the gateway's limit refused (`rate_limited`) was no attempt
+ * and is sent again at once: `send` waits for the budget, which that refusal has closed. What Lambda throttled
+ * (`throttled`) is for the caller to send again, in another slot.
  *
  * @param send one attempt; its number counts from 1, `timeoutMs` is what it may take once its `untimed` waits are over
  * @param onWait called before each wait
@@ -78,27 +55,24 @@ export async function retry<T>(
   };
   const { maxAttempts, maxBlamed = maxAttempts } = policy;
   let attempt = 1;
-  let throttles = 0;
   let blamed = 0;
   for (;;) {
     try {
       return await send(attempt, Math.min(policy.attemptTimeoutMs, deadline - clock.now()), untimed);
     } catch (error) {
-      const limit = error instanceof RequestError && error.status === 429 ? error.code : undefined;
-      if (limit === 'rate_limited') continue;
+      if (error instanceof RequestError && error.code === 'rate_limited') continue;
       if (oneTextMayBeToBlame(error)) blamed++;
-      const throttled = limit === 'throttled';
-      if (!throttled && (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed)) throw error;
-      const ms = delay(throttled ? ++throttles : attempt++, error, clock.random());
+      if (!isRetryable(error) || attempt >= maxAttempts || blamed >= maxBlamed) throw error;
+      const ms = backOff(attempt++, error, clock.random());
       if (clock.now() + ms >= deadline) throw error;
-      onWait({ ms, reason: throttled ? 'the function is busy' : `after ${(error as NerError).code}, to try again` });
+      onWait({ ms, reason: `after ${(error as NerError).code}, to try again` });
       await clock.sleep(ms, signal);
     }
   }
 }
 
 /** 502, 504 or a time-out: what a text that kills the function, or takes it too long, looks like from outside. */
-export function oneTextMayBeToBlame(error: unknown): boolean {
+function oneTextMayBeToBlame(error: unknown): boolean {
   return error instanceof TimeoutError || (error instanceof RequestError && [502, 504].includes(error.status));
 }
 
@@ -113,7 +87,7 @@ function isRetryable(error: unknown): boolean {
  * so that a cold start of 12 s is outlived for certain. Full jitter alone may use them all up in a moment. Never less
  * than Retry-After asks for.
  */
-function delay(failures: number, error: unknown, random: number): number {
+export function backOff(failures: number, error: unknown, random: number): number {
   const asked = error instanceof RequestError ? (error.retryAfterMs ?? 0) : 0;
   const half = Math.min(CAP_MS, BASE_MS * 2 ** (failures - 1)) / 2;
   return Math.max(asked, half) + random * half;

@@ -1,11 +1,10 @@
 import { setMaxListeners } from 'node:events';
 import { abortable } from './abort.js';
-import type { Ticket } from './budget.js';
 import { Document, type DocumentOptions, type Found, type Outcome, type Text } from './document.js';
 import { concernsEveryDocument, NerError } from './errors.js';
 import type { Settings } from './options.js';
 import { Queue } from './queue.js';
-import type { Sender } from './sender.js';
+import type { Sender, Signals } from './sender.js';
 import { inHalves, worthHalving } from './split.js';
 
 /** How far a run has come, in documents. */
@@ -19,7 +18,7 @@ export interface Progress {
   ended: boolean;
 }
 
-export interface RunOptions<D> extends Omit<DocumentOptions<D>, 'onSettled'> {
+export interface RunOptions<D> extends DocumentOptions<D> {
   order: 'input' | 'completion';
   onProgress: (progress: Progress) => void;
   /** Whether the service is asked what a request may hold, before the first. */
@@ -29,6 +28,7 @@ export interface RunOptions<D> extends Omit<DocumentOptions<D>, 'onSettled'> {
 
 // How long a request that is not full waits for the source's next document: longer than reading on in a file takes.
 const LINGER_MS = 20;
+const MOST_LINGERS = 5;
 // Documents in hand, in full requests of all slots: read, and their outcomes not yet taken.
 const REQUESTS_IN_HAND_PER_SLOT = 3;
 // What the service had no time or no room for: it can be sent again.
@@ -40,11 +40,13 @@ const LEFT = new Error('nobody takes outcomes any more');
 /** One pass over a source of documents: reads, fills requests, sends them, hands outcomes out. */
 export class Run<D> {
   readonly #options: RunOptions<D>;
-  readonly #documentOptions: DocumentOptions<D>;
   readonly #sender: Sender;
   readonly #settings: Settings;
   readonly #iterator: Iterator<D> | AsyncIterator<D>;
+  /** Ends everything. */
   readonly #stop = new AbortController();
+  /** Ends what waits to be sent. */
+  readonly #wait = new AbortController();
   readonly #queue = new Queue<D>();
   /** Documents whose outcome is not yet handed out, by index. */
   readonly #inHand = new Map<number, Document<D>>();
@@ -68,7 +70,6 @@ export class Run<D> {
 
   constructor(source: Iterable<D> | AsyncIterable<D>, options: RunOptions<D>, sender: Sender, settings: Settings) {
     this.#options = options;
-    this.#documentOptions = { ...options, onSettled: (document) => this.#onSettled(document) };
     this.#sender = sender;
     this.#settings = settings;
     this.#iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
@@ -77,7 +78,7 @@ export class Run<D> {
   /** @throws what every document would meet, or the source's error, after the outcomes of all that came before */
   async *outcomes(): AsyncGenerator<Outcome<D>, void, undefined> {
     const { signal } = this.#options;
-    const onAbort = () => this.#stop.abort(signal?.reason);
+    const onAbort = () => this.#halt(signal?.reason);
     if (signal) {
       // One signal for a thousand calls is usual; Node would warn of a leak at the eleventh.
       setMaxListeners(0, signal);
@@ -87,8 +88,9 @@ export class Run<D> {
     try {
       for (;;) {
         this.#stop.signal.throwIfAborted();
-        this.#readOn();
-        this.#sendOn();
+        this.#goOn();
+        // Whoever takes outcomes waits for them: what there is leaves, full or not.
+        if (!this.#waiting && !this.#lingering && !this.#queue.empty) void this.#linger();
         const document = this.#takeDone();
         if (document?.outcome) yield document.outcome;
         else if (this.#ended()) break;
@@ -97,23 +99,48 @@ export class Run<D> {
       const failure = this.#fatal ?? this.#sourceError;
       if (failure) throw failure.error;
     } finally {
+      const aborted = this.#stop.signal.aborted;
       // Whoever stops taking outcomes stops the requests too.
-      this.#stop.abort(LEFT);
+      this.#halt(LEFT);
       signal?.removeEventListener('abort', onAbort);
-      const closed = Promise.resolve(this.#iterator.return?.()).catch(() => {});
-      // A source that is being read closes only when it answers, which may be never.
-      if (!this.#reading) await closed;
+      const closed = this.#closeSource();
+      // An abort waits for nobody, and a source that is being read closes only when it answers, which may be never.
+      if (!aborted && !this.#reading) await closed;
+    }
+  }
+
+  #halt(reason: unknown): void {
+    this.#stop.abort(reason);
+    this.#wait.abort(reason);
+  }
+
+  async #closeSource(): Promise<void> {
+    try {
+      if (!this.#progress.ended) await this.#iterator.return?.();
+    } catch {
+      // What went wrong before matters more.
     }
   }
 
   #ended(): boolean {
-    return this.#underWay === 0 && (!!this.#fatal || (this.#progress.ended && this.#inHand.size === 0));
+    // A request that still waits for its turn would find nothing to take.
+    const working = this.#underWay - (this.#waiting ? 1 : 0);
+    if (this.#fatal) return working === 0;
+    return working === 0 && this.#progress.ended && this.#inHand.size === 0;
   }
 
   #change(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
     });
+  }
+
+  /** Reads on and sends on as far as there is room, and looks for what is done. */
+  #goOn(): void {
+    if (this.#stop.signal.aborted) return;
+    this.#readOn();
+    this.#sendOn();
+    this.#wake();
   }
 
   #takeDone(): Document<D> | undefined {
@@ -139,19 +166,22 @@ export class Run<D> {
   }
 
   async #read(): Promise<void> {
+    const stopped = this.#stop.signal;
     try {
       do {
         const next = await this.#iterator.next();
-        if (this.#stop.signal.aborted) break;
+        if (stopped.aborted) break;
         if (next.done) this.#end();
         else this.#add(next.value);
       } while (!this.#progress.ended && !this.#fatal && this.#hasRoom());
     } catch (error) {
-      this.#sourceError = { error };
-      this.#end();
+      if (!stopped.aborted) {
+        this.#sourceError = { error };
+        this.#end();
+      }
     }
     this.#reading = false;
-    this.#wake();
+    this.#goOn();
   }
 
   #end(): void {
@@ -160,12 +190,13 @@ export class Run<D> {
   }
 
   #add(value: D): void {
-    const document = new Document(this.#progress.read++, value, this.#documentOptions);
+    const settled = (document: Document<D>) => this.#onSettled(document);
+    const document = new Document(this.#progress.read++, value, this.#options, settled);
     this.#inHand.set(document.index, document);
     this.#sizeInHand += document.size;
     if (!document.outcome) this.#queue.add(document);
     this.#dry = false;
-    this.#wake();
+    this.#goOn();
   }
 
   #onSettled(document: Document<D>): void {
@@ -178,61 +209,69 @@ export class Run<D> {
     if (this.#waiting || this.#fatal || this.#queue.empty) return;
     const full = this.#queue.size >= this.#sender.size || !this.#hasRoom();
     if (full || this.#progress.ended || this.#dry) void this.#send();
-    else if (!this.#lingering) void this.#linger();
   }
 
   async #linger(): Promise<void> {
     this.#lingering = true;
-    const { read } = this.#progress;
-    await this.#settings.clock.sleep(LINGER_MS, this.#stop.signal).catch(() => {});
+    // A source that trickles is as good as dry in the end.
+    for (let times = 0, read = -1; times < MOST_LINGERS && read !== this.#progress.read; times++) {
+      read = this.#progress.read;
+      await this.#settings.clock.sleep(LINGER_MS, this.#stop.signal).catch(() => {});
+    }
     this.#lingering = false;
-    this.#dry = this.#progress.read === read;
-    this.#wake();
+    this.#dry = true;
+    this.#goOn();
   }
 
   async #send(): Promise<void> {
     this.#waiting = true;
     this.#underWay++;
-    const { signal } = this.#stop;
     try {
-      if (this.#options.askLimits) await this.#sender.learnLimits(signal);
-      const failed = await this.#sender.inTurn(signal, (ticket) => this.#sendNext(ticket));
-      if (failed) {
-        const send = (part: Text[], stubborn?: boolean) =>
-          this.#sender.inTurn(signal, (ticket) => this.#sender.request(part, ticket, signal, stubborn));
-        this.#settle(failed, await inHalves(failed, send));
-      }
+      await this.#sender.whole(() => this.#sendNext());
     } catch (error) {
-      this.#fatal ??= { error };
+      this.#fail(error);
     }
-    this.#waiting = false;
     this.#underWay--;
-    this.#wake();
+    this.#goOn();
   }
 
-  /**
-   * Takes what one request holds, sends it, and settles it before the slot is the next one's.
-   *
-   * @returns texts that are to be sent in halves
-   */
-  async #sendNext(ticket: Ticket): Promise<Text[] | undefined> {
-    const { size, limits } = this.#sender;
-    const texts = this.#fatal ? [] : this.#queue.take(size, limits);
+  #fail(error: unknown): void {
+    this.#fatal ??= { error };
     this.#waiting = false;
-    this.#wake();
-    if (texts.length === 0) return void ticket.release();
+    // What has not been sent would meet the same.
+    this.#wait.abort(LEFT);
+  }
+
+  /** Sends what one request holds once it is its turn, and in halves what fails so. */
+  async #sendNext(): Promise<void> {
+    const fatal = (error: unknown) => this.#fail(error);
+    const signals = { stop: this.#stop.signal, wait: this.#wait.signal, fatal };
+    if (this.#options.askLimits) await this.#sender.learnLimits(signals.stop);
+    let texts: Text[] = [];
+    const take = () => {
+      const { size, limits } = this.#sender;
+      texts = this.#queue.take(size, limits);
+      this.#waiting = false;
+      this.#goOn();
+      return texts;
+    };
     try {
-      this.#settle(texts, await this.#sender.request(texts, ticket, this.#stop.signal));
+      await this.#sender.send(take, (found) => this.#settle(texts, found), signals);
     } catch (error) {
-      if (texts.length > 1 && worthHalving(error)) return texts;
-      if (concernsEveryDocument(error)) this.#fatal ??= { error };
-      else
-        this.#settle(
-          texts,
-          texts.map(() => error as NerError),
-        );
+      if (concernsEveryDocument(error)) throw error;
+      const again = texts.length > 1 && worthHalving(error);
+      const parts = again ? await inHalves(texts, (part) => this.#sendPart(part, signals)) : texts.map(() => error);
+      this.#settle(texts, parts as (Found | NerError)[]);
     }
-    return undefined;
+  }
+
+  async #sendPart(part: Text[], signals: Signals): Promise<Found[]> {
+    let found: Found[] = [];
+    const keep = (all: Found[]) => {
+      found = all;
+    };
+    await this.#sender.send(() => part, keep, signals);
+    return found;
   }
 
   #settle(texts: Text[], found: (Found | NerError)[]): void {
@@ -240,12 +279,15 @@ export class Run<D> {
     const undone: Text[] = [];
     texts.forEach((text, i) => {
       const it = found[i] as Found | NerError;
-      const again = !(it instanceof NerError) && 'code' in it.result && UNDONE.has(it.result.code);
-      // It costs no attempt when something else came back: the rest is less each time.
-      if (again && (anyDone || ++text.tries < this.#settings.policy.maxAttempts)) undone.push(text);
+      const code = !(it instanceof NerError) && 'code' in it.result ? it.result.code : '';
+      // No attempt is lost when something else came back: the rest is less each time. But what is first in line, and has
+      // room for nothing else before it, is too much by itself.
+      const free = anyDone && !(code === 'response_too_large' && i === 0);
+      if (UNDONE.has(code) && (free || ++text.tries < this.#settings.policy.maxAttempts)) undone.push(text);
       else text.settle(it);
     });
     this.#queue.putBack(undone);
     this.#options.onProgress({ ...this.#progress });
+    this.#goOn();
   }
 }

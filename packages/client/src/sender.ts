@@ -1,10 +1,10 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { RateBudget, type Ticket, type Usage } from './budget.js';
 import type { Found, Text } from './document.js';
-import { AuthenticationError, ConfigError, RequestError } from './errors.js';
+import { AuthenticationError, ConfigError, concernsEveryDocument, RequestError } from './errors.js';
 import type { Settings } from './options.js';
 import { Pace } from './pace.js';
-import { retry } from './retry.js';
+import { backOff, retry } from './retry.js';
 import { Slots } from './slots.js';
 import { type Reply, Transport } from './transport.js';
 import {
@@ -37,6 +37,14 @@ const MAX_BLAMED = 2;
 
 const trace = tracingChannel<'burst-ner:request', RequestTrace>('burst-ner:request');
 
+/** What ends a request before its time. */
+export interface Signals {
+  stop: AbortSignal;
+  wait: AbortSignal;
+  /** Called for what every document would meet, before the slot is the next one's. */
+  fatal: (error: unknown) => void;
+}
+
 /** Sends requests: each in a slot, within the rate budget, as often as it takes. */
 export class Sender {
   readonly #settings: Settings;
@@ -47,6 +55,7 @@ export class Sender {
   readonly #underWay = new Set<Promise<unknown>>();
   #description: Description | undefined;
   #asked = false;
+  #asking: Promise<void> | undefined;
   #closed = false;
 
   constructor(settings: Settings) {
@@ -67,76 +76,85 @@ export class Sender {
 
   /** How much work to put in one request now, in characters. */
   get size(): number {
-    return Math.min(this.#pace.size(this.#slots.size, this.usage), this.limits.max_characters);
-  }
-
-  /**
-   * Does `work` when it is a request's turn: in a slot, with the right to send one.
-   *
-   * @throws what `work` throws; `signal.reason` on abort
-   */
-  inTurn<T>(signal: AbortSignal, work: (ticket: Ticket) => Promise<T>): Promise<T> {
-    const done = this.#slots.run(async () => {
-      this.#checkOpen();
-      return work(await this.#budget.acquire(signal));
-    });
-    return this.#until(done);
-  }
-
-  /**
-   * Sends one request, in as many attempts as it takes.
-   *
-   * @param ticket for the first attempt
-   * @param stubborn whether all attempts are made, though one of several texts may be to blame
-   * @returns what the service said of each text
-   * @throws {NerError} the last attempt's error; `signal.reason` on abort
-   */
-  async request(texts: Text[], ticket: Ticket, signal: AbortSignal, stubborn = false): Promise<Found[]> {
-    const { policy, clock, onWait } = this.#settings;
-    const body = requestBody(texts.map(({ json }) => json));
-    let unused: Ticket | undefined = ticket;
-    const { results, model } = await retry(
-      async (attempt, timeoutMs, untimed) => {
-        const mine = unused ?? (await untimed(this.#budget.acquire(signal)));
-        unused = undefined;
-        const context: RequestTrace = { url: this.#transport.shown, attempt, texts: texts.length };
-        let answer: Answer | undefined;
-        // What this resolves to would be told to all subscribers: the entities are no one else's.
-        await trace.tracePromise(async () => {
-          answer = await this.#attempt(texts, body, mine, timeoutMs, signal, context);
-        }, context);
-        return answer as Answer;
-      },
-      stubborn || texts.length === 1 ? policy : { ...policy, maxBlamed: MAX_BLAMED },
-      clock,
-      signal,
-      onWait,
+    return Math.min(
+      this.#pace.size(this.#slots.size, this.usage, this.#settings.budgetShare),
+      this.limits.max_characters,
     );
-    return results.map((result) => ({ result, model }));
   }
 
   /**
-   * Asks the service what it is, once, without the attempts and the budget of `send`.
+   * Sends one request when it is its turn: in a slot, within the rate budget, in as many attempts as it takes. What
+   * Lambda throttles leaves its slot for another try, until the deadline has passed since the first.
+   *
+   * @param take the texts; called once, when the turn comes first. With none nothing is sent
+   * @param settle called with what the service said of each text, before the slot is the next one's
+   * @param signals `stop` ends everything, `wait` all but what is on the wire
+   * @throws {NerError} the last attempt's error; the reason of a signal
+   */
+  async send(take: () => Text[], settle: (found: Found[]) => void, signals: Signals): Promise<void> {
+    const { clock, policy, onWait } = this.#settings;
+    let texts: Text[] | undefined;
+    let deadline = Number.POSITIVE_INFINITY;
+    for (let throttles = 1; ; throttles++) {
+      const throttled = await this.#slots.run(async () => {
+        const ticket = await this.#budget.acquire(signals.wait);
+        texts ??= take();
+        if (texts.length === 0) return void ticket.release();
+        const began = clock.now();
+        deadline = Math.min(deadline, began + policy.deadlineMs);
+        try {
+          settle(await this.#request(texts, ticket, signals));
+          return false;
+        } catch (error) {
+          if (concernsEveryDocument(error)) signals.fatal(error);
+          const ms = backOff(throttles, error, clock.random());
+          if (!isThrottle(error) || clock.now() + ms >= deadline) throw error;
+          this.#slots.throttled(began);
+          onWait({ ms, reason: 'the function is busy' });
+          await clock.sleep(ms, signals.wait);
+          return true;
+        }
+      });
+      if (!throttled) return;
+    }
+  }
+
+  /**
+   * Does what `close` waits for.
+   *
+   * @throws {ConfigError} when this client is closed
+   */
+  async whole<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw new ConfigError('this client is closed; make a new one');
+    const done = work();
+    this.#underWay.add(done);
+    try {
+      return await done;
+    } finally {
+      this.#underWay.delete(done);
+    }
+  }
+
+  /**
+   * Asks the service what it is: one attempt, outside of the slots and the rate budget.
    *
    * @throws {NerError} when it does not say
    */
-  async describe(signal: AbortSignal | undefined): Promise<Description> {
-    this.#checkOpen();
-    const asking = this.#transport.get('/model', this.#settings.policy.attemptTimeoutMs, signal);
-    const reply = await this.#until(asking);
-    this.#description = readDescription(reply, this.#settings.apiKey);
-    return this.#description;
+  describe(signal: AbortSignal | undefined): Promise<Description> {
+    return this.whole(async () => {
+      const reply = await this.#transport.get('/model', this.#settings.policy.attemptTimeoutMs, signal);
+      this.#description = readDescription(reply, this.#settings.apiKey);
+      return this.#description;
+    });
   }
 
   /** Asks for the limits, once. A service that does not tell has the usual ones. */
   async learnLimits(signal: AbortSignal): Promise<void> {
-    if (this.#asked) return;
-    try {
-      await this.describe(signal);
-    } catch (error) {
-      if (signal.aborted || error instanceof AuthenticationError || error instanceof ConfigError) throw error;
+    while (!this.#asked) {
+      signal.throwIfAborted();
+      this.#asking ??= this.#askOnce(signal);
+      await this.#asking;
     }
-    this.#asked = true;
   }
 
   /** Takes no more requests, waits for those under way, then closes the sockets. */
@@ -146,17 +164,41 @@ export class Sender {
     await this.#transport.close();
   }
 
-  #checkOpen(): void {
-    if (this.#closed) throw new ConfigError('this client is closed; make a new one');
+  async #askOnce(signal: AbortSignal): Promise<void> {
+    try {
+      await this.describe(signal);
+      this.#asked = true;
+    } catch (error) {
+      if (error instanceof AuthenticationError || error instanceof ConfigError) throw error;
+      // After an abort the next run asks.
+      this.#asked = !signal.aborted;
+    } finally {
+      this.#asking = undefined;
+    }
   }
 
-  async #until<T>(work: Promise<T>): Promise<T> {
-    this.#underWay.add(work);
-    try {
-      return await work;
-    } finally {
-      this.#underWay.delete(work);
-    }
+  async #request(texts: Text[], ticket: Ticket, { stop, wait }: Signals): Promise<Found[]> {
+    const { policy, clock, onWait } = this.#settings;
+    const body = requestBody(texts.map(({ json }) => json));
+    let unused: Ticket | undefined = ticket;
+    const { results, model } = await retry(
+      async (attempt, timeoutMs, untimed) => {
+        const mine = unused ?? (await untimed(this.#budget.acquire(wait)));
+        unused = undefined;
+        const context: RequestTrace = { url: this.#transport.shown, attempt, texts: texts.length };
+        let answer: Answer | undefined;
+        // What this resolves to would be told to all subscribers: the entities are no one else's.
+        await trace.tracePromise(async () => {
+          answer = await this.#attempt(texts, body, mine, timeoutMs, stop, context);
+        }, context);
+        return answer as Answer;
+      },
+      texts.length === 1 ? policy : { ...policy, maxBlamed: MAX_BLAMED },
+      clock,
+      wait,
+      onWait,
+    );
+    return results.map((result) => ({ result, model }));
   }
 
   async #attempt(
@@ -168,6 +210,8 @@ export class Sender {
     context: RequestTrace,
   ): Promise<Answer> {
     const { clock, apiKey, onResponse } = this.#settings;
+    if (signal.aborted) ticket.release();
+    signal.throwIfAborted();
     const sent = clock.now();
     let reply: Reply;
     try {
@@ -183,15 +227,14 @@ export class Sender {
     const coldStart = cold === undefined ? undefined : cold === '1';
     const times = timings(reply);
     onResponse({ status, requestId, coldStart, timings: times, attempt: context.attempt, texts: texts.length });
-    try {
-      const answer = readAnswer(reply, texts.length, apiKey);
-      const done = texts.filter((_, i) => 'entities' in (answer.results[i] ?? {}));
-      const size = done.reduce((sum, text) => sum + text.size, 0);
-      this.#pace.learn(size, times['ner'] ?? clock.now() - sent);
-      return answer;
-    } catch (error) {
-      if (error instanceof RequestError && error.code === 'throttled') this.#slots.throttled();
-      throw error;
-    }
+    const answer = readAnswer(reply, texts.length, apiKey);
+    const done = texts.filter((_, i) => 'entities' in (answer.results[i] ?? {}));
+    const size = done.reduce((sum, text) => sum + text.size, 0);
+    this.#pace.learn(size, times['ner'] ?? clock.now() - sent);
+    return answer;
   }
+}
+
+function isThrottle(error: unknown): boolean {
+  return error instanceof RequestError && error.code === 'throttled';
 }

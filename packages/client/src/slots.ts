@@ -1,16 +1,14 @@
 import pLimit, { type LimitFunction } from 'p-limit';
-import type { Clock } from './retry.js';
+import type { Clock } from './clock.js';
 
 const CLEAN_MS = 60_000;
-// Requests that Lambda refuses together come back together: one event, one halving.
-const SAME_THROTTLE_MS = 1000;
 
 /** Runs work, so much at once: fewer after a throttle, then step by step as many as before. First come, first served. */
 export class Slots {
   readonly #most: number;
   readonly #clock: Clock;
   readonly #limit: LimitFunction;
-  #throttledAt = Number.NEGATIVE_INFINITY;
+  #halvedAt = Number.NEGATIVE_INFINITY;
   /** Since when the size has stood, or the last slot came back. */
   #cleanSince = 0;
 
@@ -39,11 +37,17 @@ export class Slots {
     });
   }
 
-  /** The function was too busy (Lambda's 429): halves the slots. What runs goes on. */
-  throttled(): void {
+  /**
+   * The function was too busy (Lambda's 429): halves the slots. What runs goes on.
+   *
+   * @param sentAt when the refused request was sent: one of before the last halving says nothing of the size since
+   */
+  throttled(sentAt: number): void {
     const now = this.#clock.now();
-    if (now - this.#throttledAt >= SAME_THROTTLE_MS) this.#resize(Math.max(1, Math.floor(this.size / 2)));
-    this.#throttledAt = now;
+    if (sentAt >= this.#halvedAt) {
+      this.#resize(Math.max(1, Math.floor(this.size / 2)));
+      this.#halvedAt = now;
+    }
     this.#cleanSince = now;
   }
 

@@ -1,42 +1,53 @@
 import { concernsEveryDocument, type NerError, RequestError } from './errors.js';
-import { oneTextMayBeToBlame } from './retry.js';
 
-/** Whether a request that failed so may do better in halves: it was too large, or one of its texts is poisonous. */
+/** Whether the texts of a request that failed so may do better apart: not when nobody was there to serve any. */
 export function worthHalving(error: unknown): boolean {
-  return oneTextMayBeToBlame(error) || (error instanceof RequestError && error.status === 413);
+  return !concernsEveryDocument(error) && !(error instanceof RequestError && [429, 503].includes(error.status));
 }
 
 /**
- * Sends two halves, and the halves of the one that fails, so that a poisonous item fails alone.
+ * Sends two halves, and the halves of those that fail, so that a poisonous item fails alone.
  *
  * @param items two at least, of a request that failed
- * @param send rejects when the request fails; with `stubborn` it takes all its attempts, whatever is to blame
+ * @param send rejects when the request fails
  * @returns by item its result, or the error of the last request that it was in
  * @throws what concerns every document
  */
-export async function inHalves<T, R>(
-  items: T[],
-  send: (items: T[], stubborn?: boolean) => Promise<R[]>,
-): Promise<(R | NerError)[]> {
-  const settle = (part: T[], stubborn?: boolean) => send(part, stubborn).catch((error) => errorOfEach(part, error));
-  const middle = Math.ceil(items.length / 2);
-  const halves = [items.slice(0, middle), items.slice(middle)];
-  const tried = await Promise.allSettled(halves.map((half) => send(half)));
-  // Neither came back: more likely the service is down. More halves would only spend the gateway's budget.
-  if (items.length > 2 && tried.every((it) => it.status === 'rejected' && oneTextMayBeToBlame(it.reason))) {
-    return settle(items, true);
+export async function inHalves<T, R>(items: T[], send: (items: T[]) => Promise<R[]>): Promise<(R | NerError)[]> {
+  const found = new Map<T, R | NerError>();
+  const attempt = async (part: T[]) => {
+    try {
+      const results = await send(part);
+      part.forEach((item, i) => void found.set(item, results[i] as R));
+      return [];
+    } catch (error) {
+      if (concernsEveryDocument(error)) throw error;
+      for (const item of part) found.set(item, error as NerError);
+      return [{ part, error }];
+    }
+  };
+  let parts = halves(items);
+  let up = false;
+  while (parts.length > 0) {
+    const failed = (await Promise.all(parts.map(attempt))).flat();
+    up ||= failed.length < parts.length;
+    if (!up) {
+      // Nothing came back. Halving on would only spend the gateway's budget while the service is down, so the first and
+      // the last item tell, which alone get all attempts.
+      const alone = await Promise.all([items.slice(0, 1), items.slice(-1)].map(attempt));
+      up = alone.some((failures) => failures.length === 0);
+      if (!up) break;
+    }
+    parts = failed
+      .filter(({ part, error }) => part.length > 1 && worthHalving(error))
+      .flatMap(({ part }) => halves(part))
+      .map((part) => part.filter((item) => found.get(item) instanceof Error))
+      .filter((part) => part.length > 0);
   }
-  const results = tried.map(async (it, i) => {
-    const half = halves[i] as T[];
-    if (it.status === 'fulfilled') return it.value;
-    if (half.length > 1 && worthHalving(it.reason)) return inHalves(half, send);
-    return errorOfEach(half, it.reason);
-  });
-  return (await Promise.all(results)).flat();
+  return items.map((item) => found.get(item) as R | NerError);
 }
 
-/** The error of a request as that of each of its items; thrown when every document would meet it. */
-function errorOfEach(items: unknown[], error: unknown): NerError[] {
-  if (concernsEveryDocument(error)) throw error;
-  return items.map(() => error as NerError);
+function halves<T>(items: T[]): T[][] {
+  const middle = Math.ceil(items.length / 2);
+  return [items.slice(0, middle), items.slice(middle)];
 }

@@ -85,6 +85,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
 };
 
 const MAX_QUOTED = 200;
+// What the client goes by, so that no body can say it.
+const OURS = new Set(['rate_limited', 'throttled']);
 
 /** The body of a request, from texts that are JSON strings already. */
 export function requestBody(texts: string[]): string {
@@ -116,8 +118,14 @@ export function readDescription(reply: Reply, apiKey: string): Description {
 
 /** The answer's `server-timing` in ms, by name. */
 export function timings(reply: Reply): Record<string, number> {
-  const said = (reply.header('server-timing') ?? '').matchAll(/([\w-]+)[^,]*?;\s*dur=([\d.]+)/g);
-  return Object.fromEntries([...said].map(([, name, ms]) => [name, Number(ms)]));
+  const said = (reply.header('server-timing') ?? '')
+    .split(',')
+    .map((metric) => metric.split(';').map((it) => it.trim()));
+  const known = said.flatMap(([name = '', ...params]) => {
+    const ms = Number(params.find((param) => param.startsWith('dur='))?.slice(4));
+    return Number.isFinite(ms) ? [[name, ms] as const] : [];
+  });
+  return Object.fromEntries(known);
 }
 
 function read<T>(reply: Reply, schema: z.ZodMiniType<T>, apiKey: string): T {
@@ -146,12 +154,16 @@ function failure(reply: Reply, apiKey: string): Error {
   if (status === 404) {
     return new RouteError(`url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`, info);
   }
-  const limited = refusedByGateway(reply) ? 'rate_limited' : 'throttled';
-  const named = 'code' in said ? quoted(said.code, apiKey) : `http_${status}`;
-  const code = status === 429 ? limited : named;
+  const code =
+    limitedBy(reply) ?? ('code' in said && !OURS.has(said.code) ? quoted(said.code, apiKey) : `http_${status}`);
   const asked = retryAfterMs(reply);
   const wait = asked === undefined ? '' : `, and asks to wait ${Math.ceil(asked / 1000)} s`;
   return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs: asked });
+}
+
+function limitedBy(reply: Reply): 'rate_limited' | 'throttled' | undefined {
+  if (refusedByGateway(reply)) return 'rate_limited';
+  return reply.status === 429 ? 'throttled' : undefined;
 }
 
 /** JSON.parse without its error: that quotes the body, and the body quotes texts. */

@@ -2,8 +2,9 @@ import { getEventListeners } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import { Kong } from '../../../bench/client/kong.mjs';
 import { RateBudget } from '../src/budget.js';
+import { systemClock } from '../src/clock.js';
 import { NerClient, type NerClientOptions, RequestError, TimeoutError } from '../src/index.js';
-import { defaultPolicy, type RetryPolicy, retry, systemClock } from '../src/retry.js';
+import { defaultPolicy, type RetryPolicy, retry } from '../src/retry.js';
 import { seeded, VirtualClock } from './clock.js';
 import { KEY, kongError, type Reply, rateLimited, startGateway } from './gateway.js';
 

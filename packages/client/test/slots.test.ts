@@ -43,12 +43,14 @@ describe('slots', () => {
   it('halve at a throttle, once for those that come together, never below one', async () => {
     const clock = new VirtualClock();
     const slots = new Slots(5, clock);
-    for (let i = 0; i < 5; i++) slots.throttled();
+    await clock.sleep(1000);
+    for (let sentAt = 0; sentAt < 1000; sentAt += 200) slots.throttled(sentAt);
     expect(slots.size).toBe(2);
     await clock.sleep(2000);
-    slots.throttled();
-    await clock.sleep(2000);
-    slots.throttled();
+    slots.throttled(999); // of before
+    expect(slots.size).toBe(2);
+    slots.throttled(clock.now());
+    slots.throttled(clock.now());
     expect(slots.size).toBe(1);
   });
 
@@ -56,10 +58,10 @@ describe('slots', () => {
     const clock = new VirtualClock();
     const slots = new Slots(4, clock);
     await clock.sleep(300_000);
-    slots.throttled();
+    slots.throttled(clock.now());
     await clock.sleep(59_000);
     expect(slots.size).toBe(2);
-    slots.throttled(); // not clean
+    slots.throttled(clock.now()); // not clean
     await clock.sleep(59_000);
     expect(slots.size).toBe(1);
     await clock.sleep(1000);
@@ -78,7 +80,7 @@ describe('slots', () => {
     const { begun, start, end } = work();
     const running = [1, 2, 3, 4, 5, 6].map((n) => start(slots, n));
     await new Promise(setImmediate);
-    slots.throttled();
+    slots.throttled(clock.now());
     await end();
     await end();
     expect(begun.length).toBe(4);

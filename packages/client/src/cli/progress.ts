@@ -1,4 +1,5 @@
-import type { Usage, Wait } from '../budget.js';
+import type { Usage } from '../budget.js';
+import type { Wait } from '../clock.js';
 
 /** Where progress is shown. */
 export interface Screen {
