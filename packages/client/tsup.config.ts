@@ -6,7 +6,7 @@ const common: Options = { target: 'node20', outDir: 'dist', noExternal: ['p-limi
 export default defineConfig([
   {
     ...common,
-    entry: { index: 'src/index.ts', documents: 'src/documents.ts' },
+    entry: { index: 'src/index.ts', documents: 'src/files/documents.ts' },
     format: ['esm', 'cjs'],
     dts: true,
     clean: ['!cli/**'],

@@ -45,8 +45,8 @@ export interface NerClientOptions {
   budgetShare?: number | undefined;
   /**
    * How often one request is sent before its error stands. What the gateway's rate limit or Lambda's throttling refused
-   * does not count. A request of several texts that fails twice by 502, 504 or a time-out, or once by 413, is sent in
-   * halves, down to the text to blame; each half counts its attempts and its deadline anew.
+   * does not count. A request of several texts that fails, twice if by 502, 504 or a time-out, is sent in halves, down to
+   * the texts to blame; each half counts its attempts and its deadline anew.
    * @default 6
    */
   maxAttempts?: number | undefined;

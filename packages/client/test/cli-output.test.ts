@@ -11,7 +11,7 @@ import { jsonl } from '../src/cli/jsonl.js';
 import { lock } from '../src/cli/lock.js';
 import { OutputFile, readDone } from '../src/cli/output.js';
 import type { OutputRecord } from '../src/cli/record.js';
-import type { Entry } from '../src/entries.js';
+import type { Entry } from '../src/files/entries.js';
 
 let folder: string;
 let out: string;

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DocumentsError, type ReadOptions, readDocuments, type SourceDocument } from '../src/documents.js';
-import { checkedInput, type Input, readEntries } from '../src/entries.js';
+import { DocumentsError, type ReadOptions, readDocuments, type SourceDocument } from '../src/files/documents.js';
+import { checkedInput, type Input, readEntries } from '../src/files/entries.js';
 
 let folder: string;
 beforeAll(async () => {

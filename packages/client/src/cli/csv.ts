@@ -1,4 +1,4 @@
-import { readLines } from '../lines.js';
+import { readLines } from '../files/lines.js';
 import { foreign, type OutputFormat } from './jsonl.js';
 import { OutputRecord } from './record.js';
 

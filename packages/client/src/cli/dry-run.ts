@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import type { Entry } from '../entries.js';
+import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
 import { DEFAULT_LIMITS } from '../wire.js';
 import type { ExtractFlags } from './extract.js';

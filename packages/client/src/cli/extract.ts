@@ -1,8 +1,8 @@
 import { abortable } from '../abort.js';
 import { NerClient } from '../client.js';
-import { type DocumentFormat, type Entry, readEntries } from '../entries.js';
 import { ConfigError, NerError } from '../errors.js';
-import { DocumentsError } from '../fields.js';
+import { type DocumentFormat, type Entry, readEntries } from '../files/entries.js';
+import { DocumentsError } from '../files/fields.js';
 import { csv } from './csv.js';
 import { dryRun } from './dry-run.js';
 import { findInputs } from './inputs.js';

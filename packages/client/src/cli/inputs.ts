@@ -1,8 +1,8 @@
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { glob } from 'tinyglobby';
-import { checkedInput, type DocumentFormat, type Input } from '../entries.js';
-import { DocumentsError } from '../fields.js';
+import { checkedInput, type DocumentFormat, type Input } from '../files/entries.js';
+import { DocumentsError } from '../files/fields.js';
 
 /**
  * The files that names stand for, in the order of the names, each once. A glob or a directory is sorted by code units, so

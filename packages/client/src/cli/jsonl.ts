@@ -1,4 +1,4 @@
-import { readLines } from '../lines.js';
+import { readLines } from '../files/lines.js';
 import { OutputError, OutputRecord } from './record.js';
 
 /** How records are written, and read again. */

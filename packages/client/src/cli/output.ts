@@ -2,7 +2,7 @@ import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } f
 import { rm, stat } from 'node:fs/promises';
 import type { Server } from 'node:net';
 import { abortable } from '../abort.js';
-import type { Entry } from '../entries.js';
+import type { Entry } from '../files/entries.js';
 import type { OutputFormat } from './jsonl.js';
 import { lock } from './lock.js';
 import { isOf, OutputError, type OutputRecord } from './record.js';

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Outcome } from '../document.js';
-import type { Entry } from '../entries.js';
+import type { Entry } from '../files/entries.js';
 import type { Model } from '../wire.js';
 
 const offset = z.int().check(z.nonnegative());

@@ -1,4 +1,4 @@
-import { printable } from './printable.js';
+import { printable } from '../printable.js';
 
 /** What concerns every input, or what an option can mend: one sentence with the file and, where there is one, the line. */
 export class DocumentsError extends Error {
