@@ -103,12 +103,14 @@ test('Ctrl-C while the demo starts leaves nothing', async () => {
 
 describe('npm run local', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('%s stops it cleanly, with nothing left', async (signal) => {
+    const apikey = 'a-key-of-this-test';
     const local = spawn(process.execPath, [path.join(root, 'scripts/local.mjs'), '--port', '0', '--json'], {
+      env: { ...process.env, DECK_BATCH_PROCESSOR_KEY: apikey },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const { endpoint, keys } = JSON.parse(await firstLine(local));
+    const { endpoint } = JSON.parse(await firstLine(local));
     const body = JSON.stringify({ text: 'Ada Lovelace lived in London.' });
-    const answer = await fetch(endpoint, { method: 'POST', headers: { apikey: keys['batch-processor'] }, body });
+    const answer = await fetch(endpoint, { method: 'POST', headers: { apikey }, body });
     expect(await answer.json()).toMatchObject({ entities: [{ text: 'Ada Lovelace', label: 'PERSON' }, {}] });
     const children = descendants(local.pid ?? 0);
     expect(children.length).toBeGreaterThan(0);

@@ -27,7 +27,10 @@ export async function rows({ quick = false } = {}) {
   const kong = path.join(root, 'kong/kong.yaml');
   const service = path.join(root, 'packages/service');
   const emulator = await startEmulator({ kong, service, python, model, reserved: processes, env: {} });
-  const pipes = Array.from({ length: processes }, () => startPipe(model));
+  const start = (/** @type {'pipe' | 'recognizer'} */ kind) =>
+    Array.from({ length: processes }, () => startPipe(model, kind));
+  const pipes = start('pipe');
+  const recognizers = start('recognizer');
   const answers = { ok: 0, limited: 0 };
   const ner = new NerClient({
     url: emulator.endpoint,
@@ -43,15 +46,18 @@ export async function rows({ quick = false } = {}) {
       for await (const outcome of ner.extractAll(texts)) if (!outcome.ok) throw outcome.error;
       return performance.now() - begun;
     };
-    const theirs = async (/** @type {string[]} */ texts) => {
+    const theirs = async (/** @type {string[]} */ texts, among = pipes) => {
       const share = Math.ceil(texts.length / processes);
-      const parts = pipes.map((pipe, i) => pipe.run(texts.slice(i * share, (i + 1) * share)));
+      const parts = among.map((pipe, i) => pipe.run(texts.slice(i * share, (i + 1) * share)));
       return Math.max(...(await Promise.all(parts)));
     };
     // Cold starts are another benchmark's matter.
     const few = documents.slice(0, 20 * processes);
     await ours(few);
     await theirs(few);
+    await theirs(few, recognizers);
+    /** @type {number[]} */
+    const ownCode = [];
     /** @type {number[]} */
     const aMinute = [];
     let requests = 0;
@@ -63,6 +69,7 @@ export async function rows({ quick = false } = {}) {
         const ms = await ours(documents);
         requests += answers.ok - before;
         aMinute.push((60_000 * documents.length) / ms);
+        ownCode.push((await theirs(documents, recognizers)) / ms);
         // The budget lets through so many documents; here it is far above what so few processes can do.
         const budgetMs = (60_000 * documents.length) / (REQUESTS_A_MINUTE * 249);
         return Math.max(pipeMs, budgetMs) / ms;
@@ -80,6 +87,12 @@ export async function rows({ quick = false } = {}) {
         verdict: measured.verdict,
       },
       {
+        what: `${what}, against the service's own code in ${processes} processes, without client, gateway and Lambda`,
+        must: '',
+        value: `${figure(ownCode, 2)} ×`,
+        verdict: '',
+      },
+      {
         what: `${what}, documents a minute`,
         must: '≥ 30 ×',
         value: `${figure(aMinute, 0)}, ${figure(times, 0)} ×`,
@@ -88,7 +101,7 @@ export async function rows({ quick = false } = {}) {
       },
     ];
   } finally {
-    for (const pipe of pipes) pipe.close();
+    for (const pipe of [...pipes, ...recognizers]) pipe.close();
     await ner.close();
     await emulator.close();
   }
@@ -103,9 +116,9 @@ function ofOneKb(texts, count) {
   });
 }
 
-/** @param {string} model */
-function startPipe(model) {
-  const child = child_process.spawn(python, [path.join(root, 'bench/client/pipe.py'), model], {
+/** @param {string} model @param {'pipe' | 'recognizer'} kind */
+function startPipe(model, kind) {
+  const child = child_process.spawn(python, [path.join(root, 'bench/client/pipe.py'), model, kind], {
     env: { ...process.env, PYTHONPATH: path.join(root, 'packages/service'), OMP_NUM_THREADS: '1' },
     stdio: ['pipe', 'pipe', 'inherit'],
   });

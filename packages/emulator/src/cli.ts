@@ -4,7 +4,8 @@ import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Emulator, startEmulator } from './index.js';
-import { jsonReport, lineReport, viewReport } from './report.js';
+import { printable } from './view/printable.js';
+import { jsonReport, lineReport, viewReport } from './view/report.js';
 
 interface UpOptions {
   kong: string;
@@ -31,6 +32,10 @@ const program = new Command('burst-ner-emulator').description(
 program
   .command('up')
   .description('start, and stay up until Ctrl-C; SIGHUP reads the declarative Kong file again')
+  .addHelpText(
+    'after',
+    '\nThe key is that of DECK_BATCH_PROCESSOR_KEY, else a new one, which is shown on a terminal alone.',
+  )
   .requiredOption('--model <path>', "folder of the model, the function's SPACY_MODEL_PATH")
   .option('--kong <file>', 'declarative Kong file', 'kong/kong.yaml')
   .option('--service <folder>', "the function's code", 'packages/service')
@@ -45,7 +50,7 @@ program
   .option('--slow-store <MBPS>', "bound how fast the model is read the first time, in MB/s, as EFS's is", rate)
   .option('--compat', 'drive the handler without awslambdaric, as off Linux')
   .option('--log <file>', 'append the log of the platform and of the function to a file')
-  .option('--json', 'print one JSON object a line: first {"event":"ready", …}, then what happens')
+  .option('--json', 'print one JSON object a line: first {"event":"ready", …}, then what happens; never a key')
   .action(up);
 
 await program.parseAsync();
@@ -94,7 +99,7 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
   process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangup);
   // Nobody reads an exit code, and Node 20 aborts when it cannot reset a terminal that is gone.
   if (attached && !hasTerminal()) process.kill(process.pid, 'SIGHUP');
-  if (failure) command.error(failure.message);
+  if (failure) command.error(printable(failure.message));
 }
 
 /** Whether this process belongs to a terminal that is still there. */

@@ -3,8 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { render } from '../../../kong/render.mjs';
-import { type AnswerEvent, watchAnswers } from './answers.js';
-import { startGateway } from './gateway/gateway.js';
+import { type Answered, startGateway } from './gateway/gateway.js';
 import type { EnvironmentState, FunctionConfig } from './lambda/environment.js';
 import { Fleet, type FleetStats, type LambdaEvent } from './lambda/fleet.js';
 import { startFunctionUrl } from './lambda/function-url.js';
@@ -12,8 +11,8 @@ import type { LogSink } from './lambda/platform-log.js';
 import { findRuntime, type RuntimeName } from './lambda/python.js';
 import { SlowStore } from './lambda/slow-store.js';
 
-export type { AnswerEvent } from './answers.js';
 export { ConfigError } from './gateway/config.js';
+export type { Answered } from './gateway/gateway.js';
 export type { EnvironmentState } from './lambda/environment.js';
 export { Fleet, type FleetStats, InitFailed, type LambdaEvent } from './lambda/fleet.js';
 export type { LogEntry, LogSink } from './lambda/platform-log.js';
@@ -51,7 +50,7 @@ export interface EmulatorOptions {
    */
   functionPort?: number;
   /**
-   * Provisioned concurrency: environments initialised ahead that never expire.
+   * Provisioned concurrency: environments initialised ahead that never expire. At most `reserved`.
    * @default 0
    */
   provisioned?: number;
@@ -116,6 +115,9 @@ export interface EmulatorOptions {
 /** What happens, as it happens. Never a key, a text or an entity. */
 export type EmulatorEvent = LambdaEvent | AnswerEvent | ReloadEvent;
 
+/** The gateway answered a request, or did not come to the end of it. */
+export type AnswerEvent = { event: 'answer' } & Answered;
+
 /** The declarative Kong file was read again; with an error the gateway goes on with what it had. */
 export interface ReloadEvent {
   event: 'reload';
@@ -161,11 +163,18 @@ const ORIGIN_SECRET = 'DECK_NER_ORIGIN_SECRET';
  *
  * @throws {ConfigError} for a kong.yaml that the gateway cannot do
  * @throws {InitFailed} for a function that does not initialise
- * @throws {Error} one sentence for a missing file, Python or environment variable, or a port in use
+ * @throws {Error} one sentence for a missing file, Python or environment variable, a port in use, or more provisioned
+ * than reserved concurrency
  */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
   const { kong = 'kong/kong.yaml', service = 'packages/service', env = process.env, signal } = options;
   const python = options.python ?? 'packages/service/.venv/bin/python';
+  const { slowStore, provisioned = 0, proactive = 0, reserved = 20, onEvent } = options;
+  if (provisioned > reserved) {
+    throw new Error(
+      `provisioned concurrency ${provisioned} is above reserved concurrency ${reserved}, which AWS refuses; pass --reserved ${provisioned} or more`,
+    );
+  }
   await expect(kong, 'declarative Kong file', '--kong');
   await expect(service, "folder of the function's code", '--service');
   await expect(options.model, 'model', '--model');
@@ -179,7 +188,6 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   for (const name of [...Object.values(KEYS), ORIGIN_SECRET]) {
     secrets[name] = env[name] || randomBytes(24).toString('base64url');
   }
-  const { slowStore, provisioned = 0, proactive = 0, onEvent } = options;
   const config: FunctionConfig = {
     runtime,
     taskRoot: path.resolve(service),
@@ -192,7 +200,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     },
     ...pick(options, ['timeoutMs', 'timeScale', 'memoryMb', 'log']),
   };
-  const fleet = new Fleet(config, pick(options, ['reserved', 'proactive', 'idleMs', 'onEvent']));
+  const fleet = new Fleet(config, { reserved, proactive, ...pick(options, ['idleMs', 'onEvent']) });
   const closers: (() => Promise<void> | void)[] = [() => fleet.close().then(() => config.store?.close())];
   const close = async () => {
     await Promise.all(closers.map((closer) => closer()));
@@ -211,15 +219,15 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const read = () => renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url });
     const text = await read();
     const { port = 0 } = options;
+    const onAnswer = (answered: Answered) => onEvent?.({ event: 'answer', ...answered });
     const gateway = await listen(
-      () => startGateway({ file: kong, text, port, ca: functionUrl.ca, ...pick(options, ['now']) }),
+      () => startGateway({ file: kong, text, port, ca: functionUrl.ca, onAnswer, ...pick(options, ['now']) }),
       port,
       '--port',
     );
     closers.push(() => gateway.close());
     const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
     const keys = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'];
-    if (onEvent) closers.push(watchAnswers(gateway.port, keys, onEvent));
     // The code is not on the store: the check has it in the page cache before reading is bounded.
     if (slowStore || provisioned + proactive === 0) await fleet.check();
     if (slowStore) config.store = await SlowStore.open(path.resolve(options.model), slowStore, runtime.python);

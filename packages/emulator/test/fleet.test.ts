@@ -3,7 +3,11 @@ import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { InitFailed, Throttled } from '../src/lambda/fleet.js';
 import { RuntimeApi } from '../src/lambda/runtime-api.js';
-import { exists, fleetOf } from './function.js';
+import type { SlowStore } from '../src/lambda/slow-store.js';
+import { exists, fleetOf, later } from './function.js';
+
+/** Processes that a broken store was asked to bound. */
+const bounded: number[] = [];
 
 // Waits for what the event names: so many handlers at once, or a file.
 const WAIT = `
@@ -182,6 +186,40 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     await expect(raising.fleet.check()).rejects.toThrow(
       /^the function does not start: .*No module named 'not_a_module'/,
     );
+  });
+
+  it.each<[string, Partial<SlowStore>]>([
+    ['forget the model', { forget: () => Promise.reject(new Error('no such store')) }],
+    [
+      'bound a process',
+      {
+        forget: async () => {},
+        bound(pid) {
+          bounded.push(pid);
+          throw new Error('no such store');
+        },
+      },
+    ],
+  ])('answers with a function error when its store cannot %s, and keeps no environment', async (_, broken) => {
+    const { fleet, fail, events } = await fleetOf(WAIT, { store: broken as SlowStore });
+    expect(await fail()).toBe('Sandbox.NotStarted: no such store');
+    expect(events).toMatchObject([{ event: 'init failed' }, { event: 'function error' }]);
+    expect(fleet.environments).toEqual([]);
+    await expect(fleet.provision(1)).rejects.toThrow('no such store');
+    expect(fleet.environments).toEqual([]);
+    expect(bounded.splice(0).filter(exists)).toEqual([]);
+  });
+
+  it('answers with a function error when a Runtime API cannot listen, and closes all the same', async () => {
+    const { fleet, call, fail } = await fleetOf(WAIT);
+    const listen = vi.spyOn(RuntimeApi, 'listen').mockRejectedValue(new Error('too many open files'));
+    later(() => listen.mockRestore());
+    expect(await fail()).toBe('Sandbox.NotStarted: too many open files');
+    expect(fleet.environments).toEqual([]);
+    listen.mockRestore();
+    const { pid } = await call();
+    await fleet.close();
+    expect(exists(pid)).toBe(false);
   });
 
   it('checks a function without making its first request warm', async () => {

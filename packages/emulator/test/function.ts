@@ -20,10 +20,16 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-/** A temporary folder with files in it, by their paths. */
+/** A temporary folder with files in it, by their paths. It goes when the test is over. */
 export function folderOf(files: Record<string, string>): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-'));
+  const folder = makeFolder(files);
   later(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+/** The same, to be removed by the caller. */
+export function makeFolder(files: Record<string, string>): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-'));
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
     writeFileSync(path.join(folder, name), text);

@@ -1,15 +1,17 @@
 import { stripVTControlCharacters } from 'node:util';
-import { describe, expect, it } from 'vitest';
-import type { AnswerEvent, EmulatorEvent, EnvironmentState } from '../src/index.js';
-import { Tally } from '../src/tally.js';
-import { frame, type Picture, summary } from '../src/view.js';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { AnswerEvent, Emulator, EmulatorEvent, EnvironmentState } from '../src/index.js';
+import { frame, type Picture, summary } from '../src/view/frame.js';
+import { jsonReport, lineReport } from '../src/view/report.js';
+import { Tally } from '../src/view/tally.js';
 
 const NOW = Date.UTC(2026, 0, 5, 12, 0, 20);
 const answer = (status: number, more: Partial<AnswerEvent> = {}): AnswerEvent => ({
-  ...{ event: 'answer', method: 'POST', status, ms: 12, by: 'upstream', consumer: 'batch-processor' },
+  ...{ event: 'answer', method: 'POST', path: '/nlp/ner', status, broken: false, ms: 12, by: 'upstream' },
+  ...{ consumer: 'batch-processor', route: 'nlp-ner-route', limit: undefined, remaining: undefined, resetS: undefined },
   ...more,
 });
-const budget = (remaining: number, resetS = 40) => ({ budget: { limit: 100, remaining, resetS } });
+const budget = (remaining: number, resetS = 40) => ({ limit: 100, remaining, resetS });
 
 function tallyOf(events: EmulatorEvent[], now = () => NOW): Tally {
   const tally = new Tally(now);
@@ -39,6 +41,7 @@ describe('a frame', () => {
       answer(200, budget(99)),
       answer(429, { by: 'gateway', ...budget(0) }),
       answer(429, { ...budget(72) }),
+      answer(200, { broken: true }),
       answer(502, { ms: 10_432 }),
     ]);
     const environments = [
@@ -54,8 +57,8 @@ address      http://127.0.0.1:8000/nlp/ner
 key          the key
 
 budget       ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  0 of 100 left · new in 40 s · batch-processor
-answers      4   429 Kong 1   429 Lambda 1   5xx 1   last 502 in 10.4 s
-last minute  ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█  peak 4/s
+answers      5  429 Kong 1  429 Lambda 1  5xx 1  broken 1  last 502 in 10.4 s
+last minute  ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█  peak 5/s
 
 environments ◌ 1 cold   ● 1 busy   ○ 1 warm                  at most 20 at once
          id        requests  age        init       memory    initialised
@@ -65,6 +68,7 @@ environments ◌ 1 cold   ● 1 busy   ○ 1 warm                  at most 20 at
 
 ${time()}  cold start aaaaaaa1: init took 812 ms
 ${time()}  rate limited: the requests of this window are used up (429)
+${time()}  an answer of 200 broke off
 
 Ctrl-C stops it`.slice(1),
     );
@@ -92,6 +96,11 @@ Ctrl-C stops it`.slice(1),
     }
   });
 
+  it('shows on 80 columns that the last request went unanswered', () => {
+    const lines = plain({ tally: tallyOf([answer(0, { broken: true, ms: 1203 })]) });
+    expect(lines.find((line) => line.startsWith('answers'))).toMatch(/broken 1 {2}last none in 1203 ms$/);
+  });
+
   it('says how many environments it has no room for', () => {
     const environments = Array.from({ length: 9 }, (_, at) => environment(at));
     const lines = plain({ environments }, 79, 20);
@@ -102,7 +111,7 @@ Ctrl-C stops it`.slice(1),
   it('lets nothing that the function says command the terminal', () => {
     const error = { errorType: 'E', errorMessage: 'a\x1b]0;title\x07\u202eb\nc' };
     const lines = plain({ tally: tallyOf([{ event: 'init failed', environment: 'e'.repeat(32), error }]) });
-    expect(lines.find((line) => line.includes('init failed'))).toContain('a�]0;title��b�c');
+    expect(lines.find((line) => line.includes('init failed'))).toContain('a�]0;title��b c');
   });
 });
 
@@ -121,16 +130,81 @@ describe('the tally', () => {
 
   it('shows a second for 60 seconds, and the same news once', () => {
     let now = NOW;
-    const tally = tallyOf([answer(200), answer(503)], () => now);
+    const tally = tallyOf([answer(200), answer(503), answer(0, { broken: true })], () => now);
     const limited = answer(429, { by: 'gateway' });
     for (let at = 0; at < 3; at++) tally.add(limited);
-    expect(tally.seconds.at(-1)).toEqual({ answers: 5, coldStarts: 0, refused: 4 });
+    expect(tally.seconds.at(-1)).toEqual({ answers: 6, coldStarts: 0, bad: 5 });
     expect(plain({ tally }).join('\n')).toContain('(429) × 3');
     now += 59_000;
-    expect(tally.seconds[0]?.answers).toBe(5);
+    expect(tally.seconds[0]?.answers).toBe(6);
     now += 1000;
     expect(tally.seconds.every(({ answers }) => answers === 0)).toBe(true);
-    expect(summary(tally)).toBe('5 answers, 0 cold starts, 429 by Kong 3, 429 by Lambda 0, failed 1');
+    expect(summary(tally)).toBe('6 answers, 0 cold starts, 429 by Kong 3, 429 by Lambda 0, failed 1, broken 1');
+  });
+});
+
+describe('what is printed without a view', () => {
+  const { isTTY } = process.stdout;
+  const keys = { 'batch-processor': 'a-key-of-the-batch', 'load-generator': 'a-key-of-the-load' };
+  const emulator = (...generatedKeys: Emulator['generatedKeys']) =>
+    ({
+      endpoint: 'http://127.0.0.1:1/nlp/ner',
+      functionUrl: {},
+      runtime: 'awslambdaric',
+      keys,
+      generatedKeys,
+    }) as Emulator;
+  const printed = (report: typeof lineReport, terminal: boolean, of: Emulator, ...events: EmulatorEvent[]) => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    process.stdout.isTTY = terminal;
+    const { ready, event } = report();
+    ready(of);
+    for (const each of events) event(each);
+    return log.mock.calls.join('\n');
+  };
+  afterEach(() => {
+    process.stdout.isTTY = isTTY;
+    vi.restoreAllMocks();
+  });
+
+  it('has a made-up key and a line to paste on a terminal', () => {
+    const lines = printed(lineReport, true, emulator('batch-processor'));
+    expect(lines).toContain("curl -sS http://127.0.0.1:1/nlp/ner -H 'apikey: a-key-of-the-batch' ");
+    expect(lines).not.toContain(keys['load-generator']);
+  });
+
+  it('has no key elsewhere, and says how to have one', () => {
+    for (const [of, how] of [
+      [emulator('batch-processor', 'load-generator'), 'set DECK_BATCH_PROCESSOR_KEY to a key of your own'],
+      [emulator(), 'the key from DECK_BATCH_PROCESSOR_KEY'],
+    ] as const) {
+      const lines = printed(lineReport, false, of);
+      expect(lines).toContain(how);
+      expect(lines).toContain('-H "apikey: $DECK_BATCH_PROCESSOR_KEY"');
+      expect(lines).not.toContain('a-key');
+    }
+    expect(printed(lineReport, true, emulator())).not.toContain('a-key');
+    for (const terminal of [true, false]) {
+      expect(printed(jsonReport, terminal, emulator('batch-processor'))).not.toContain('a-key');
+    }
+  });
+
+  it('lets nothing that the function says command the terminal', () => {
+    const error = { errorType: 'E', errorMessage: 'a\x1b]0;title\x07b' };
+    const failed = { event: 'init failed', environment: 'e'.repeat(32), error } as const;
+    expect(printed(lineReport, true, emulator(), failed)).toContain('init failed eeeeeeee: a\ufffd]0;title\ufffdb');
+  });
+
+  it('tells of answers that broke off', () => {
+    const lines = printed(
+      lineReport,
+      false,
+      emulator(),
+      answer(200),
+      answer(200, { broken: true }),
+      answer(0, { broken: true }),
+    );
+    expect(lines.split('\n').slice(-2)).toEqual(['an answer of 200 broke off', 'a request went unanswered']);
   });
 });
 

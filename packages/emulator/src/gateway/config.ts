@@ -22,6 +22,7 @@ export class ConfigError extends Error {
 /** A route of the config. */
 export interface Route extends Rule {
   readonly id: string;
+  readonly name: string;
   /** By plugin name; one of these takes the place of the service's. */
   readonly plugins: ReadonlyMap<string, Plugin>;
 }
@@ -167,7 +168,19 @@ function problemOf({ issues: [issue] }: z.ZodError): Problem {
     const path = [...issue.path, issue.keys[0] ?? ''];
     return { path, what: 'is not a supported field; remove it or correct its name' };
   }
-  return { path: issue?.path ?? [], what: issue?.message ?? 'is not valid' };
+  return { path: issue?.path ?? [], what: sentence(issue) };
+}
+
+/** What zod found, in words. Messages of this schema's own stay as they are. */
+function sentence(issue: z.core.$ZodIssue | undefined): string {
+  // zod's own begin so.
+  if (!issue?.message.startsWith('Invalid')) return issue?.message ?? 'is not valid';
+  if (issue.message.endsWith('received undefined')) return 'is missing';
+  if (issue.code === 'invalid_type') return `must be of type ${issue.expected}`;
+  if (issue.code === 'invalid_value') {
+    return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}; nothing else is supported`;
+  }
+  return 'has a value that is not supported';
 }
 
 /** The first reference that nobody fills in. Kong takes a vault's as it stands where the field is a key. */

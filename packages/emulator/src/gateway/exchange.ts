@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Route, Service } from './config.js';
 import type { Credential, Credentials } from './consumers.js';
+import { hostName } from './head.js';
 import { type Headers, pairs, values } from './headers.js';
 import type { Counters } from './plugins/rate-limiting.js';
 
@@ -52,6 +53,10 @@ export class Exchange {
   readonly added: Headers = [];
   /** Response headers that plugins set on top of the upstream's. */
   readonly echoed: Headers = [];
+  /** Whose answer it is: the upstream's also where Kong answers for want of one. */
+  by: 'gateway' | 'upstream' = 'gateway';
+  /** The rate limit that is nearest to its end, as the answer tells it. */
+  budget: { readonly limit: number; readonly remaining: number; readonly resetS: number } | undefined;
   #body: Promise<Buffer[]> | undefined;
   #expected = false;
 
@@ -62,15 +67,16 @@ export class Exchange {
     readonly shared: Shared,
     readonly arrivedAt: number,
   ) {
-    this.headers = pairs(request.rawHeaders);
+    // nginx drops names of other characters (ignore_invalid_headers); Kong has it take `_`.
+    this.headers = pairs(request.rawHeaders).filter(([name]) => /^[\w-]+$/.test(name));
     // A target may name its host: http://host/path.
     const [, authority, rest = request.url ?? '/'] = ABSOLUTE.exec(request.url ?? '') ?? [];
     const target = rest.startsWith('/') ? rest : `/${rest}`;
     const mark = target.indexOf('?');
     this.rawPath = mark < 0 ? target : target.slice(0, mark);
-    this.query = mark < 0 ? undefined : target.slice(mark + 1);
-    const host = authority ?? values(this.headers, 'host')[0] ?? 'kong';
-    this.host = host.replace(/:\d*$/, '').replace(/\.$/, '').toLowerCase();
+    // Kong takes the path up to `?`, and nginx's query, which ends at `#` and never begins behind it.
+    this.query = /^[^#?]*\?([^#]*)/.exec(target)?.[1];
+    this.host = hostName(authority ?? values(this.headers, 'host')[0] ?? 'kong') ?? '';
   }
 
   /** The caller's address. */

@@ -34,6 +34,33 @@ export interface GatewayOptions {
    * @default Date.now
    */
   readonly now?: () => number;
+  /** Told of every request once its response closes. */
+  readonly onAnswer?: (answer: Answered) => void;
+}
+
+/** What came of one request. Never a key, a query or a body. */
+export interface Answered {
+  /** The consumer's username; undefined for a caller that nobody authenticated. */
+  readonly consumer: string | undefined;
+  /** The route's name. */
+  readonly route: string | undefined;
+  /** Empty, as the path is, for bytes that were no request. */
+  readonly method: string;
+  /** The caller's path without the query. */
+  readonly path: string;
+  /** 0 when no answer was begun. */
+  readonly status: number;
+  /** The answer was cut, or never sent. */
+  readonly broken: boolean;
+  /** The gateway's own answer, or one that came from the upstream or for want of one. */
+  readonly by: 'gateway' | 'upstream';
+  /** The rate limit that is nearest to its end, as the answer tells it: requests a window, and those left. */
+  readonly limit: number | undefined;
+  readonly remaining: number | undefined;
+  /** Until that window ends, s. */
+  readonly resetS: number | undefined;
+  /** From the head's arrival to the response's close. */
+  readonly ms: number;
 }
 
 /** A gateway that listens. */
@@ -59,7 +86,7 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, ca, now = Date.now } = options;
+  const { file, text, host = '127.0.0.1', port, ca, now = Date.now, onAnswer } = options;
   const counters = new Counters();
   const pools = new Pools(ca);
   const load = (from: string) => {
@@ -75,9 +102,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const malformed = refuseHead({ method, target: url, version, headers: pairs(request.rawHeaders) });
     if (malformed) {
       request.resume();
-      return end(socket, malformed);
+      return end(socket, malformed, request);
     }
     const exchange = new Exchange(request, response, shared, now());
+    response.once('close', () => onAnswer?.(answered(exchange)));
     latest.set(socket, exchange);
     const match = router.match(method, exchange.rawPath);
     if (!match) return refuse(exchange, { status: 404, message: 'no Route matched with those values' }, now());
@@ -106,9 +134,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     (turn ? turn.then(begin) : begin())?.catch(() => response.destroy());
   };
 
-  const end = (socket: Duplex, refusal: RefusedHead) => {
+  const end = (socket: Duplex, refusal: RefusedHead, { method = '', url = '' }: Partial<IncomingMessage> = {}) => {
     if (!socket.writable) return;
     socket.end(headRefusal(refusal, randomBytes(16).toString('hex'), now()), 'latin1');
+    onAnswer?.({ ...NOTHING_KNOWN, method, path: url.replace(/[?#].*$/s, ''), status: refusal.status });
     // What still arrives is let go for a while (nginx's lingering_time), so that the caller can read the answer.
     setTimeout(() => socket.destroy(), LINGER).unref();
   };
@@ -123,8 +152,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   });
   server.maxHeadersCount = 0;
   for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, receive);
-  server.on('connect', ({ socket, rawHeaders }: IncomingMessage) => {
-    end(socket, { status: 405, message: 'Method not allowed', known: pairs(rawHeaders) });
+  server.on('connect', (request: IncomingMessage) => {
+    end(request.socket, { status: 405, message: 'Method not allowed', known: pairs(request.rawHeaders) }, request);
   });
   server.on('clientError', (error: ParseError, socket: Duplex) => {
     if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
@@ -160,5 +189,33 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       pools.close();
       await closed;
     },
+  };
+}
+
+/** What is known of a head that was refused, but for its request line. */
+const NOTHING_KNOWN = {
+  consumer: undefined,
+  route: undefined,
+  broken: false,
+  by: 'gateway',
+  limit: undefined,
+  remaining: undefined,
+  resetS: undefined,
+  ms: 0,
+} as const;
+
+function answered({ request, response, credential, route, rawPath, by, budget, startedAt }: Exchange): Answered {
+  return {
+    consumer: credential?.consumer.username,
+    route: route?.name,
+    method: request.method ?? '',
+    path: rawPath,
+    status: response.headersSent ? response.statusCode : 0,
+    broken: !response.writableFinished,
+    by,
+    limit: budget?.limit,
+    remaining: budget?.remaining,
+    resetS: budget?.resetS,
+    ms: performance.now() - startedAt,
   };
 }

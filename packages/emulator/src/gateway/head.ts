@@ -42,14 +42,14 @@ export interface RefusedHead extends Refusal {
 export function refuseHead({ method, target, version, headers }: Head): RefusedHead | undefined {
   const buffers = new Buffers();
   if (!buffers.take(`${method} ${target} HTTP/1.1\r\n`)) return { ...URI_TOO_LONG, known: [] };
-  if (!isPath(target)) return { ...BAD_REQUEST, known: [] };
+  if (!isTarget(target)) return { ...BAD_REQUEST, known: [] };
   const seen = new Set<string>();
   for (const [i, [name, value]] of headers.entries()) {
     const known = headers.slice(0, i);
     if (!buffers.take(`${name}: ${value}\r\n`)) return { ...HEADER_TOO_LARGE, known };
     const lower = name.toLowerCase();
     if (UNIQUE.has(lower) && seen.has(lower)) return { ...BAD_REQUEST, known };
-    if (lower === 'host' && !isHost(value)) return { ...BAD_REQUEST, known };
+    if (lower === 'host' && hostName(value) === undefined) return { ...BAD_REQUEST, known };
     seen.add(lower);
   }
   if (!buffers.take('\r\n')) return { ...HEADER_TOO_LARGE, known: headers };
@@ -80,10 +80,14 @@ class Buffers {
   }
 }
 
-/** Whether nginx can read a target's path: every escape is one, no NUL, and `..` never leads above the root. */
-function isPath(target: string): boolean {
+/**
+ * Whether nginx can read a target: its host is one, every escape is one, no NUL, and `..` never leads above the root.
+ */
+function isTarget(target: string): boolean {
   if (target === '*') return false;
-  const path = target.replace(/[?#].*$/s, '').replace(/^[a-z][a-z\d+.-]*:\/\/[^/]*/i, '');
+  const [, authority, path = ''] = /^(?:[a-z][a-z\d+.-]*:\/\/([^/?#]*))?([^?#]*)/is.exec(target) ?? [];
+  if (authority !== undefined && !/^([a-z\d.-]+|\[[^\]]*\])(:\d*)?$/i.test(authority)) return false;
+  if (authority !== undefined && hostName(authority) === undefined) return false;
   if (/%(?![\da-f]{2})|%00/i.test(path)) return false;
   let depth = 0;
   for (const part of path.replace(/%2e/gi, '.').replace(/%2f/gi, '/').split('/')) {
@@ -94,9 +98,15 @@ function isPath(target: string): boolean {
   return true;
 }
 
-function isHost(value: string): boolean {
+/**
+ * The host of a Host header or of a target as nginx knows it (ngx_http_validate_host): in lower case, without what
+ * follows its first colon, and without a dot at the end; undefined for one that it refuses.
+ */
+export function hostName(value: string): string | undefined {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: nginx refuses them here.
-  return value !== '' && value !== '.' && !/\.\.|[/\x00-\x20\x7f]/.test(value);
+  if (/\.\.|[/\x00-\x20\x7f]/.test(value)) return undefined;
+  const [host = ''] = /^\[[^\]]*\]|^[^:]*/.exec(value) ?? [];
+  return host.replace(/\.$/, '').toLowerCase() || undefined;
 }
 
 /** What Node says of bytes that are no request for it. */

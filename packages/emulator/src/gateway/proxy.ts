@@ -1,6 +1,6 @@
 import { lookup } from 'node:dns';
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http';
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
+import { ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import { fail, KONG, latencies, refuse } from './answer.js';
 import type { Service } from './config.js';
@@ -31,6 +31,23 @@ const SEND_TIMEOUT = 60_000;
 
 class TimedOut extends Error {}
 
+/**
+ * A request whose headers go out as they are given, in order and case. Node would add framing of its own to a POST
+ * without a body, and lets a Trailer field go only with a chunked body; nginx does neither, and bodies here have a
+ * length.
+ */
+class RawRequest extends ClientRequest {}
+Object.defineProperties(RawRequest.prototype, {
+  useChunkedEncodingByDefault: { get: () => false, set() {} },
+  // Node asks this when it makes the head, then again for each chunk.
+  chunkedEncoding: {
+    get(this: ClientRequest) {
+      return !this.headersSent;
+    },
+    set() {},
+  },
+});
+
 /** Why one attempt came to nothing. */
 interface Failure {
   readonly error: NodeJS.ErrnoException;
@@ -51,11 +68,10 @@ export class Pools {
   }
 
   /** A request that is not yet sent. Its connection is shared with whatever asks the same host in the same way. */
-  request({ secure, host, port, tlsVerify }: Service, method: string, path: string): ClientRequest {
-    const options = { host, port, method, path, setHost: false, lookup: resolve };
-    return secure
-      ? requestHttps({ ...options, agent: this.#https, rejectUnauthorized: tlsVerify })
-      : requestHttp({ ...options, agent: this.#http });
+  request({ secure, host, port, tlsVerify }: Service, method: string, path: string, headers: Headers): ClientRequest {
+    const options = { host, port, method, path, headers: headers.flat(), setHost: false, lookup: resolve };
+    const tls = { protocol: 'https:', agent: this.#https, rejectUnauthorized: tlsVerify };
+    return new RawRequest({ ...options, ...(secure ? tls : { agent: this.#http }) });
   }
 
   close(): void {
@@ -90,7 +106,8 @@ export async function forward(
   const path = exchange.query === undefined ? match.path : `${match.path}?${exchange.query}`;
   for (let tries = 0; !exchange.response.destroyed; ) {
     const upstreamSince = performance.now();
-    const attempt = await send(exchange, service, pools.request(service, method, path), headers, body);
+    const attempt = await send(exchange, service, pools.request(service, method, path, headers), body);
+    exchange.by = 'upstream';
     if ('incoming' in attempt) return relay(exchange, attempt.incoming, attempt.arm, service, upstreamSince);
     const { error, sent, reused } = attempt;
     const timedOut = error instanceof TimedOut;
@@ -153,11 +170,9 @@ function send(
   exchange: Exchange,
   { secure, connectTimeout, writeTimeout, readTimeout }: Service,
   request: ClientRequest,
-  headers: Headers,
   body: readonly Buffer[],
 ): Promise<Failure | { incoming: IncomingMessage; arm: (ms: number) => void }> {
   return new Promise((resolve) => {
-    setAll(request, headers);
     let timer: NodeJS.Timeout | undefined;
     const arm = (ms: number) => {
       clearTimeout(timer);
@@ -235,28 +250,6 @@ function relay(
     response.flushHeaders();
     response.socket?.destroySoon();
   });
-}
-
-/** Sets headers on a request in order, those of one name at the first one's place. */
-function setAll(request: ClientRequest, headers: Headers): void {
-  const groups = new Map<string, { name: string; values: string[] }>();
-  for (const [name, value] of headers) {
-    const group = groups.get(name.toLowerCase()) ?? { name, values: [] };
-    group.values.push(value);
-    groups.set(name.toLowerCase(), group);
-  }
-  // Node would add its own framing to a POST without a body; nginx adds none.
-  request.removeHeader('Transfer-Encoding');
-  request.removeHeader('Content-Length');
-  for (const { name, values } of groups.values()) {
-    const [first = ''] = values;
-    request.setHeader(name, values.length > 1 ? values : first);
-  }
-  if (!groups.has('trailer')) return;
-  // Node lets a Trailer field go only with a chunked body, and looks when it makes the head.
-  request.chunkedEncoding = true;
-  request.flushHeaders();
-  request.chunkedEncoding = false;
 }
 
 /** What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's. */

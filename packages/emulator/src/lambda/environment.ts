@@ -95,13 +95,14 @@ export class Environment {
   readonly #config: FunctionConfig;
   readonly #stream: string;
   readonly #onExit: (environment: Environment) => void;
-  #process: Promise<RuntimeProcess> | undefined;
+  #process: Promise<RuntimeProcess | undefined> | undefined;
   /** The process that was started last. */
   #started: RuntimeProcess | undefined;
   /** The process, once it is initialised. */
   #ready: RuntimeProcess | undefined;
   #ahead = false;
-  #stopped = false;
+  /** Why no process is started any more. */
+  #spent: FunctionError | undefined;
   #initReported = false;
   #maxMemoryMb: number | undefined;
 
@@ -138,7 +139,12 @@ export class Environment {
       ? Math.max((AHEAD_LIMIT * initLimitMs) / timeScale, this.#timeoutMs)
       : initLimitMs / timeScale;
     this.#ahead = ahead;
-    await this.#config.store?.forget();
+    try {
+      await this.#config.store?.forget();
+    } catch (error) {
+      // Nor by the first invoke: it would read a model that is in the page cache.
+      this.#spent ??= notStarted(error);
+    }
     const started = performance.now();
     this.#write(initStartLine(this.#config.runtime.version));
     const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot());
@@ -196,7 +202,7 @@ export class Environment {
 
   /** Kills the process. Settles when it is gone; what waited for it gets an error. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#spent = STOPPED;
     await this.#kill(STOPPED);
   }
 
@@ -206,15 +212,21 @@ export class Environment {
   }
 
   async #boot(): Promise<FunctionError | undefined> {
-    if (this.#stopped) return STOPPED;
+    if (this.#spent) return this.#spent;
     const { runtime, taskRoot, handler } = this.#config;
     const args = [...runtime.args, handler];
-    this.#process = RuntimeProcess.start(
+    const starting = RuntimeProcess.start(
       { file: runtime.python, args, cwd: taskRoot, variables: this.#variables() },
       (line) => this.#write(line),
       this.#config.store,
     );
-    const started = await this.#process;
+    this.#process = starting.catch(() => undefined);
+    let started: RuntimeProcess;
+    try {
+      started = await starting;
+    } catch (error) {
+      return notStarted(error);
+    }
     this.#started = started;
     // stop() may have come while the server began to listen: it then kills this process as well.
     const failure = await started.api.ready;
@@ -273,6 +285,11 @@ export class Environment {
       ...variables,
     };
   }
+}
+
+/** What this machine refused: a socket, or the model's store. */
+function notStarted(error: unknown): FunctionError {
+  return { errorType: 'Sandbox.NotStarted', errorMessage: (error as Error).message };
 }
 
 function describe({ errorType }: FunctionError): Failure {

@@ -38,8 +38,6 @@ export class RuntimeProcess {
       detached: true,
     });
     this.pid = child.pid;
-    // Before it has read much more than the interpreter.
-    if (child.pid !== undefined) store?.bound(child.pid);
     createInterface({ input: child.stdout }).on('line', onLine);
     createInterface({ input: child.stderr }).on('line', (line) => {
       this.lastError = line.trim() || this.lastError;
@@ -58,6 +56,12 @@ export class RuntimeProcess {
         end({ errorType: 'Runtime.ExitError', errorMessage: `Runtime exited with error: ${how}` });
       });
     });
+    try {
+      // Before it has read much more than the interpreter.
+      if (child.pid !== undefined) store?.bound(child.pid);
+    } catch (error) {
+      void this.kill({ errorType: 'Sandbox.NotStarted', errorMessage: (error as Error).message });
+    }
   }
 
   static async start(command: Command, onLine: (line: string) => void, store?: SlowStore): Promise<RuntimeProcess> {

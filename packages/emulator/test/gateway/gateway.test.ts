@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { Wire } from '../../src/gateway/conformance/wire.js';
-import { startGateway } from '../../src/gateway/gateway.js';
+import { type Answered, startGateway } from '../../src/gateway/gateway.js';
 import { cleanups, config, gateway, header, post, upstream } from './start.js';
 
 const MINUTE_3 = '- name: rate-limiting\n  config: {minute: 3}';
@@ -271,6 +271,56 @@ test('answers 504 when a TLS handshake takes longer than connect_timeout', async
   const start = performance.now();
   expect((await post(port, [KEY])).status).toBe(504);
   expect(performance.now() - start).toBeLessThan(2000);
+});
+
+test('answers 504 when the upstream does not read for longer than write_timeout', async () => {
+  const deaf = createServer({ pauseOnConnect: true }, (socket) => cleanups.push(() => socket.destroy()));
+  await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => deaf.close());
+  const url = `http://127.0.0.1:${(deaf.address() as { port: number }).port}`;
+  const { port } = await gateway(config(url, { service: 'write_timeout: 100' }));
+  // More than the sockets in between hold.
+  const answer = await post(port, [KEY], { body: 'x'.repeat(32 * 1024 * 1024) });
+  expect([answer.status, answer.reason]).toEqual([504, 'Gateway Time-out']);
+});
+
+test('tells of every answer once: whose, which, and what came of it, but no key and no query', async () => {
+  const { url, take } = await upstream();
+  const told: Answered[] = [];
+  const { port } = await gateway(config(url, { plugins: MINUTE_3 }), {
+    now: () => 0,
+    onAnswer: (answer) => told.push(answer),
+  });
+  const last = async (count: number) => {
+    await expect.poll(() => told.length).toBe(count);
+    return told.at(-1);
+  };
+  const known = { consumer: 'batch-processor', route: 'nlp-ner-route', method: 'POST', limit: 3, resetS: 60 };
+  const refused = { consumer: undefined, broken: false, by: 'gateway', limit: undefined };
+  await post(port, [KEY], { path: '/nlp/ner/x?apikey=k-load' });
+  const passed = { ...known, path: '/nlp/ner/x', status: 200, broken: false, by: 'upstream', remaining: 2 };
+  expect(await last(1)).toMatchObject(passed);
+  expect(told[0]?.ms).toBeGreaterThan(0);
+  await post(port, []);
+  expect(await last(2)).toMatchObject({ ...refused, route: 'nlp-ner-route', status: 401, path: '/nlp/ner' });
+  await post(port, [], { path: '/none' });
+  expect(await last(3)).toMatchObject({ ...refused, route: undefined, status: 404 });
+  const wire = await Wire.open(port);
+  wire.send('POST /nlp/ner HTTP/1.1\r\nno colon\r\n\r\n');
+  expect((await wire.answer()).status).toBe(400);
+  expect(await last(4)).toMatchObject({ ...refused, status: 400, method: '', path: '' });
+  await post(port, ['Host: two'], { path: '/nlp/ner?a' });
+  expect(await last(5)).toMatchObject({ ...refused, status: 400, method: 'POST', path: '/nlp/ner' });
+  await post(port, [KEY], { path: '/nlp/ner/_partial' });
+  expect(await last(6)).toMatchObject({ ...known, status: 200, broken: true, by: 'upstream', remaining: 1 });
+  const gone = await Wire.open(port);
+  gone.send(`POST /nlp/ner/_slow/60000 HTTP/1.1\r\nHost: gw\r\n${KEY}\r\nContent-Length: 0\r\n\r\n`);
+  await expect.poll(() => take().some(({ path }) => path === '/_slow/60000')).toBe(true);
+  gone.close();
+  expect(await last(7)).toMatchObject({ ...known, status: 0, broken: true, remaining: 0 });
+  await post(port, [KEY]);
+  expect(await last(8)).toMatchObject({ ...known, status: 429, broken: false, by: 'gateway', remaining: 0 });
+  expect(JSON.stringify(told)).not.toMatch(/k-batch|k-load/);
 });
 
 test('answers 502 when nobody listens', async () => {

@@ -52,6 +52,8 @@ test.each([
   ['two hosts', [LINE, HOST, HTML, HOST], 400, 'text/html', 'Bad request'],
   ['two hosts, the Accept behind them', [LINE, HOST, HOST, HTML], 400, 'text/plain', 'Bad request'],
   ['an empty host', [LINE, 'Host:', HTML], 400, 'text/plain', 'Bad request'],
+  ['a host that is a port alone', [LINE, 'Host: :80', HTML], 400, 'text/plain', 'Bad request'],
+  ['a target with an empty host', ['POST http:///nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
   ['no host', [LINE, HTML], 400, 'text/html', 'Bad request'],
   [
     'two Authorizations',
@@ -153,6 +155,10 @@ test.each([
     ['/nlp/ner'],
   ],
   ['a host in capitals with a port', [LINE, 'Host: GW.Test.:80', KEY, EMPTY], 'X-Forwarded-Host', ['gw.test']],
+  ['a host with a port that is none', [LINE, 'Host: gw.test:abc', KEY, EMPTY], 'X-Forwarded-Host', ['gw.test']],
+  ['a host that is an address', [LINE, 'Host: [::1]:80', KEY, EMPTY], 'X-Forwarded-Host', ['[::1]']],
+  ['no header of a name that nginx drops', [LINE, HOST, KEY, EMPTY, 'X.Dot: 1'], 'X.Dot', []],
+  ['a header with an underscore', [LINE, HOST, KEY, EMPTY, 'X_Y: 1'], 'X_Y', ['1']],
   ['no host in HTTP/1.0', ['POST /nlp/ner HTTP/1.0', KEY, EMPTY], 'X-Forwarded-Host', ['kong']],
   [
     'the first of several addresses',
@@ -170,10 +176,36 @@ test.each([
   expect(seen && header(seen, name)).toEqual(expected);
 });
 
+test('headers go up where they stood and in their own case, those of one name too', async () => {
+  const lines = [LINE, HOST, KEY, 'X-Dup: a', 'Content-Type: text/plain', 'x-dup: b', 'X-Other: c', 'X-Dup: d', EMPTY];
+  expect((await ask(lines)).status).toBe(200);
+  const names = take()[0]?.headers.map((pair) => pair.join(': ')) ?? [];
+  expect(names.slice(names.indexOf('X-Dup: a')).slice(0, 5)).toEqual([
+    'X-Dup: a',
+    'Content-Type: text/plain',
+    'x-dup: b',
+    'X-Other: c',
+    'X-Dup: d',
+  ]);
+});
+
+// [target, as it goes up]
+test.each([
+  ['/nlp/ner/a?x=1#y', '/a?x=1'],
+  ['/nlp/ner/a#x?y', '/a#x'],
+])('the query of %s ends at #', async (target, path) => {
+  expect((await ask([`POST ${target} HTTP/1.1`, HOST, KEY, EMPTY])).status).toBe(200);
+  expect(take()[0]?.path).toBe(path);
+});
+
 test('HEAD through the gateway has the headers of an answer and no body; a chunked answer to HTTP/1.0 ends the connection', async () => {
   const head = await ask(['HEAD /nlp/ner HTTP/1.1', HOST, KEY]);
   expect([head.status, head.body]).toEqual([200, '']);
   expect(Number(header(head, 'Content-Length')[0])).toBeGreaterThan(100);
+  // That upstream sends a body all the same.
+  const chunked = await ask(['HEAD /nlp/ner/_chunked HTTP/1.1', HOST, KEY]);
+  expect([chunked.status, chunked.body]).toEqual([200, '']);
+  expect((await ask([LINE, HOST, KEY, EMPTY])).status).toBe(200);
   const old = await ask(['POST /nlp/ner/_chunked HTTP/1.0', HOST, KEY, EMPTY, 'Connection: keep-alive']);
   expect([old.status, old.framing, header(old, 'Connection')]).toEqual([200, 'close', ['close']]);
   expect(JSON.parse(old.body).method).toBe('POST');

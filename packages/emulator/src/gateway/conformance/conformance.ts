@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Case, isCase, type Line, RecordingError, readRecordings } from './recording.js';
+import { type Case, type Line, RecordingError, readRecordings } from './recording.js';
 import { replay } from './replay.js';
-import { supportsConfig, unsupported } from './support.js';
+import { readBefore, type Support, supportsConfig, unsupported } from './support.js';
 
 export { RecordingError };
 
@@ -14,91 +14,108 @@ export interface Result {
   readonly file: string;
   readonly line: number;
   readonly case: string;
-  readonly config?: string;
+  readonly config: string | undefined;
   /** Why it was not replayed. */
   readonly unsupported?: string;
   /** What differs, `-` recorded, `+` now; empty when it matches. */
   readonly difference: readonly string[];
 }
 
+/** A line that is a case. */
+type CaseLine = Extract<Line, { content: Case }>;
+
 /**
  * Replays recordings of a real Kong against this gateway.
  *
  * @param folder with `*.jsonl` and `configs/`
- * @returns one result a line, in the recordings' order
- * @throws {RecordingError} for a folder that has no recordings, or one that cannot be read
+ * @returns one result a line, in the recordings' order; a line that cannot be read, or needs what is not there, is not
+ *   supported, and one whose replay fails differs
+ * @throws {RecordingError} for a folder that is not there, or has no line in any `*.jsonl`
  */
 export async function conformance(folder: string): Promise<Result[]> {
   const lines = readRecordings(folder);
-  const results = new Map<Line, Partial<Result>>();
-  const boots: { cases: { line: Line; content: Case }[]; run: () => Promise<string[][]> }[] = [];
+  const results = new Map<Line, Pick<Result, 'unsupported' | 'difference'>>();
+  const boots: (() => Promise<void>)[] = [];
   for (const cases of byBoot(lines)) {
-    const [{ content: first } = { content: undefined }] = cases;
-    if (!first) continue;
-    const text = configText(folder, first.config);
-    const support = supportsConfig(first.config, text);
-    const replayed = cases.filter(({ line, content }) => {
-      const reason = unsupported(content) ?? ('reason' in support ? support.reason : undefined);
-      if (reason) results.set(line, { unsupported: reason });
-      return !reason;
+    const name = cases[0]?.content.config ?? '';
+    const text = configText(folder, name);
+    const support: Support =
+      text === undefined ? { reason: `configs/${name}.yaml is not there` } : supportsConfig(name, text);
+    const replayed: CaseLine[] = [];
+    let unknown: string | undefined;
+    for (const line of cases) {
+      const { before } = line.content;
+      // Nor is known, then, how the rest of that boot began.
+      if (before && !readBefore(before)) unknown ??= `what was done before is not known: ${before}`;
+      const reason = unsupported(line.content) ?? ('reason' in support ? support.reason : unknown);
+      if (reason) results.set(line, { unsupported: reason, difference: [] });
+      else replayed.push(line);
+    }
+    if (replayed.length === 0 || text === undefined || 'reason' in support) continue;
+    boots.push(async () => {
+      const contents = replayed.map(({ content }) => content);
+      const differences = await replay(contents, name, text, support.config).catch((error: unknown) =>
+        replayed.map(() => [`+ the replay did not start: ${String(error)}`]),
+      );
+      for (const [i, line] of replayed.entries()) results.set(line, { difference: differences[i] ?? [] });
     });
-    if (replayed.length === 0 || 'reason' in support) continue;
-    const contents = replayed.map(({ content }) => content);
-    boots.push({ cases: replayed, run: () => replay(contents, first.config, text, support.config) });
   }
   const work = async () => {
-    for (let boot = boots.shift(); boot; boot = boots.shift()) {
-      const differences = await boot.run();
-      for (const [i, { line }] of boot.cases.entries()) results.set(line, { difference: differences[i] ?? [] });
-    }
+    for (let boot = boots.shift(); boot; boot = boots.shift()) await boot();
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
   return lines.map((line) => ({
     file: line.file,
     line: line.number,
-    case: line.content.case,
-    ...(isCase(line.content) ? { config: line.content.config } : {}),
-    difference: [],
-    ...(results.get(line) ?? { unsupported: 'it is no single HTTP/1 request with its answer' }),
+    case: line.case,
+    config: 'content' in line ? line.content.config : undefined,
+    ...(results.get(line) ?? { unsupported: 'reason' in line ? line.reason : '', difference: [] }),
   }));
 }
 
-/** Prints what differs and what is not supported, then the sum. Returns the exit code. */
+/**
+ * Prints what differs, then what is not supported by file, config and reason, then the sum.
+ *
+ * @returns the exit code: 1 when a case differs, or none was replayed
+ */
 export function report(results: readonly Result[], print: (line: string) => void): number {
   const supported = results.filter((result) => result.unsupported === undefined);
   const matches = supported.filter(({ difference }) => difference.length === 0);
-  for (const result of supported) {
-    if (result.difference.length === 0) continue;
-    print(`${name(result)} differs: - Kong, + this gateway`);
-    for (const line of result.difference) print(`  ${line}`);
+  for (const { file, line, case: name, config, difference } of supported) {
+    if (difference.length === 0) continue;
+    print(`${file}:${line} ${name} (${config}) differs: - Kong, + this gateway`);
+    for (const each of difference) print(`  ${each}`);
   }
-  for (const result of results) {
-    if (result.unsupported !== undefined) print(`${name(result)} is not supported: ${result.unsupported}`);
+  const groups = new Map<string, string[]>();
+  for (const { file, line, case: name, config, unsupported } of results) {
+    if (unsupported === undefined) continue;
+    const group = `${file}${config ? ` (${config})` : ''} is not supported: ${unsupported}`;
+    groups.set(group, [...(groups.get(group) ?? []), `${line} ${name}`]);
   }
+  for (const [group, names] of groups) {
+    print(group);
+    print(`  ${names.join(', ')}`);
+  }
+  if (supported.length === 0) print('No case was replayed: nothing is shown by this.');
   print(`${matches.length} of ${supported.length} cases match, ${results.length - supported.length} not supported`);
-  return matches.length < supported.length ? 1 : 0;
-}
-
-function name({ file, line, case: title, config }: Result): string {
-  return `${file}:${line} ${title}${config ? ` (${config})` : ''}`;
+  return supported.length === 0 || matches.length < supported.length ? 1 : 0;
 }
 
 /** Cases that one process of Kong's answered, in order. */
-function byBoot(lines: readonly Line[]): { line: Line; content: Case }[][] {
-  const boots = new Map<string, { line: Line; content: Case }[]>();
+function byBoot(lines: readonly Line[]): CaseLine[][] {
+  const boots = new Map<string, CaseLine[]>();
   for (const line of lines) {
-    const { content } = line;
-    if (!isCase(content)) continue;
-    const key = `${line.file} ${content.boot} ${content.config}`;
-    boots.set(key, [...(boots.get(key) ?? []), { line, content }]);
+    if (!('content' in line)) continue;
+    const key = `${line.file} ${line.content.boot} ${line.content.config}`;
+    boots.set(key, [...(boots.get(key) ?? []), line]);
   }
   return [...boots.values()];
 }
 
-function configText(folder: string, config: string): string {
+function configText(folder: string, config: string): string | undefined {
   try {
     return readFileSync(join(folder, 'configs', `${config}.yaml`), 'utf8');
   } catch {
-    throw new RecordingError(`${join(folder, 'configs', config)}.yaml cannot be read; a recording needs it.`);
+    return undefined;
   }
 }

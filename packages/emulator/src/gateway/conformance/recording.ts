@@ -39,7 +39,7 @@ const exchange = z.object({
   case: z.string(),
   config: z.string().regex(/^[\w.-]+$/),
   boot: z.int(),
-  kong_env: z.record(z.string(), z.string()).nullish(),
+  kong_env: z.record(z.string(), z.unknown()).nullish(),
   /** Epoch s of sending. */
   t: z.number(),
   client_conn: z.int(),
@@ -49,38 +49,33 @@ const exchange = z.object({
   request: z.object({
     line: z.string(),
     headers: z.array(header),
-    body: z.string().default(''),
-    body_len: z.int().default(0),
+    body: z
+      .string()
+      .nullish()
+      .transform((body) => body ?? ''),
+    body_len: z
+      .int()
+      .nullish()
+      .transform((length) => length ?? 0),
   }),
   /** null when the connection died first. */
-  response: response.nullable(),
+  response: response.nullish().transform((answer) => answer ?? null),
   upstream: z.array(attempt).nullish(),
 });
 
 /** One recorded request with what came of it. */
 export type Case = z.output<typeof exchange>;
 
-/** What else a recording has: bursts, pipelined requests, HTTP/2, notes. */
-export interface Other {
-  readonly case: string;
-}
-
-/** One line of a recording, and where it stands. */
-export interface Line {
-  readonly file: string;
-  readonly number: number;
-  readonly content: Case | Other;
-}
-
-/** Whether a line is one request over HTTP/1 with its answer. */
-export function isCase(content: Case | Other): content is Case {
-  return 'request' in content;
-}
+/** One line of a recording, and where it stands: a case, or why it is none. */
+export type Line = { readonly file: string; readonly number: number; readonly case: string } & (
+  | { readonly content: Case }
+  | { readonly reason: string }
+);
 
 /**
  * Reads every recording (`*.jsonl`, a JSON object a line) of a folder.
  *
- * @throws {RecordingError} for a folder without recordings and for a line that is none
+ * @throws {RecordingError} for a folder without recordings
  */
 export function readRecordings(folder: string): Line[] {
   let names: string[];
@@ -92,26 +87,27 @@ export function readRecordings(folder: string): Line[] {
   const lines = names.sort().flatMap((file) =>
     readFileSync(join(folder, file), 'utf8')
       .split('\n')
-      .flatMap((text, i) => (text.trim() ? [{ file, number: i + 1, content: parse(text, `${file}:${i + 1}`) }] : [])),
+      .flatMap((text, i) => (text.trim() ? [{ file, number: i + 1, ...parse(text) }] : [])),
   );
   if (lines.length === 0) throw new RecordingError(`${folder} has no recordings: no line in any *.jsonl.`);
   return lines;
 }
 
-function parse(text: string, where: string): Case | Other {
+/** Reads one line. What cannot be read costs that line alone. */
+function parse(text: string): { case: string } & ({ content: Case } | { reason: string }) {
   let content: unknown;
   try {
     content = JSON.parse(text);
   } catch {
-    throw new RecordingError(`${where} is not JSON; correct or remove that line.`);
+    return { case: 'a line', reason: 'it is not JSON' };
   }
-  const other = z.object({ case: z.string() }).safeParse(content);
-  if (!other.success) throw new RecordingError(`${where} is no recorded case: it has no "case".`);
-  if (!('request' in (content as object))) return other.data;
+  const other = z.object({ case: z.string(), request: z.unknown().optional() }).safeParse(content);
+  if (!other.success) return { case: 'a line', reason: 'it has no "case"' };
+  const { case: name, request } = other.data;
+  // Bursts, pipelined requests, HTTP/2, notes.
+  if (!request) return { case: name, reason: 'it is no single HTTP/1 request with its answer' };
   const parsed = exchange.safeParse(content);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { case: name, content: parsed.data };
   const [issue] = parsed.error.issues;
-  throw new RecordingError(
-    `${where} (${other.data.case}) is no recorded request: ${issue?.path.join('.')}: ${issue?.message}.`,
-  );
+  return { case: name, reason: `it is no recorded request: ${issue?.path.join('.')}: ${issue?.message}` };
 }

@@ -1,9 +1,10 @@
 import type { Config } from '../config.js';
 import { ConfigError } from '../config.js';
 import { type Gateway, startGateway } from '../gateway.js';
+import { difference, Transcriber } from './compare.js';
 import type { Case } from './recording.js';
 import { standIns } from './stand-ins.js';
-import { difference, View } from './view.js';
+import { readBefore } from './support.js';
 import { type Answer, Wire } from './wire.js';
 
 /** How long an answer may take before it counts as none, ms. */
@@ -27,31 +28,41 @@ export async function replay(cases: readonly Case[], name: string, text: string,
   const gateway = await startGateway({ file: name, text: local, port: 0, now: () => clock });
   ports.set(String(gateway.port), '9300');
   const wires = new Map<number, Wire>();
-  // The last case of each connection that Kong left open.
-  const open = new Map<number, { wire: Wire; lines: string[] }>();
+  // The last case of each connection that Kong left open, and when it was answered.
+  const open = new Map<number, { wire: Wire; lines: string[]; answeredAt: number }>();
+  const one = async (each: Case, since: number): Promise<string[]> => {
+    // Requests that the recording leaves out were sent between the case before and this one.
+    await prepare(each, gateway, local, config, (share) => {
+      clock = (since + (each.t - since) * share) * 1000;
+    });
+    stand.take();
+    const known = wires.get(each.client_conn);
+    const wire = known && !known.ended ? known : await Wire.open(gateway.port);
+    wires.set(each.client_conn, wire);
+    const answer = await ask(each, wire);
+    const answeredAt = performance.now();
+    const shown = new Transcriber(each, ports);
+    const closed = each.kong_closed_conn === true && (await ends(wire, SOON));
+    const lines = difference(
+      [...shown.recorded(each.response), ...closing(each.kong_closed_conn), ...shown.attempts(each.upstream ?? [])],
+      [...shown.answered(answer), ...closing(each.kong_closed_conn && closed), ...shown.attempts(stand.take())],
+    );
+    if (each.kong_closed_conn === false) open.set(each.client_conn, { wire, lines, answeredAt });
+    else open.delete(each.client_conn);
+    return lines;
+  };
   const differences: string[][] = [];
   try {
-    for (const each of cases) {
-      clock = each.t * 1000;
-      await prepare(each, gateway, local, config);
-      stand.take();
-      const known = wires.get(each.client_conn);
-      const wire = known && !known.ended ? known : await Wire.open(gateway.port);
-      wires.set(each.client_conn, wire);
-      const answer = await ask(each, wire);
-      const view = new View(each, ports);
-      const closed = each.kong_closed_conn === true && (await ends(wire, 10 * SOON));
-      const lines = difference(
-        [...view.recorded(each.response), ...closing(each.kong_closed_conn), ...view.attempts(each.upstream ?? [])],
-        [...view.answered(answer), ...closing(each.kong_closed_conn && closed), ...view.attempts(stand.take())],
-      );
-      differences.push(lines);
-      if (each.kong_closed_conn === false) open.set(each.client_conn, { wire, lines });
-      else open.delete(each.client_conn);
+    for (const [i, each] of cases.entries()) {
+      try {
+        differences.push(await one(each, cases[i - 1]?.t ?? each.t));
+      } catch (error) {
+        differences.push([`+ the replay failed: ${String(error)}`]);
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, SOON));
-    for (const { wire, lines } of open.values()) {
-      if (wire.ended)
+    for (const { wire, lines, answeredAt } of open.values()) {
+      if (wire.endedAt !== undefined && wire.endedAt - answeredAt <= SOON)
         lines.push(...closing(false).map((line) => `- ${line}`), ...closing(true).map((line) => `+ ${line}`));
     }
   } finally {
@@ -71,30 +82,41 @@ async function localize(text: string, stand: ReturnType<typeof standIns>, ports:
   let local = text;
   for (const [whole, host, recorded] of text.matchAll(/(\/\/(?:127\.0\.0\.1|localhost)):(\d+)/g)) {
     const port = await stand.port(Number(recorded));
+    // In a comment.
+    if (port === undefined) continue;
     ports.set(String(port), String(recorded));
     local = local.replaceAll(whole, `${host}:${port}`);
   }
   return local;
 }
 
-/** Does what was done before a case, and sends the counted requests that the recording leaves out. */
-async function prepare(each: Case, gateway: Gateway, text: string, config: Config): Promise<void> {
-  const { before, omitted_counted } = each;
-  if (before?.startsWith('reload')) {
-    const [, field, value] = /^reload with ([\w-]+): (.+)$/.exec(before) ?? [];
-    const changed = field ? text.replace(new RegExp(`^(\\s*(?:- )?${field}:).*$`, 'm'), `$1 ${value}`) : text;
-    try {
-      gateway.reload(changed);
-    } catch (error) {
-      // Kong, too, goes on with what it has.
-      if (!(error instanceof ConfigError)) throw error;
-    }
-  }
-  const target = before?.startsWith('request ') ? before.slice('request '.length) : undefined;
-  if (target) await sendOnce(each, gateway.port, 'POST', target, config, text);
-  for (let sent = 0; sent < (omitted_counted ?? 0); sent++) {
-    const { method, path } = counted(each, config);
+/**
+ * Does what was done before a case, and sends the counted requests that the recording leaves out.
+ *
+ * @param setClock sets the wall clock between the case before, 0, and this one, 1
+ */
+async function prepare(
+  each: Case,
+  gateway: Gateway,
+  text: string,
+  config: Config,
+  setClock: (share: number) => void,
+): Promise<void> {
+  const omitted = each.omitted_counted ?? 0;
+  const { method, path } = counted(each, config);
+  for (let sent = 1; sent <= omitted; sent++) {
+    setClock(sent / (omitted + 1));
     await sendOnce(each, gateway.port, method, path, config, text);
+  }
+  setClock(1);
+  const before = each.before ? readBefore(each.before) : undefined;
+  if (before?.do === 'request') await sendOnce(each, gateway.port, before.method, before.path, config, text);
+  if (before?.do !== 'reload') return;
+  try {
+    gateway.reload(before.edit(text));
+  } catch (error) {
+    // Kong, too, goes on with what it has.
+    if (!(error instanceof ConfigError)) throw error;
   }
 }
 
@@ -119,7 +141,8 @@ async function sendOnce(
   { credentials }: Config,
   text: string,
 ): Promise<void> {
-  const own = request.headers.filter(([, value]) => credentials.find(value));
+  // A second key would make it a 401, which is not counted.
+  const own = request.headers.filter(([, value]) => credentials.find(value)).slice(0, 1);
   const [, query] = /\?(\S*)/.exec(request.line) ?? [];
   const inQuery = query?.split('&').some((argument) => credentials.find(argument.split('=')[1] ?? ''));
   const [, first = ''] = /\bkey: *["']?([^"'\s}]+)/.exec(text) ?? [];
@@ -132,7 +155,7 @@ async function sendOnce(
   ];
   const wire = await Wire.open(port);
   wire.send(`${lines.join('\r\n')}\r\n\r\n`);
-  await wire.answer(method);
+  await wire.answer(method).catch(() => {});
   wire.close();
 }
 
@@ -151,7 +174,9 @@ async function ask({ request }: Case, wire: Wire): Promise<Answer | null> {
 }
 
 async function ends(wire: Wire, within: number): Promise<boolean> {
-  await Promise.race([wire.end(), new Promise((resolve) => setTimeout(resolve, within).unref())]);
+  await Promise.race([wire.end(), new Promise((resolve) => setTimeout(resolve, within))]);
+  // Where this process was held up, what has arrived meanwhile counts.
+  await new Promise((resolve) => setImmediate(resolve));
   return wire.ended;
 }
 

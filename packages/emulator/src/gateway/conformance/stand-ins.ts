@@ -13,6 +13,9 @@ export interface StandIns {
   close(): Promise<void>;
 }
 
+/** The recordings' upstreams. */
+export const RECORDED_PORTS: readonly number[] = [9400, 9401, 9495, 9496, 9497, 9499];
+
 /** Nobody listens on it (tcpmux). */
 const NOBODY = 1;
 

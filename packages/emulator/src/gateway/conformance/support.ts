@@ -1,6 +1,7 @@
 import { METHODS } from 'node:http';
 import { type Config, ConfigError, parseConfig } from '../config.js';
 import type { Case } from './recording.js';
+import { RECORDED_PORTS } from './stand-ins.js';
 
 /** Settings of Kong that change no answer: its workers, and what it passes to them. */
 const HARMLESS = /^(?!KONG_)|^KONG_NGINX_(WORKER_PROCESSES|MAIN_ENV)$/;
@@ -12,8 +13,12 @@ export type Support = { readonly config: Config } | { readonly reason: string };
 export function supportsConfig(name: string, text: string): Support {
   try {
     const config = parseConfig(`configs/${name}.yaml`, text);
-    const far = config.services.find(({ host }) => !/^(127\.0\.0\.1|localhost|.*\.invalid)$/.test(host));
-    return far ? { reason: `configs/${name}.yaml: the upstream ${far.host} is not on loopback` } : { config };
+    const unknown = config.services.find(({ host, port }) =>
+      /^(127\.0\.0\.1|localhost)$/.test(host) ? !RECORDED_PORTS.includes(port) : !host.endsWith('.invalid'),
+    );
+    if (!unknown) return { config };
+    const { host, port } = unknown;
+    return { reason: `configs/${name}.yaml: nothing here stands for the upstream ${host}:${port}` };
   } catch (error) {
     if (error instanceof ConfigError) return { reason: error.message };
     throw error;
@@ -21,16 +26,36 @@ export function supportsConfig(name: string, text: string): Support {
 }
 
 /** Why a case is not supported, whatever its config; undefined when it is. */
-export function unsupported({ request, kong_env, before }: Case): string | undefined {
+export function unsupported({ request, kong_env }: Case): string | undefined {
   const setting = Object.keys(kong_env ?? {}).find((name) => !HARMLESS.test(name));
   if (setting) return `${setting} is a setting of Kong's that is outside its declarative config`;
-  if (before && !/^(request \/|reload the same config$|reload with [\w-]+: )/.test(before)) {
-    return `what was done before is not known: ${before}`;
-  }
   const [method = '', target = '', version = ''] = request.line.split(' ');
+  // nginx refuses none of these but NUL and LF.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that Node refuses.
+  const odd = request.headers.find(([, value]) => /[\x01-\x08\x0b-\x1f\x7f]/.test(value));
+  if (odd) return `node:http takes no control byte in a header (${odd[0]})`;
   if (/^[A-Z][A-Z_-]*$/.test(method) && !METHODS.includes(method)) return `node:http has no method ${method}`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII.
   if (/[^\x00-\x7f]/.test(target)) return 'node:http takes no target with bytes beyond ASCII';
   if (/^HTTP\/\d/.test(version) && !/^HTTP\/1\.[01]$/.test(version)) return `node:http has no server for ${version}`;
   return undefined;
+}
+
+/** What was done before a case. */
+export type Before =
+  | { readonly do: 'request'; readonly method: string; readonly path: string }
+  /** `edit` makes the text that was loaded of the config's. */
+  | { readonly do: 'reload'; readonly edit: (text: string) => string };
+
+/** Reads a recording's words for what was done before a case; undefined for those that are not known. */
+export function readBefore(words: string): Before | undefined {
+  const [, method = 'POST', path] = /^request (?:([A-Z]+) )?(\/\S*)$/.exec(words) ?? [];
+  if (path) return { do: 'request', method, path };
+  if (/^reload (the|an?) (same|unchanged) (config|file)$/.test(words)) return { do: 'reload', edit: (text) => text };
+  if (/^reload (with |of )?(an?|the) (bad|broken|invalid|malformed|unparsable) \S/.test(words)) {
+    return { do: 'reload', edit: (text) => `${text}\n[` };
+  }
+  const [, field, value] = /^reload with ([\w-]+): (\S.*)$/.exec(words) ?? [];
+  if (!field) return undefined;
+  return { do: 'reload', edit: (text) => text.replace(new RegExp(`^(\\s*(?:- )?${field}:).*$`, 'm'), `$1 ${value}`) };
 }

@@ -16,7 +16,7 @@ export interface Answer {
 /** A client connection that speaks bytes. */
 export class Wire {
   #bytes = '';
-  #ended = false;
+  #endedAt: number | undefined;
   #wake = () => {};
 
   private constructor(readonly socket: Socket) {
@@ -27,7 +27,7 @@ export class Wire {
     });
     for (const event of ['end', 'close', 'error']) {
       socket.on(event, () => {
-        this.#ended = true;
+        this.#endedAt ??= performance.now();
         this.#wake();
       });
     }
@@ -46,19 +46,24 @@ export class Wire {
 
   /** Whether the gateway has ended the connection. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#endedAt !== undefined;
+  }
+
+  /** performance.now() when it did. */
+  get endedAt(): number | undefined {
+    return this.#endedAt;
   }
 
   /** Waits until the gateway ends the connection. */
   async end(): Promise<void> {
-    await this.#until(() => this.#ended);
+    await this.#until(() => this.ended);
   }
 
   /** Reads one answer, with the 1xx ones before it. */
   async answer(method = 'POST'): Promise<Answer> {
     const interim: number[] = [];
     for (;;) {
-      await this.#until(() => this.#bytes.includes('\r\n\r\n') || this.#ended);
+      await this.#until(() => this.#bytes.includes('\r\n\r\n') || this.ended);
       const end = this.#bytes.indexOf('\r\n\r\n');
       if (end < 0) throw new Error('the connection ended without an answer');
       const [line = '', ...rest] = this.#bytes.slice(0, end).split('\r\n');
@@ -86,7 +91,7 @@ export class Wire {
     if (method === 'HEAD' || status === 204 || status === 304) return { body: '', framing: 'none' };
     const length = find('content-length');
     if (length !== undefined) {
-      await this.#until(() => this.#bytes.length >= Number(length) || this.#ended);
+      await this.#until(() => this.#bytes.length >= Number(length) || this.ended);
       const whole = this.#bytes.length >= Number(length);
       return {
         body: this.#take(Number(length)),
@@ -99,9 +104,9 @@ export class Wire {
     }
     let body = '';
     for (;;) {
-      await this.#until(() => this.#bytes.includes('\r\n') || this.#ended);
+      await this.#until(() => this.#bytes.includes('\r\n') || this.ended);
       const size = Number.parseInt(this.#take(this.#bytes.indexOf('\r\n') + 2), 16);
-      await this.#until(() => this.#bytes.length >= size + 2 || this.#ended);
+      await this.#until(() => this.#bytes.length >= size + 2 || this.ended);
       if (!(this.#bytes.length >= size + 2)) {
         return { body: body + this.#take(this.#bytes.length), framing: 'chunked (connection closed early)' };
       }

@@ -62,6 +62,7 @@ export const rateLimiting = z
         // The window that is nearest to its end of budget speaks for all; of two, the longer.
         const tightest = shown.reduce((a, b) => (b.left <= a.left ? b : a));
         const reset = tightest.window - (now % tightest.window);
+        exchange.budget = { limit: tightest.limit, remaining: tightest.left, resetS: reset };
         if (!config.hide_client_headers) {
           for (const each of shown) {
             const period = each.period.replace(/^./, (first) => first.toUpperCase());

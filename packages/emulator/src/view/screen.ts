@@ -14,7 +14,7 @@ type Terminal = WriteStream & { readonly fd: number };
 export class Screen {
   readonly #out: Terminal;
   #shown: string[] = [];
-  #open = true;
+  #open = false;
   readonly #leave = () => {
     if (!this.#open) return;
     this.#open = false;
@@ -27,9 +27,20 @@ export class Screen {
 
   constructor(out: Terminal) {
     this.#out = out;
-    out.write(ENTER);
+    this.toggle();
     // A crash tells its reason on the ordinary screen.
     process.once('exit', this.#leave).once('uncaughtExceptionMonitor', this.#leave);
+  }
+
+  /** Goes to the ordinary screen, where nothing is drawn, and back. */
+  toggle(): void {
+    if (this.#open) {
+      this.#leave();
+      return;
+    }
+    this.#open = true;
+    this.#shown = [];
+    this.#out.write(ENTER);
   }
 
   /** Writes the lines that are not there yet, and those alone. */

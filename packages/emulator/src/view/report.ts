@@ -1,8 +1,8 @@
-import type { Emulator, EmulatorEvent } from './index.js';
-import { sentence } from './news.js';
+import type { Emulator, EmulatorEvent } from '../index.js';
+import { frame, summary } from './frame.js';
+import { printable } from './printable.js';
 import { Screen } from './screen.js';
-import { Tally } from './tally.js';
-import { frame, summary } from './view.js';
+import { sentence, Tally } from './tally.js';
 
 /** What a running emulator prints, in one of three ways. */
 export interface Report {
@@ -14,28 +14,26 @@ export interface Report {
 
 const FRAME_MS = 200;
 
-/** One JSON object a line. */
+/** One JSON object a line. No keys: what a program prints ends in a log. */
 export function jsonReport(): Report {
   const print = (value: object) => console.log(JSON.stringify(value));
   return {
     event: print,
-    ready({ endpoint, functionUrl, runtime, keys, generatedKeys }) {
-      const made = Object.fromEntries(generatedKeys.map((name) => [name, keys[name]]));
-      print({ event: 'ready', endpoint, functionUrl: functionUrl.url, runtime, keys: made });
-    },
+    ready: ({ endpoint, functionUrl, runtime }) =>
+      print({ event: 'ready', endpoint, functionUrl: functionUrl.url, runtime }),
     stopping() {},
   };
 }
 
-/** Plain lines. */
+/** Plain lines. A key that was made up is shown on a terminal alone. */
 export function lineReport(): Report {
   console.log('Starting …');
   return {
     event(event) {
       const line = sentence(event);
-      if (line) console.log(line);
+      if (line) console.log(printable(line));
     },
-    ready: (emulator) => console.log(welcome(emulator)),
+    ready: (emulator) => console.log(welcome(emulator, process.stdout.isTTY)),
     stopping: () => console.log('Stopping …'),
   };
 }
@@ -55,12 +53,13 @@ export function viewReport(reserved: number, stop: () => void): Report {
   return {
     event: (event) => tally.add(event),
     ready(emulator) {
-      // What is to be copied stays on the ordinary screen, too.
-      console.log(welcome(emulator));
+      // The whole key stays on the ordinary screen, which nobody sees who is shown the view.
+      console.log(`${welcome(emulator, true)}${stdin.isTTY ? 'k goes to the live view and back.\n' : ''}`);
+      const key = `${keyHint(emulator)}${stdin.isTTY ? ' · k shows a line to paste' : ''}`;
       const screen = new Screen(stdout);
       const draw = () => {
         const picture = {
-          ...{ endpoint: emulator.endpoint, key: keyOf(emulator), runtime: emulator.runtime, reserved, tally },
+          ...{ endpoint: emulator.endpoint, key, runtime: emulator.runtime, reserved, tally },
           ...{ upMs: performance.now() - started, now: Date.now(), environments: emulator.environments() },
         };
         const { columns = 80, rows = 24 } = stdout;
@@ -72,7 +71,12 @@ export function viewReport(reserved: number, stop: () => void): Report {
         draw();
       };
       // So that what is typed is not shown. Ctrl-C is then a character and no signal.
-      const type = (typed: Buffer) => ['\x03', 'q'].some((key) => typed.includes(key)) && stop();
+      const type = (typed: Buffer) => {
+        if (['\x03', 'q'].some((each) => typed.includes(each))) return stop();
+        if (!typed.includes('k')) return;
+        screen.toggle();
+        draw();
+      };
       if (stdin.isTTY) stdin.setRawMode(true).on('data', type);
       stdout.on('resize', resize);
       const timer = setInterval(draw, FRAME_MS);
@@ -93,20 +97,32 @@ export function viewReport(reserved: number, stop: () => void): Report {
   };
 }
 
-function welcome(emulator: Emulator): string {
-  const { endpoint, runtime, keys, generatedKeys } = emulator;
-  const generated = generatedKeys.includes('batch-processor');
-  const header = generated ? `'apikey: ${keys['batch-processor']}'` : '"apikey: $DECK_BATCH_PROCESSOR_KEY"';
+const VARIABLE = 'DECK_BATCH_PROCESSOR_KEY';
+
+/** @param terminal whether a person sees it, who may see a key that was made up */
+function welcome(emulator: Emulator, terminal: boolean): string {
+  const { endpoint, runtime, keys } = emulator;
+  const show = terminal && isMadeUp(emulator);
+  const hidden = isMadeUp(emulator)
+    ? `made up, and shown on a terminal alone; set ${VARIABLE} to a key of your own`
+    : keyHint(emulator);
+  const header = show ? `'apikey: ${keys['batch-processor']}'` : `"apikey: $${VARIABLE}"`;
   return `
 Kong and Lambda are up (${runtime}).
   address  ${endpoint}
-  key      ${keyOf(emulator)}
+  key      ${show ? keys['batch-processor'] : hidden}
 Try it:
   curl -sS ${endpoint} -H ${header} -H 'content-type: application/json' -d '{"text": "Ada Lovelace met Charles Babbage in London."}'
 Ctrl-C stops it.
 `;
 }
 
-function keyOf({ keys, generatedKeys }: Emulator): string {
-  return generatedKeys.includes('batch-processor') ? keys['batch-processor'] : 'the key from DECK_BATCH_PROCESSOR_KEY';
+/** What may be seen of the key by everybody. */
+function keyHint(emulator: Emulator): string {
+  const key = emulator.keys['batch-processor'];
+  return isMadeUp(emulator) ? `${key.slice(0, 4)}…${key.slice(-4)}` : `the key from ${VARIABLE}`;
+}
+
+function isMadeUp({ generatedKeys }: Emulator): boolean {
+  return generatedKeys.includes('batch-processor');
 }

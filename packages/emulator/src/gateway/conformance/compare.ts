@@ -11,7 +11,7 @@ const RATE_LIMIT = /^(x-)?ratelimit|^retry-after/i;
 const UUID_4 = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/;
 
 /** Shows both sides of one case in the same way. */
-export class View {
+export class Transcriber {
   readonly #sent: ReadonlySet<string>;
   readonly #ports: ReadonlyMap<string, string>;
 
@@ -49,7 +49,7 @@ export class View {
     interim: readonly number[],
   ): string[] {
     const gzip = headers.some(([name, value]) => name.toLowerCase() === 'content-encoding' && value === 'gzip');
-    const body = (gzip && bytes.length > 0 ? gunzipSync(bytes) : bytes).toString('utf8');
+    const body = (gzip ? unzipped(bytes) : bytes).toString('utf8');
     const echo = echoed(body);
     return [
       ...interim.map((code) => `interim ${code}`),
@@ -81,6 +81,15 @@ export class View {
     if (lower === 'x-forwarded-port') return this.#ports.get(value) ?? value;
     if (lower === 'host') return value.replace(/\d+$/, (port) => this.#ports.get(port) ?? port);
     return lower === 'via' || lower === 'server' ? value.replaceAll(/kong\/[\d.]+/g, 'kong/…') : value;
+  }
+}
+
+/** Bytes that are no gzip, such as the beginning of one that was cut, as they are. */
+function unzipped(bytes: Buffer): Buffer {
+  try {
+    return gunzipSync(bytes);
+  } catch {
+    return bytes;
   }
 }
 

@@ -1,10 +1,11 @@
-import type { EnvironmentState } from './lambda/environment.js';
+import type { EnvironmentState } from '../lambda/environment.js';
+import { printable } from './printable.js';
 import type { Budget, Second, Tally } from './tally.js';
 
 /** What there is to see at one moment. */
 export interface Picture {
   endpoint: string;
-  /** The key to call it with, or where it comes from. */
+  /** What may be seen of the key. */
   key: string;
   runtime: string;
   /** Since the start, in ms. */
@@ -15,7 +16,7 @@ export interface Picture {
   environments: readonly EnvironmentState[];
   tally: Pick<
     Tally,
-    'answers' | 'limited' | 'throttled' | 'failed' | 'coldStarts' | 'last' | 'budget' | 'seconds' | 'news'
+    'answers' | 'limited' | 'throttled' | 'failed' | 'broken' | 'coldStarts' | 'last' | 'budget' | 'seconds' | 'news'
   >;
 }
 
@@ -75,8 +76,8 @@ export function frame(picture: Picture, size: Size): string[] {
 }
 
 /** How it went, in one line without colours, for after the view has gone. */
-export function summary({ answers, coldStarts, limited, throttled, failed }: Picture['tally']): string {
-  return `${answers} answers, ${coldStarts} cold starts, 429 by Kong ${limited}, 429 by Lambda ${throttled}, failed ${failed}`;
+export function summary({ answers, coldStarts, limited, throttled, failed, broken }: Picture['tally']): string {
+  return `${answers} answers, ${coldStarts} cold starts, 429 by Kong ${limited}, 429 by Lambda ${throttled}, failed ${failed}, broken ${broken}`;
 }
 
 function budgetLine(budget: Budget | undefined, now: number, width: number): Span[] {
@@ -99,17 +100,22 @@ function budgetLine(budget: Budget | undefined, now: number, width: number): Spa
   return fitting([[label('budget'), ...bar], ...words], width);
 }
 
-function refusals({ limited, throttled, failed }: Picture['tally']): Span[][] {
-  const counts = { '429 Kong': limited, '429 Lambda': throttled, '5xx': failed };
+function refusals({ limited, throttled, failed, broken }: Picture['tally']): Span[][] {
+  const counts = { '429 Kong': limited, '429 Lambda': throttled, '5xx': failed, broken };
   return Object.entries(counts).map(([name, count]): Span[] => [
-    [`   ${name} `, 'quiet'],
+    [`  ${name} `, 'quiet'],
     [`${count}`, count > 0 ? 'bad' : 'plain'],
   ]);
 }
 
 function lastAnswer({ last }: Picture['tally']): Span[] {
   if (!last) return [];
-  return [['   last ', 'quiet'], [`${last.status}`, last.status < 400 ? 'warm' : 'bad'], [` in ${ms(last.ms)}`]];
+  const { status, broken } = last;
+  return [
+    ['  last ', 'quiet'],
+    [status === 0 ? 'none' : `${status}`, status < 400 && !broken ? 'warm' : 'bad'],
+    [` in ${ms(last.ms)}`],
+  ];
 }
 
 /** Answers by second. */
@@ -117,10 +123,10 @@ function activity(all: readonly Second[], width: number): Span[] {
   const most = Math.max(...all.map(({ answers }) => answers));
   const peak = most > 0 ? `  peak ${most}/s` : '';
   const seconds = all.slice(-Math.max(1, Math.min(all.length, width - LABEL - peak.length)));
-  const bars = seconds.map(({ answers, coldStarts, refused }): Span => {
+  const bars = seconds.map(({ answers, coldStarts, bad }): Span => {
     if (answers === 0 && coldStarts === 0) return ['▁', 'quiet'];
     const level = LEVELS[Math.ceil((answers / Math.max(most, 1)) * (LEVELS.length - 1))] ?? '▁';
-    return [level, refused > 0 ? 'bad' : coldStarts > 0 ? 'cold' : 'warm'];
+    return [level, bad > 0 ? 'bad' : coldStarts > 0 ? 'cold' : 'warm'];
   });
   return [label('last minute'), ...bars, [peak, 'quiet']];
 }
@@ -205,8 +211,7 @@ function paint(spans: readonly Span[], { columns, colour }: Size): string {
   let left = columns;
   return spans
     .map(([text, style = 'plain']) => {
-      // What a function says of itself must not command the terminal.
-      const shown = [...text.replace(/\p{Cc}|\p{Bidi_Control}/gu, '\ufffd')].slice(0, left).join('');
+      const shown = [...printable(text)].slice(0, left).join('');
       left -= [...shown].length;
       return shown && colour && STYLES[style] ? `\x1b[${STYLES[style]}m${shown}\x1b[0m` : shown;
     })
