@@ -15,11 +15,12 @@ from burst_ner.recognizer import Recognizer, batches
 def main() -> None:
     """`python pipe.py MODEL pipe|recognizer`, with packages/service in PYTHONPATH; ends with its input."""
     nlp, _ = load(Path(sys.argv[1]))
-    recognizer = Recognizer(nlp)
+    # It changes the pipeline: spaCy alone is to stay as it is.
+    recognizer = Recognizer(nlp) if sys.argv[2] == "recognizer" else None
     for line in sys.stdin:
         texts = json.loads(line)
         begun = time.perf_counter()
-        if sys.argv[2] == "recognizer":
+        if recognizer:
             for batch in batches(texts):
                 recognizer.recognize(batch)
         else:

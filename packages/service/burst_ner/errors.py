@@ -18,7 +18,7 @@ STATUS = {
 }
 
 #: The contract's codes of one text among many.
-ITEM_CODES = ("invalid_text", "ill_formed_text", "too_large", "deadline_exceeded", "response_too_large")
+ITEM_CODES = ("invalid_text", "ill_formed_text", "too_large", "deadline_exceeded", "response_too_large", "internal")
 
 
 class RequestError(Exception):

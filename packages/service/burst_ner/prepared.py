@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .errors import SetupError
 from .imports import import_spacy
+from .tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -75,7 +76,10 @@ class PreparedModel:
                 create_vectors=(lambda _: MappedVectors(self.folder, vectors["attr"])) if vectors else None,
             )
             nlp.vocab.from_disk(self.folder / "vocab", exclude=["strings", "vectors"])
-            nlp.tokenizer.from_disk(self.folder / "tokenizer", exclude=["vocab"])
+            if type(nlp.tokenizer) is Tokenizer:
+                load_tokenizer(nlp.tokenizer, self.folder / "tokenizer")
+            else:
+                nlp.tokenizer.from_disk(self.folder / "tokenizer", exclude=["vocab"])
             ner = nlp.add_pipe(config["factory"], "ner", config=config["ner"], validate=False)
             if vectors:
                 fold(ner.model, vectors["width"])

@@ -94,9 +94,7 @@ class Service:
             status, body = 200, serialize(self._answer(request, deadline, log))
         except Exception as error:
             if not isinstance(error, RequestError):
-                # An exception's own message may quote a text, so only its type and place are logged.
-                log["exception"] = type(error).__name__
-                log["at"] = [f"{f.filename}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)]
+                log |= _told(error)
                 error = RequestError("internal", "Internal server error.")
             status, code = error.status, error.code
             body = serialize({"error": error.sentence, "code": code, "request_id": request_id, **error.fields})
@@ -126,7 +124,7 @@ class Service:
         ner = parse_request(request.body())
         log |= {"texts": len(ner.texts), "characters": ner.characters}
         started = time.perf_counter()
-        results = results_of(ner.texts, self._recognizer, deadline)
+        results = results_of(ner.texts, self._recognizer, deadline, lambda error: log.update(_told(error)))
         log["ner_ms"] = round((time.perf_counter() - started) * 1000, 1)
         log["entities"] = sum(len(result.get("entities", ())) for result in results)
         log["text_errors"] = sum("error" in result for result in results)
@@ -139,6 +137,14 @@ class Service:
             )
         if ner.many:
             return {"results": results, "model": self._model}
+        if results[0].get("code") == "internal":
+            raise RequestError("internal", "Internal server error.")
         if "error" in results[0]:
             raise too_large("The answer to this text would be too long; send the text in parts.")
         return {**results[0], "model": self._model}
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    """What a log may say of an exception: its type and places. Its own message may quote a text."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    return {"exception": type(error).__name__, "at": places}

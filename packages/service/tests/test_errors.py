@@ -1,6 +1,7 @@
 """Requests that are refused: statuses, codes, sentences, limits."""
 
 import hashlib
+import json
 
 import pytest
 from conftest import base64_body, call, function_url_event
@@ -153,3 +154,26 @@ def test_a_failed_request_leaves_the_pipeline_usable(recognizer):
         recognizer.recognize(["Ada Lovelace", "\ud83d"])
     [[entity]] = recognizer.recognize(["Ada Lovelace wrote."])
     assert entity["text"] == "Ada Lovelace"
+
+
+class FailsOn:
+    def __init__(self, recognizer, word):
+        self._recognizer, self._word = recognizer, word
+
+    def recognize(self, texts):
+        if any(self._word in text for text in texts):
+            raise RuntimeError(f"cannot do {texts}")
+        return self._recognizer.recognize(texts)
+
+
+def test_a_text_on_which_spacy_fails_costs_its_neighbours_nothing(make_service, recognizer, capfd):
+    service = make_service(recognizer=FailsOn(recognizer, "Quorngate"))
+    texts = ["Ada Lovelace lived in London.", "Zanzibella Quorngate", 5, "Ada Lovelace lived in London."]
+    answer = call(service, function_url_event({"texts": texts}))
+    assert answer.status == 200
+    assert [len(result.get("entities", ())) for result in answer.json["results"]] == [2, 0, 0, 2]
+    assert [result.get("code") for result in answer.json["results"]] == [None, "internal", "invalid_text", None]
+    log = capfd.readouterr().out
+    assert '"exception": "RuntimeError"' in log
+    assert "Quorngate" not in log + json.dumps(answer.json)
+    refused(call(service, function_url_event({"text": "Zanzibella Quorngate"})), 500, "internal")
