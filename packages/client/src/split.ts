@@ -33,8 +33,10 @@ export async function inHalves<T, R>(items: T[], send: (items: T[]) => Promise<R
     up ||= failed.length < parts.length;
     if (!up) {
       // Nothing came back. Halving on would only spend the gateway's budget while the service is down, so the first and
-      // the last item tell, which alone get all attempts.
-      const alone = await Promise.all([items.slice(0, 1), items.slice(-1)].map(attempt));
+      // the last item tell, which alone get all attempts; unless they were just sent alone.
+      const sent = new Set(parts.filter((part) => part.length === 1).flat());
+      const ends = [items.slice(0, 1), items.slice(-1)].filter(([end]) => !sent.has(end as T));
+      const alone = await Promise.all(ends.map(attempt));
       up = alone.some((failures) => failures.length === 0);
       if (!up) break;
     }

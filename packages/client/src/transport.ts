@@ -76,7 +76,7 @@ export class Transport {
   }
 
   /** Asks what the service says of itself, at a path below the url. Throws as `post` does. */
-  get(path: '/model' | '/health', timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
+  get(path: '/model', timeoutMs: number, signal: AbortSignal | undefined): Promise<Reply> {
     const url = new URL(this.#url);
     url.pathname = url.pathname.replace(/\/$/, '') + path;
     return this.#exchange(url, { method: 'GET', headers: this.#headers }, timeoutMs, signal);

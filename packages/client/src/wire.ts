@@ -4,7 +4,8 @@ import { printable } from './printable.js';
 import { refusedByGateway, retryAfterMs } from './rate-headers.js';
 import type { Reply } from './transport.js';
 
-// The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown ones are dropped here.
+// The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown
+// ones are dropped here.
 
 // The types stand for themselves, so that the package's declarations name no other package.
 

@@ -240,6 +240,13 @@ describe('a request of several texts that fails', () => {
     },
   );
 
+  it('of two texts sends each alone once', async () => {
+    await using gateway = await startGateway(() => badGateway);
+    await using ner = clientOf(gateway, { maxAttempts: 3 });
+    expect(failed(await collect(ner.extractAll(['Ada', 'Bob'])))).toEqual(['Ada', 'Bob']);
+    expect(gateway.received.map(({ texts }) => texts.length).sort()).toEqual([...Array(6).fill(1), 2, 2]);
+  });
+
   it('survives a service that is down for a while', async () => {
     await using gateway = await startGateway((_, n) => (n <= 10 ? badGateway : undefined));
     await using ner = clientOf(gateway);
