@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
 import { DEFAULT_LIMITS } from '../wire.js';
-import type { ExtractFlags } from './extract.js';
 import type { OutputFormat } from './jsonl.js';
 import { readDone } from './output.js';
 
@@ -15,7 +14,7 @@ const REQUESTS_A_MINUTE = 100;
  */
 export async function dryRun(
   entries: AsyncGenerator<Entry, void, undefined>,
-  { out, json }: ExtractFlags,
+  { out, json }: { out?: string; json?: boolean },
   format: OutputFormat,
 ): Promise<number> {
   const done = out !== undefined && existsSync(out) ? (await readDone(out, format, entries)).documents : 0;
