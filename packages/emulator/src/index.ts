@@ -33,6 +33,11 @@ export interface EmulatorOptions {
    */
   service?: string;
   /**
+   * The function's handler, `module.name`.
+   * @default 'burst_ner.handler.handler'
+   */
+  handler?: string;
+  /**
    * The Python interpreter, with the function's requirements installed.
    * @default 'packages/service/.venv/bin/python'
    */
@@ -69,6 +74,11 @@ export interface EmulatorOptions {
    * @default 300_000
    */
   idleMs?: number;
+  /**
+   * Environments that initialise at once.
+   * @default the number of cores, at least 2
+   */
+  startsAtOnce?: number;
   /**
    * The function's time-out.
    * @default 30_000
@@ -147,6 +157,13 @@ export interface Emulator {
    * told there, and the gateway goes on with what it had.
    */
   reload(): Promise<void>;
+  /**
+   * Replaces every execution environment, as an update of the function's configuration does: the next requests are cold
+   * starts. Busy ones end after their request; provisioned and proactive ones are ready again when it settles.
+   *
+   * @throws {InitFailed}
+   */
+  restart(): Promise<void>;
   /** Stops everything, whatever it is doing. No process and no socket is left when it settles. */
   close(): Promise<void>;
 }
@@ -191,7 +208,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   const config: FunctionConfig = {
     runtime,
     taskRoot: path.resolve(service),
-    handler: 'burst_ner.handler.handler',
+    handler: options.handler ?? 'burst_ner.handler.handler',
     variables: {
       SPACY_MODEL_PATH: path.resolve(options.model),
       ORIGIN_SECRET_SHA256: createHash('sha256')
@@ -200,7 +217,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     },
     ...pick(options, ['timeoutMs', 'timeScale', 'memoryMb', 'log']),
   };
-  const fleet = new Fleet(config, { reserved, proactive, ...pick(options, ['idleMs', 'onEvent']) });
+  const fleet = new Fleet(config, { reserved, proactive, ...pick(options, ['idleMs', 'startsAtOnce', 'onEvent']) });
   const closers: (() => Promise<void> | void)[] = [() => fleet.close().then(() => config.store?.close())];
   const close = async () => {
     await Promise.all(closers.map((closer) => closer()));
@@ -241,6 +258,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       runtime: runtime.name,
       stats: () => fleet.stats,
       environments: () => fleet.environments,
+      restart: () => fleet.restart(),
       async reload() {
         try {
           gateway.reload(await read());

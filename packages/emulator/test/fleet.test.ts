@@ -155,6 +155,53 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     expect(both.pid).toBeGreaterThan(0);
   });
 
+  it('replaces every environment: idle ones at once, a busy one after its request, those ahead of need at once', async () => {
+    const { fleet, call, touch, appeared, events } = await fleetOf(WAIT, {}, { proactive: 1 });
+    await Promise.all([fleet.provision(1), fleet.fillProactive()]);
+    const busy = call({ file: 'go', together: 1 });
+    await appeared('here-');
+    // Of the three that are ready, one was initialised on demand.
+    const [first, second] = await Promise.all([call({ together: 3 }), call({ together: 3 })]);
+    await vi.waitFor(() => expect(fleet.stats.environments.idle).toBe(3), { timeout: 20_000 });
+    const old = fleet.environments.map(({ id }) => id);
+    expect(old).toHaveLength(4);
+
+    await fleet.restart();
+    expect(events.findLast(({ event }) => event === 'restart')).toEqual({ event: 'restart', environments: 4 });
+    expect([first.pid, second.pid].map(exists)).toEqual([false, false]);
+    expect(fleet.stats.environments).toMatchObject({ busy: 1, idle: 2 });
+    const fresh = fleet.environments.filter(({ id }) => !old.includes(id));
+    expect(fresh.map(({ state, ahead, initType }) => [state, ahead, initType]).sort()).toEqual([
+      ['warm', true, 'on-demand'],
+      ['warm', true, 'provisioned-concurrency'],
+    ]);
+
+    touch('go');
+    const { pid } = await busy;
+    await vi.waitFor(() => expect(exists(pid)).toBe(false), { timeout: 20_000 });
+    expect((await call()).pid).not.toBe(pid);
+    expect(fleet.environments.filter(({ id }) => old.includes(id))).toEqual([]);
+    expect(fleet.environments.filter(({ initType }) => initType !== 'on-demand')).toHaveLength(1);
+  });
+
+  it('ends what was initialising when it was replaced', async () => {
+    const { fleet, folder, call, touch, appeared } = await fleetOf(
+      `import os, time\nwhile os.path.exists("hold"): open("held", "w"); time.sleep(0.005)\n${WAIT}`,
+    );
+    touch('hold');
+    const onDemand = call();
+    await appeared('held');
+    const ahead = fleet.provision(1);
+    const restarting = fleet.restart();
+    rmSync(path.join(folder, 'hold'));
+    const { pid } = await onDemand;
+    await Promise.all([ahead, restarting]);
+    await vi.waitFor(() => expect(exists(pid)).toBe(false), { timeout: 20_000 });
+    expect(fleet.environments.map(({ state, initType }) => [state, initType])).toEqual([
+      ['warm', 'provisioned-concurrency'],
+    ]);
+  });
+
   it('says what each environment is doing', async () => {
     const { fleet, folder, call, touch, appeared } = await fleetOf(
       `import os, time\nwhile os.path.exists("hold"): open("held", "w"); time.sleep(0.005)\n${WAIT}`,

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { Agent, request } from 'undici';
 import { describe, expect, it } from 'vitest';
 import type { FleetOptions } from '../src/lambda/fleet.js';
@@ -5,7 +7,7 @@ import { startFunctionUrl } from '../src/lambda/function-url.js';
 import { fleetOf, later } from './function.js';
 
 async function functionUrl(python: string, config: { timeoutMs?: number } = {}, options: FleetOptions = {}) {
-  const { fleet, touch, appeared } = await fleetOf(python, config, options);
+  const { fleet, folder, touch, appeared } = await fleetOf(python, config, options);
   const { url, ca, close } = await startFunctionUrl(fleet);
   const dispatcher = new Agent({ connect: { ca } });
   later(() => dispatcher.destroy());
@@ -16,7 +18,7 @@ async function functionUrl(python: string, config: { timeoutMs?: number } = {}, 
   };
   const post = (body: string | Buffer, contentType = 'application/json') =>
     send('', { method: 'POST', body, headers: { 'content-type': contentType } });
-  return { url, ca, close, send, post, touch, appeared };
+  return { fleet, folder, url, ca, close, send, post, touch, appeared };
 }
 
 // Answers with what the event says, or with the event.
@@ -184,6 +186,41 @@ describe('a Function URL', () => {
     later(() => agent.destroy());
     await expect(request(one.url, { dispatcher: agent })).rejects.toThrow(/certificate/);
     await expect(one.send()).resolves.toMatchObject({ statusCode: 200 });
+  });
+
+  it("replaces the environments on Lambda's own UpdateFunctionConfiguration, which never reaches the function", async () => {
+    const { send, post, fleet } = await functionUrl(MIRROR);
+    const update = (name: string, body = '{}', method: 'PUT' | 'GET' = 'PUT') =>
+      send(`/2015-03-31/functions/${name}/configuration`, { method, ...(method === 'PUT' && { body }) });
+    await post('{}');
+    const [old] = fleet.environments;
+    const { statusCode, body } = await update('spacy-ner-service', json({ Description: 'cold' }));
+    expect(statusCode).toBe(200);
+    expect(JSON.parse(body.toString())).toMatchObject({ LastUpdateStatus: 'Successful', State: 'Active' });
+    expect(fleet.environments).toEqual([]);
+    await post('{}');
+    expect(fleet.environments).toMatchObject([{ id: expect.not.stringContaining(old?.id ?? ''), requests: 1 }]);
+
+    const refused = async (answer: ReturnType<typeof update>) => {
+      const { statusCode, headers } = await answer;
+      return [statusCode, headers['x-amzn-errortype']];
+    };
+    expect(await refused(update('other'))).toEqual([404, 'ResourceNotFoundException']);
+    for (const body of ['{"MemorySize":512}', 'cold', '']) {
+      expect(await refused(update('spacy-ner-service', body))).toEqual([400, 'InvalidParameterValueException']);
+    }
+    expect(fleet.stats.requests).toBe(2);
+    // Any other request to that path is the function's.
+    expect((await update('spacy-ner-service', '', 'GET')).body.toString()).toContain('rawPath');
+  });
+
+  it('tells why the new environments do not start', async () => {
+    const { send, fleet, folder } = await functionUrl(MIRROR);
+    await fleet.provision(1);
+    writeFileSync(path.join(folder, 'app.py'), 'import sys; sys.exit("no model")');
+    const url = '/2015-03-31/functions/spacy-ner-service/configuration';
+    const { statusCode, body } = await send(url, { method: 'PUT', body: '{}' });
+    expect([statusCode, body.toString()]).toEqual([500, expect.stringContaining('does not start: no model')]);
   });
 
   it('closes with a request under way', async () => {

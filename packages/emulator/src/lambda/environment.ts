@@ -68,7 +68,7 @@ export type InitType = 'on-demand' | 'provisioned-concurrency';
 export const FUNCTION_NAME = 'spacy-ner-service';
 export const ACCOUNT_ID = '000000000000';
 const REGION = 'us-east-1';
-const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${FUNCTION_NAME}:live`;
+export const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${FUNCTION_NAME}:live`;
 // The time limit of an init ahead of need: "130 seconds or the configured function timeout, whichever is higher".
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 // Told in the limit of an init on demand, 10 s, so that both are scaled together.

@@ -13,7 +13,8 @@ export type LambdaEvent =
   | { event: 'function error'; environment: string; requestId: string; errorType: string }
   | { event: 'throttled'; requestId: string }
   | { event: 'environment expired'; environment: string }
-  | { event: 'environment lost'; environment: string };
+  | { event: 'environment lost'; environment: string }
+  | { event: 'restart'; environments: number };
 
 export interface FleetOptions {
   /**
@@ -73,6 +74,8 @@ export class Fleet {
   readonly #idle: { environment: Environment; expiry?: NodeJS.Timeout }[] = [];
   /** Initialised ahead of need, or about to be, and not found by a request yet. */
   readonly #proactive = new Set<Environment>();
+  /** Serve the request that they have, if any, and no other. */
+  readonly #retired = new WeakSet<Environment>();
   #starting = 0;
   #inFlight = 0;
   #requests = 0;
@@ -159,12 +162,31 @@ export class Fleet {
         const { errorType } = result.error;
         this.#emit({ event: 'function error', environment: environment.id, requestId, errorType });
       }
-      if (environment.alive) this.#park(environment);
-      else this.#lost(environment);
+      if (!environment.alive) this.#lost(environment);
+      else if (this.#retired.has(environment)) void this.#end(environment);
+      else this.#park(environment);
       return result;
     } finally {
       this.#inFlight--;
     }
+  }
+
+  /**
+   * Replaces every environment, as Lambda does when the function's configuration is updated: idle ones end at once, busy
+   * ones after their request, and what is kept ahead of need is initialised anew. Settles when the idle ones are gone and
+   * the new ones ready.
+   *
+   * @throws {InitFailed}
+   */
+  async restart(): Promise<void> {
+    const old = [...this.#all].filter((environment) => !this.#retired.has(environment));
+    const provisioned = old.filter(({ initType }) => initType !== 'on-demand').length;
+    const idle = this.#idle.map(({ environment }) => environment);
+    for (const environment of old) this.#retired.add(environment);
+    this.#proactive.clear();
+    this.#emit({ event: 'restart', environments: old.length });
+    await Promise.all(idle.map((environment) => this.#end(environment)));
+    await Promise.all([this.provision(provisioned), this.fillProactive()]);
   }
 
   /** Ends every environment, whatever it does. Settles when no process is left. */
@@ -202,6 +224,7 @@ export class Fleet {
     const environment = this.#create(initType);
     if (initType === 'on-demand') this.#proactive.add(environment);
     await this.#initAhead(environment);
+    if (this.#retired.has(environment)) return this.#end(environment);
     this.#park(environment);
     this.#emit({ event: 'initialised ahead', environment: environment.id, initMs: environment.initMs ?? 0, initType });
   }
@@ -251,7 +274,7 @@ export class Fleet {
 
   #lost(environment: Environment): void {
     this.#all.delete(environment);
-    if (this.#closed) return;
+    if (this.#closed || this.#retired.has(environment)) return;
     if (environment.initType !== 'on-demand') this.#inBackground(environment, this.provision(1));
     else if (this.#proactive.delete(environment)) this.#inBackground(environment, this.fillProactive());
   }

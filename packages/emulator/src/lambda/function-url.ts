@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { generate } from 'selfsigned';
 import { z } from 'zod';
+import { control, isControl } from './control-plane.js';
 import { ACCOUNT_ID } from './environment.js';
 import { type Fleet, Throttled } from './fleet.js';
 
@@ -25,7 +26,8 @@ const TEXT = /^\s*(text\/[^;]*|application\/(json|javascript|xml))\s*(;|$)/i;
 const DAY_MS = 86_400_000;
 
 /**
- * Serves a fleet as a Function URL with auth type NONE serves its function: HTTPS, payload 2.0, buffered.
+ * Serves a fleet as a Function URL with auth type NONE serves its function: HTTPS, payload 2.0, buffered. On the same port
+ * stands the one operation of Lambda itself that there is: control-plane.ts.
  *
  * @param port on loopback; 0 takes a free one
  */
@@ -42,7 +44,7 @@ export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<Function
   // Kept-alive connections stay open until the gateway closes them.
   const server = createServer({ key, cert, keepAliveTimeout: 0 }, (request, response) => {
     // A caller that goes away takes nothing but its own connection with it.
-    answer(fleet, request, response).catch(() => response.destroy());
+    (isControl(request) ? control : answer)(fleet, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(port, 'localhost', resolve);

@@ -101,7 +101,7 @@ const VARIABLE = 'DECK_BATCH_PROCESSOR_KEY';
 
 /** @param terminal whether a person sees it, who may see a key that was made up */
 function welcome(emulator: Emulator, terminal: boolean): string {
-  const { endpoint, runtime, keys } = emulator;
+  const { endpoint, functionUrl, runtime, keys } = emulator;
   const show = terminal && isMadeUp(emulator);
   const hidden = isMadeUp(emulator)
     ? `made up, and shown on a terminal alone; set ${VARIABLE} to a key of your own`
@@ -110,6 +110,7 @@ function welcome(emulator: Emulator, terminal: boolean): string {
   return `
 Kong and Lambda are up (${runtime}).
   address  ${endpoint}
+  function ${functionUrl.url}
   key      ${show ? keys['batch-processor'] : hidden}
 Try it:
   curl -sS ${endpoint} -H ${header} -H 'content-type: application/json' -d '{"text": "Ada Lovelace met Charles Babbage in London."}'

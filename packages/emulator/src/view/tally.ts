@@ -133,6 +133,8 @@ export function sentence(event: EmulatorEvent): string | undefined {
       return `expired${where}: idle`;
     case 'environment lost':
       return `lost${where}: its process ended while idle`;
+    case 'restart':
+      return `configuration updated: ${event.environments} environments are replaced`;
     case 'reload':
       return event.error ? `not reloaded, the old config stays: ${event.error}` : `reloaded ${event.file}`;
   }
