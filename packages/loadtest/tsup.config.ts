@@ -1,7 +1,13 @@
 import { defineConfig } from 'tsup';
 
 export default defineConfig({
-  entry: ['src/index.ts', 'src/cli.ts'],
+  entry: {
+    index: 'src/index.ts',
+    cli: 'src/cli/main.ts',
+    report: 'src/report/html.ts',
+    truth: 'src/truth.ts',
+    'truth-server': 'src/truth-server.ts',
+  },
   format: 'esm',
   target: 'node20',
   dts: { entry: 'src/index.ts' },

@@ -1,20 +1,16 @@
-import { validateHeaderValue } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { Connection, type Target } from './connection.js';
-import { NO_ANSWER, outcomeOf, readAnswer, type Sample } from './sample.js';
+import { instant } from './clock.js';
+import { Connection } from './connection.js';
+import { encodeRequest, type Load } from './request.js';
+import type { Sample } from './sample.js';
 
-export interface BurstOptions extends Target {
-  /** Value of the `apikey` header. */
-  apiKey: string;
+export interface BurstOptions extends Load {
   /** Requests, all released at one instant, each on a connection of its own. @default 20 */
   n?: number;
-  /** The document that every request carries. */
-  text: string;
-  /** How long connecting may take, and then answering, ms. @default 60_000 */
-  timeoutMs?: number;
-  /** Ends the burst early: what has no answer yet is `cut`. */
-  signal?: AbortSignal;
+  /** Which burst of the run it is, from 0. @default 0 */
+  burst?: number;
+  /** When to release, on the clock of `performance.now()`; at once when that is over. @default at once */
+  releaseAt?: number;
 }
 
 export interface Burst {
@@ -22,13 +18,12 @@ export interface Burst {
   samples: Sample[];
   /** From the first request's first byte to the last request's, ms: how far from simultaneous the burst was. */
   spreadMs: number;
+  /** When the first request was sent, epoch ms. */
+  releasedAt: number;
 }
 
 /** Between the last handshake and the release, ms: lets session tickets and acknowledgements of the handshakes pass. */
 const SETTLE_MS = 50;
-
-/** What a request without a complete answer became, by how its connection ended. */
-const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut' } as const;
 
 let warm: Promise<void> | undefined;
 
@@ -39,8 +34,8 @@ let warm: Promise<void> | undefined;
  * @throws {TypeError} when the key cannot be a header's value
  */
 export async function runBurst(options: BurstOptions): Promise<Burst> {
-  const { n = 20, timeoutMs = 60_000, signal } = options;
-  const bytes = encode(options);
+  const { n = 20, burst = 0, releaseAt = 0, timeoutMs = 60_000, signal } = options;
+  const bytes = encodeRequest(options);
   warm ??= warmUp();
   await warm;
 
@@ -54,13 +49,16 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
   let timer = setTimeout(stop, timeoutMs, 'timeout');
   try {
     await Promise.all(connections.map((connection) => connection.ready));
-    await sleep(SETTLE_MS);
     clearTimeout(timer);
-    const releasedAt = fire(connections, bytes);
+    await instant(Math.max(releaseAt, performance.now() + SETTLE_MS), signal);
+    const releasedAt = Date.now();
+    const origin = fire(connections, bytes);
     timer = setTimeout(stop, timeoutMs, 'timeout');
     await Promise.all(connections.map((connection) => connection.closed));
-    const samples = await Promise.all(connections.map((connection, index) => sample(connection, index, releasedAt)));
-    return { samples, spreadMs: (samples.at(-1)?.sentMs ?? 0) - (samples[0]?.sentMs ?? 0) };
+    const samples = await Promise.all(
+      connections.map((connection, index) => connection.sample({ burst, index, intendedMs: 0 }, origin)),
+    );
+    return { samples, spreadMs: (samples.at(-1)?.sentMs ?? 0) - (samples[0]?.sentMs ?? 0), releasedAt };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', cut);
@@ -70,39 +68,9 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
 
 /** Sends on every connection in one loop without a pause; the loop is what the spread measures. */
 function fire(connections: readonly Connection[], bytes: Buffer): bigint {
-  const releasedAt = process.hrtime.bigint();
+  const origin = process.hrtime.bigint();
   for (const connection of connections) connection.send(bytes);
-  return releasedAt;
-}
-
-async function sample(connection: Connection, index: number, releasedAt: bigint): Promise<Sample> {
-  const ms = (at: bigint | null) => (at === null ? null : Number(at - releasedAt) / 1e6);
-  const answer = await connection.answer();
-  return {
-    index,
-    intendedMs: 0,
-    sentMs: Number(connection.sentAt - releasedAt) / 1e6,
-    firstByteMs: ms(connection.firstByteAt),
-    lastByteMs: ms(connection.lastByteAt),
-    outcome: answer ? outcomeOf(answer.status, answer.headers) : END_OUTCOMES[connection.end],
-    ...(answer ? readAnswer(answer.status, answer.headers) : NO_ANSWER),
-    error: answer ? null : (connection.error ?? (connection.firstByteAt ? 'incomplete answer' : 'no answer')),
-  };
-}
-
-/** One whole request, ready to write. */
-function encode({ url, apiKey, text }: BurstOptions): Buffer {
-  validateHeaderValue('apikey', apiKey);
-  const body = JSON.stringify({ text });
-  const head = [
-    `POST ${url.pathname}${url.search} HTTP/1.1`,
-    `host: ${url.host}`,
-    `apikey: ${apiKey}`,
-    'content-type: application/json',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-  ];
-  return Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`);
+  return origin;
 }
 
 /**

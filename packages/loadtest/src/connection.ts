@@ -2,6 +2,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
+import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from './sample.js';
 import { TargetError } from './target-error.js';
 
 /** Where a connection goes. */
@@ -10,6 +11,9 @@ export interface Target {
   /** PEM of a certificate authority to trust in place of the system's; NODE_EXTRA_CA_CERTS adds one without code. */
   ca?: string;
 }
+
+/** What a request without a complete answer became, by how its connection ended. */
+const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut' } as const;
 
 /**
  * One socket for one request: connected (and its certificate verified) first, sent on command, time-stamped in
@@ -23,7 +27,7 @@ export class Connection {
   readonly ready: Promise<void>;
   /** Settles when the connection is over, whatever the reason. */
   readonly closed: Promise<void>;
-  sentAt = 0n;
+  sentAt: bigint | null = null;
   firstByteAt: bigint | null = null;
   lastByteAt: bigint | null = null;
   /** Why the connection ended: by itself, or by `stop`. */
@@ -83,6 +87,27 @@ export class Connection {
     if (this.#socket.closed) return;
     this.end = end;
     this.#socket.destroy();
+  }
+
+  /**
+   * What became of the request, once the connection is over.
+   *
+   * @param origin what the times of the sample count from, ns
+   */
+  async sample(place: Pick<Sample, 'burst' | 'index' | 'intendedMs'>, origin: bigint): Promise<Sample> {
+    const ms = (at: bigint | null) => (at === null ? null : Number(at - origin) / 1e6);
+    const answer = await this.answer();
+    return {
+      ...place,
+      // One that could not connect was never sent.
+      sentMs: ms(this.sentAt) ?? place.intendedMs,
+      firstByteMs: ms(this.firstByteAt),
+      lastByteMs: ms(this.lastByteAt),
+      outcome: answer ? outcomeOf(answer.status, answer.headers) : END_OUTCOMES[this.end],
+      error: answer ? null : (this.error ?? (this.firstByteAt ? 'incomplete answer' : 'no answer')),
+      ...(answer ? readAnswer(answer.status, answer.headers) : NO_ANSWER),
+      ...NO_REPORT,
+    };
   }
 
   /** The complete answer, or null when the connection ended before there was one. */

@@ -2,11 +2,11 @@
 export interface Percentile {
   /** Which percentile, between 0 and 1. */
   p: number;
-  /** The nearest-rank percentile, in the unit of the values. */
-  value: number;
-  /** Lower end of the confidence interval; null when there are too few values for one. */
+  /** The nearest-rank percentile, in the unit of the values; null when its rank falls among the censored. */
+  value: number | null;
+  /** Lower end of the confidence interval; null when too few values, or too many censored ones, leave none. */
   lower: number | null;
-  /** Upper end of the confidence interval; null when there are too few values for one. */
+  /** Upper end of the confidence interval; null when too few values, or too many censored ones, leave none. */
   upper: number | null;
   /** How many values it takes for both ends to exist. */
   needed: number;
@@ -22,18 +22,20 @@ export interface Percentile {
  *
  * @param sorted the values, ascending
  * @param p between 0 and 1, both excluded
+ * @param censored how many more there are of which it is known only that they are greater than all of these
  * @param confidence the least probability that the interval covers the true percentile
  * @throws {RangeError} without values
  */
-export function percentile(sorted: readonly number[], p: number, confidence = 0.95): Percentile {
-  const value = sorted[Math.ceil(p * sorted.length) - 1];
-  if (value === undefined) throw new RangeError('a percentile needs at least one value');
-  const ranks = rankInterval(sorted.length, p, confidence);
+export function percentile(sorted: ArrayLike<number>, p: number, censored = 0, confidence = 0.95): Percentile {
+  const n = sorted.length + censored;
+  if (n === 0) throw new RangeError('a percentile needs at least one value');
+  const ranks = rankInterval(n, p, confidence);
+  const at = (rank: number | null) => (rank === null ? null : (sorted[rank - 1] ?? null));
   return {
     p,
-    value,
-    lower: ranks.lower === null ? null : (sorted[ranks.lower - 1] ?? null),
-    upper: ranks.upper === null ? null : (sorted[ranks.upper - 1] ?? null),
+    value: at(Math.ceil(p * n)),
+    lower: at(ranks.lower),
+    upper: at(ranks.upper),
     needed: Math.ceil(Math.log((1 - confidence) / 2) / Math.log(Math.max(p, 1 - p))),
   };
 }

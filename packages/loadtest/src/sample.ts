@@ -12,22 +12,31 @@ import type { IncomingHttpHeaders } from 'node:http';
 export const OUTCOMES = ['ok', 'kong-429', 'lambda-429', '4xx', '5xx', 'timeout', 'connection-error', 'cut'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
 
-/** Whether the answer came from a cold start, by its own header; `unknown` when it does not say. */
-export const STARTS = ['cold', 'warm', 'unknown'] as const;
+/**
+ * What the answer's own headers say of its start; never guessed from latency.
+ *
+ * - `cold`: `x-ner-cold-start: 1`: the request waited for its execution environment to initialise.
+ * - `ahead`: not cold, and the environment was initialised before anybody asked (`x-ner-init-type` `provisioned` or
+ *   `proactive`).
+ * - `warm`: not cold, in an environment that an earlier request initialised.
+ * - `unknown`: the headers do not say, or there is no answer.
+ */
+export const STARTS = ['cold', 'ahead', 'warm', 'unknown'] as const;
 export type Start = (typeof STARTS)[number];
 
 /** What an answer's status line and headers say. */
 export interface Answer {
   /** HTTP status; null without an answer. */
   status: number | null;
-  /** From `x-ner-cold-start`. Never guessed from latency. */
   start: Start;
   /** `x-ner-init-type`: on-demand, provisioned, snapstart or proactive. */
   initType: string | null;
   /** `x-ner-instance`: which execution environment answered. */
   instance: string | null;
-  /** `x-request-id`. */
+  /** `x-request-id`: the gateway's, or Lambda's where no gateway gave one. */
   requestId: string | null;
+  /** `x-amzn-requestid`: Lambda's own, which its REPORT line carries. */
+  lambdaRequestId: string | null;
   /** Initialisation of the execution environment, ms, from `server-timing`. */
   initMs: number | null;
   /** Loading the model, ms, from `server-timing`. */
@@ -38,11 +47,19 @@ export interface Answer {
   kongMs: number | null;
   /** Kong's wait for the function, ms, from `x-kong-upstream-latency`. */
   upstreamMs: number | null;
+  /** Requests a window that the key may send, from `ratelimit-limit`. */
+  limit: number | null;
+  /** What was left of it, from `ratelimit-remaining`; within a burst Kong counts late, so it reads too high. */
+  remaining: number | null;
+  /** Seconds to the next window, 1 to 60, from `ratelimit-reset`. */
+  resetS: number | null;
 }
 
-/** One request, kept whole. Times are ms since the run's first release, on a monotonic clock. */
+/** One request, kept whole. Times are ms since its burst's release (since the start of a run without bursts), monotonic. */
 export interface Sample extends Answer {
-  /** Position in the run, from 0. */
+  /** Which burst, from 0; 0 in a run without bursts. */
+  burst: number;
+  /** Position in its burst, from 0. */
   index: number;
   /** When it should have left. */
   intendedMs: number;
@@ -55,11 +72,27 @@ export interface Sample extends Answer {
   outcome: Outcome;
   /** Why there is no complete answer: a system error code such as ECONNRESET, or `no answer`, `incomplete answer`. */
   error: string | null;
+  /** From Lambda's REPORT line, where a log was joined, ms: the handler's time. */
+  durationMs: number | null;
+  /** From Lambda's REPORT line, ms: what is billed, initialisation included. */
+  billedMs: number | null;
+  /** From Lambda's REPORT line, ms: initialisation, with the start of Python. */
+  reportInitMs: number | null;
 }
 
-/** From the request's write to the answer's last byte, ms. Null unless the outcome is `ok`. */
-export function latencyMs(sample: Sample): number | null {
-  return sample.outcome === 'ok' && sample.lastByteMs !== null ? sample.lastByteMs - sample.sentMs : null;
+/**
+ * Where a latency starts. `sent`: bursts, whose requests leave within the spread that is printed, and a closed loop.
+ * `intended`: an open model, where a request that leaves late has waited.
+ */
+export type LatencyFrom = 'sent' | 'intended';
+
+/** To the answer's last byte, ms. Null unless the outcome is `ok`. */
+export function latencyMs(
+  { outcome, lastByteMs, sentMs, intendedMs }: Pick<Sample, 'outcome' | 'lastByteMs' | 'sentMs' | 'intendedMs'>,
+  from: LatencyFrom,
+): number | null {
+  if (outcome !== 'ok' || lastByteMs === null) return null;
+  return lastByteMs - (from === 'sent' ? sentMs : intendedMs);
 }
 
 /** The answer of a request that got none. */
@@ -69,32 +102,46 @@ export const NO_ANSWER: Answer = {
   initType: null,
   instance: null,
   requestId: null,
+  lambdaRequestId: null,
   initMs: null,
   loadMs: null,
   nerMs: null,
   kongMs: null,
   upstreamMs: null,
+  limit: null,
+  remaining: null,
+  resetS: null,
 };
+
+/** What a REPORT line says of a request, before one was joined. */
+export const NO_REPORT = { durationMs: null, billedMs: null, reportInitMs: null } as const;
+
+const AHEAD = new Set(['provisioned', 'proactive']);
 
 /** Reads what a complete answer says about itself. */
 export function readAnswer(status: number, headers: IncomingHttpHeaders): Answer {
   const text = (name: string) => headers[name]?.toString() ?? null;
   const number = (value: string | null | undefined) => (value && Number.isFinite(Number(value)) ? Number(value) : null);
   const cold = text('x-ner-cold-start');
+  const initType = text('x-ner-init-type');
   const timing = new Map(
     Array.from((text('server-timing') ?? '').matchAll(/([\w-]+)\s*;\s*dur=([\d.]+)/g), ([, name, ms]) => [name, ms]),
   );
   return {
     status,
-    start: cold === '1' ? 'cold' : cold === '0' ? 'warm' : 'unknown',
-    initType: text('x-ner-init-type'),
+    start: cold === '1' ? 'cold' : cold === '0' ? (AHEAD.has(initType ?? '') ? 'ahead' : 'warm') : 'unknown',
+    initType,
     instance: text('x-ner-instance'),
     requestId: text('x-request-id'),
+    lambdaRequestId: text('x-amzn-requestid'),
     initMs: number(timing.get('init')),
     loadMs: number(timing.get('load')),
     nerMs: number(timing.get('ner')),
     kongMs: number(text('x-kong-proxy-latency') ?? text('x-kong-response-latency')),
     upstreamMs: number(text('x-kong-upstream-latency')),
+    limit: number(text('ratelimit-limit')),
+    remaining: number(text('ratelimit-remaining')),
+    resetS: number(text('ratelimit-reset')),
   };
 }
 

@@ -1,19 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { NO_ANSWER, outcomeOf, readAnswer, type Sample } from './sample.js';
+import type { Load } from './request.js';
+import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from './sample.js';
 
-export interface SustainedOptions {
-  url: URL;
-  /** Value of the `apikey` header. */
-  apiKey: string;
-  /** The document that every request carries. */
-  text: string;
+export interface SustainedOptions extends Load {
   /** Each sends its next request when its last one is answered. */
   connections: number;
   durationMs: number;
-  /** How long one answer may take, ms: 1000 or more, autocannon takes no less. */
-  timeoutMs: number;
-  /** Ends the run early. */
-  signal: AbortSignal;
+  /** How long one answer may take, ms: 1000 or more, autocannon takes no less. @default 60_000 */
+  timeoutMs?: number;
+  /** Gets each sample when its request is over. */
+  onSample: (sample: Sample) => void;
 }
 
 /** Errors after which a run ends early: autocannon connects again at once, so a target that went away is a busy loop. */
@@ -26,13 +22,15 @@ const BAILOUT = 1000;
  * reconnecting and worker threads stay off: its figures are wrong with them. It verifies no certificate, so the caller
  * decides where the key may go.
  */
-export async function runSustained(options: SustainedOptions): Promise<Sample[]> {
+export async function runSustained(options: SustainedOptions): Promise<void> {
+  const { timeoutMs = 60_000, signal, onSample } = options;
   // Imported here: a burst does not need it, and it is slow to load.
   const { default: autocannon } = await import('autocannon');
-  if (options.signal.aborted) return [];
-  const samples: Sample[] = [];
+  if (signal?.aborted) return;
   const startedAt = process.hrtime.bigint();
   const nowMs = () => Number(process.hrtime.bigint() - startedAt) / 1e6;
+  let sent = 0;
+  const ends: (() => void)[] = [];
 
   await new Promise<void>((resolve, reject) => {
     const run = autocannon(
@@ -43,25 +41,39 @@ export async function runSustained(options: SustainedOptions): Promise<Sample[]>
         body: JSON.stringify({ text: options.text }),
         connections: options.connections,
         duration: options.durationMs / 1000,
-        timeout: options.timeoutMs / 1000,
+        timeout: timeoutMs / 1000,
         bailout: BAILOUT,
         // autocannon looks at its clock this often, ms.
         sampleInt: 20,
-        setupClient: (client) => record(client, samples, nowMs),
+        setupClient: (client) => void ends.push(record(client, nowMs, () => sent++, onSample)),
       },
       (error: unknown) => (error ? reject(error) : resolve()),
     );
-    options.signal.addEventListener('abort', () => run.stop(), { once: true });
+    signal?.addEventListener('abort', () => run.stop(), { once: true });
   });
-  return samples;
+  for (const end of ends) end();
 }
 
-/** Turns the events of one autocannon connection into samples. A request without an answer at the end stays `cut`. */
-function record(client: NodeJS.EventEmitter, samples: Sample[], nowMs: () => number): void {
+/**
+ * Turns the events of one autocannon connection into samples.
+ *
+ * @returns to be called at the end: the request without an answer is `cut`
+ */
+function record(
+  client: NodeJS.EventEmitter,
+  nowMs: () => number,
+  next: () => number,
+  onSample: (sample: Sample) => void,
+): () => void {
   let current: Sample | undefined;
+  /** Over without an answer; whether it timed out is told only after the next request has left. */
   let previous: Sample | undefined;
   let head: { statusCode: number; headers: IncomingHttpHeaders } | undefined;
   let closing = false;
+  const flush = () => {
+    if (previous) onSample(previous);
+    previous = undefined;
+  };
 
   client.on('request', () => {
     const now = nowMs();
@@ -72,23 +84,21 @@ function record(client: NodeJS.EventEmitter, samples: Sample[], nowMs: () => num
       current.error = null;
       return;
     }
+    flush();
     // No event tells of a connection that ended in order but without an answer; the next request does.
-    if (current) {
-      current.outcome = 'connection-error';
-      current.error ??= 'no answer';
-    }
-    previous = current;
+    if (current) previous = { ...current, outcome: 'connection-error', error: current.error ?? 'no answer' };
     current = {
-      index: samples.length,
+      burst: 0,
+      index: next(),
       intendedMs: now,
       sentMs: now,
       firstByteMs: null,
       lastByteMs: null,
       outcome: 'cut',
-      ...NO_ANSWER,
       error: null,
+      ...NO_ANSWER,
+      ...NO_REPORT,
     };
-    samples.push(current);
   });
   // The parser's own object: names and values alternate.
   client.on('headers', ({ statusCode, headers }: { statusCode: number; headers: string[] }) => {
@@ -97,11 +107,13 @@ function record(client: NodeJS.EventEmitter, samples: Sample[], nowMs: () => num
     if (current) current.firstByteMs = nowMs();
   });
   client.on('response', () => {
+    flush();
     if (!current || !head) return;
     current.lastByteMs = nowMs();
     current.outcome = outcomeOf(head.statusCode, head.headers);
     Object.assign(current, readAnswer(head.statusCode, head.headers));
     closing = head.headers.connection?.toLowerCase() === 'close';
+    onSample(current);
     current = undefined;
   });
   client.on('connError', (error: NodeJS.ErrnoException) => {
@@ -111,4 +123,8 @@ function record(client: NodeJS.EventEmitter, samples: Sample[], nowMs: () => num
   client.on('timeout', () => {
     if (previous) previous.outcome = 'timeout';
   });
+  return () => {
+    flush();
+    if (current) onSample(current);
+  };
 }

@@ -1,3 +1,5 @@
+import { InputError } from './input-error.js';
+
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there',
   ENOTFOUND: 'the host name has no address',
@@ -10,7 +12,7 @@ const REASONS: Record<string, string> = {
 };
 
 /** The target cannot be measured: it is not there, or not who it says. One sentence. */
-export class TargetError extends Error {
+export class TargetError extends InputError {
   override readonly name = 'TargetError';
 
   /** @param code a system error code, or why the connection was given up */

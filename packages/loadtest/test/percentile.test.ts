@@ -9,6 +9,17 @@ test('a percentile is one of the values: the nearest rank', () => {
   expect(() => percentile([], 0.5)).toThrow('a percentile needs at least one value');
 });
 
+test('censored values are greater than all others, and nobody knows by how much', () => {
+  expect(percentile(upTo(18), 0.5, 2)).toMatchObject({ value: 10, lower: 6, upper: 15 });
+  expect(percentile(upTo(14), 0.5, 6), 'the upper end is among them').toMatchObject({
+    value: 10,
+    lower: 6,
+    upper: null,
+  });
+  expect(percentile(upTo(9), 0.5, 11), 'and the median').toMatchObject({ value: null, lower: 6, upper: null });
+  expect(percentile([], 0.5, 20), 'and all').toMatchObject({ value: null, lower: null, upper: null });
+});
+
 describe('rank intervals', () => {
   test.each([
     // Medians, from published tables of order-statistic intervals.

@@ -2,15 +2,23 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** A loopback server that counts its requests from 0; `await using` closes it. */
+/**
+ * A loopback server that counts its requests from 0; `await using` closes it. As Kong it refuses a body that is announced
+ * too long, before it counts, with the status given.
+ */
 export async function listen(
   answer: (response: http.ServerResponse, nth: number) => void,
   certificate?: { key: string; cert: string },
+  tooLarge = 413,
 ) {
   const seen: { headers: http.IncomingHttpHeaders; body: string; connections: number }[] = [];
   let nth = 0;
   let connections = 0;
   const handle: http.RequestListener = async (request, response) => {
+    if (Number(request.headers['content-length']) > 2 ** 20) {
+      response.writeHead(tooLarge, { connection: 'close' }).end();
+      return;
+    }
     const mine = nth++;
     let body = '';
     for await (const chunk of request) body += chunk;
@@ -27,7 +35,7 @@ export async function listen(
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   };
-  return { url, seen, close, [Symbol.asyncDispose]: close };
+  return { url, seen, open: () => connections, close, [Symbol.asyncDispose]: close };
 }
 
 /** An answer of the function behind Kong, as Kong 3.9 passes it on. */
@@ -38,6 +46,10 @@ export function answerNer(response: http.ServerResponse, cold: boolean) {
     'x-kong-upstream-latency': '7',
     'x-kong-proxy-latency': '1',
     'x-request-id': 'r-1',
+    'x-amzn-requestid': 'l-1',
+    'ratelimit-limit': '100',
+    'ratelimit-remaining': '80',
+    'ratelimit-reset': '42',
     'x-ner-instance': 'i-1',
     'x-ner-cold-start': cold ? '1' : '0',
     'x-ner-init-type': 'on-demand',

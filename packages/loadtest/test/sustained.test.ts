@@ -1,10 +1,17 @@
 import { expect, test } from 'vitest';
+import type { Sample } from '../src/sample.js';
 import { summarise } from '../src/summary.js';
 import { runSustained } from '../src/sustained.js';
 import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
 
-const sustained = (url: URL, times = { durationMs: 600, timeoutMs: 10_000 }, signal = AbortSignal.any([])) =>
-  runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal });
+async function sustained(url: URL, times = { durationMs: 600, timeoutMs: 10_000 }, signal = AbortSignal.any([])) {
+  const samples: Sample[] = [];
+  const onSample = (sample: Sample) => void samples.push(sample);
+  await runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal, onSample });
+  // Each is told once.
+  expect(new Set(samples.map(({ index }) => index)).size).toBe(samples.length);
+  return samples;
+}
 
 test('sustained load counts what the target saw, cold and warm and both kinds of 429 apart', async () => {
   await using server = await listen((response, nth) => {
@@ -12,7 +19,7 @@ test('sustained load counts what the target saw, cold and warm and both kinds of
     else if (nth % 7 === 5) answerLambda429(response);
     else answerNer(response, nth < 3);
   });
-  const summary = summarise(await sustained(server.url));
+  const summary = summarise(await sustained(server.url), 'sent');
   const { ok, cut } = summary.outcomes;
   expect(ok + summary.outcomes['kong-429'] + summary.outcomes['lambda-429'] + cut).toBe(summary.sent);
   expect(cut).toBeLessThanOrEqual(4);
@@ -31,7 +38,7 @@ test('a connection that the target closes after an answer costs nothing', async 
     if (nth % 5 === 4) response.setHeader('connection', 'close');
     answerNer(response, false);
   });
-  const { sent, outcomes } = summarise(await sustained(server.url));
+  const { sent, outcomes } = summarise(await sustained(server.url), 'sent');
   expect(outcomes['connection-error']).toBe(0);
   expect(outcomes.ok + outcomes.cut).toBe(sent);
 });
@@ -46,7 +53,7 @@ test('a request that is dropped and one that is never answered are told apart', 
     else if (nth !== 9) answerNer(response, false);
   });
   const times = { durationMs: 30_000, timeoutMs: 1000 };
-  const { outcomes } = summarise(await sustained(server.url, times, stop.signal));
+  const { outcomes } = summarise(await sustained(server.url, times, stop.signal), 'sent');
   expect(outcomes).toMatchObject({ 'connection-error': 1, timeout: 1 });
 });
 
@@ -56,6 +63,6 @@ test('a target that goes away ends the run', async () => {
   });
   const samples = await sustained(server.url, { durationMs: 60_000, timeoutMs: 10_000 });
   expect(samples.some(({ error }) => error === 'ECONNREFUSED')).toBe(true);
-  const { sent, outcomes } = summarise(samples);
+  const { sent, outcomes } = summarise(samples, 'sent');
   expect(outcomes['connection-error'] + outcomes.cut).toBe(sent);
 });

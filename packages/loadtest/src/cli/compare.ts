@@ -1,0 +1,45 @@
+import { Command } from 'commander';
+import { compare } from '../compare.js';
+import { comparisonReport } from '../report/comparison.js';
+import { type Run, readRun } from '../run-file.js';
+import { exitCode, parseThreshold, type Threshold } from '../threshold.js';
+
+interface CompareOptions {
+  failIf: Threshold[];
+  json?: true;
+}
+
+export function compareCommand(): Command {
+  return new Command('compare')
+    .description('tell whether a run is slower than another, or fails more, by whole bursts')
+    .argument('<a>', 'what `run --out` wrote of the one')
+    .argument('<b>', 'and of the other')
+    .option(
+      '--fail-if <threshold>',
+      "what B must not be, such as 'warm.p50 > +10%'; can be repeated (default: medians worse at all)",
+      (text: string, earlier: Threshold[]) => [...earlier, parseThreshold(text, 'compare')],
+      [],
+    )
+    .option('--json', 'print one JSON object in place of the table')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 not worse, 1 worse or a threshold broken, 2 undecided: more bursts are needed, 3 not to be compared.',
+    )
+    .action(async (fileA: string, fileB: string, { failIf, json }: CompareOptions) => {
+      const [a, b] = [await readRun(fileA), await readRun(fileB)];
+      process.exitCode = presentComparison(a, b, { failIf, ...(json && { json }) });
+    });
+}
+
+/**
+ * Compares two runs, prints what came of it, and returns the exit code.
+ *
+ * @throws {InputError} when they cannot be compared
+ */
+export function presentComparison(a: Run, b: Run, { failIf, json }: CompareOptions): number {
+  const comparison = compare(a, b, failIf);
+  process.stdout.write(
+    json ? `${JSON.stringify({ a: a.info, b: b.info, ...comparison })}\n` : comparisonReport(a, b, comparison),
+  );
+  return exitCode(comparison.effects.map(({ verdict }) => verdict));
+}

@@ -1,0 +1,140 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { type BurstsOptions, runBursts, type Side } from '../bursts.js';
+import type { Cold } from '../cold.js';
+import { duration } from '../forecast.js';
+import { InputError } from '../input-error.js';
+import { KeyWatch } from '../key-watch.js';
+import { probe, refuse } from '../probe.js';
+import { Progress } from '../progress.js';
+import { runRate } from '../rate.js';
+import { Recorder } from '../recorder.js';
+import type { Load } from '../request.js';
+import type { Run, RunInfo } from '../run-file.js';
+import type { Outcome, Sample } from '../sample.js';
+import { runSustained } from '../sustained.js';
+
+/** What is to be measured. */
+export interface Order
+  extends Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'durationMs' | 'timeoutMs'> {
+  cold: Cold;
+  /** The document that every request carries. */
+  text: string;
+  /** The target, or two whose bursts alternate; and where their samples go. */
+  sides: { url: URL; out?: string }[];
+}
+
+export interface Measured {
+  /** One a side; none when nothing could be sent. */
+  runs: Run[];
+  /** Why it ended early. What was measured before is in the runs. */
+  problem: InputError | undefined;
+  /** Whether it was ended by Ctrl-C. */
+  interrupted: boolean;
+}
+
+/**
+ * Runs an order until it is done, cannot go on, or Ctrl-C. Says on standard error how it goes.
+ *
+ * @param limit requests a minute that were expected of the gateway
+ */
+export async function measure(order: Order, apiKey: string, limit: number): Promise<Measured> {
+  const { text, timeoutMs, mode, n, bursts, everyMs, cold } = order;
+  const stop = new AbortController();
+  let interrupted = false;
+  const onSignal = () => {
+    interrupted = true;
+    stop.abort();
+  };
+  process.once('SIGINT', onSignal);
+  const load = { apiKey, text, timeoutMs, signal: stop.signal };
+  const progress = new Progress();
+  const watch = new KeyWatch();
+  const recorders: Recorder[] = [];
+  let problem: InputError | undefined;
+  let alone = true;
+  const onSample = (sample: Sample, url: URL, originMs: number) => {
+    refuse(url, sample.status);
+    watch.see(sample, originMs);
+    if (!alone || watch.others === 0) return;
+    alone = false;
+    progress.line(
+      'Somebody else uses this key, or an earlier run did in the same minute: less is left than was sent here.',
+    );
+  };
+  const attempt = async (step: () => Promise<void> | void) => {
+    try {
+      await step();
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      // What Ctrl-C stopped before anything was sent is no problem of the target's.
+      if (!interrupted) problem ??= error;
+    }
+  };
+
+  await attempt(async () => {
+    for (const { url } of order.sides) await probe({ ...load, url });
+    const id = randomUUID();
+    for (const [at, { url, out }] of order.sides.entries()) {
+      const pair = order.sides.length > 1 ? { id, side: at === 0 ? ('a' as const) : ('b' as const) } : null;
+      recorders.push(new Recorder(infoOf(order, url, pair), out));
+    }
+    const sides = order.sides.map(({ url }, at) => ({ url, recorder: recorders[at] as Recorder }));
+    if (mode === 'bursts') {
+      await runBursts({ ...load, sides, n: n ?? 0, bursts, everyMs: everyMs ?? 0, cold, progress, onSample });
+    } else {
+      await runSteady(order, { ...load, stop }, sides[0] as Side, progress, onSample);
+    }
+  });
+  progress.end();
+  process.off('SIGINT', onSignal);
+  const reason = problem || interrupted ? 'interrupted' : 'complete';
+  for (const recorder of recorders) await attempt(() => recorder.end(reason));
+
+  if (watch.limit !== null && watch.limit !== limit) {
+    progress.line(`The gateway's answers tell a limit of ${watch.limit} a minute, not ${limit}.`);
+  }
+  return { runs: recorders.map(({ run }) => run), problem, interrupted };
+}
+
+/** An open model or a closed loop. A problem within it ends it. */
+async function runSteady(
+  { mode, n, rate, durationMs }: Order,
+  { stop, ...load }: Omit<Load, 'url'> & { stop: AbortController },
+  { url, recorder }: Side,
+  progress: Progress,
+  onSample: BurstsOptions['onSample'],
+): Promise<void> {
+  const startedAt = Date.now();
+  const outcomes = new Map<Outcome, number>();
+  const errors: unknown[] = [];
+  const take = (sample: Sample) => {
+    try {
+      recorder.samples([sample]);
+      outcomes.set(sample.outcome, (outcomes.get(sample.outcome) ?? 0) + 1);
+      onSample(sample, url, startedAt);
+    } catch (error) {
+      errors.push(error);
+      stop.abort();
+    }
+  };
+  progress.still(() => {
+    const counts = [...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'no answer yet';
+    return `${duration(Date.now() - startedAt)} of ${duration(durationMs ?? 0)}: ${counts}; Ctrl-C keeps what was measured`;
+  });
+  const common = { ...load, url, durationMs: durationMs ?? 0, onSample: take };
+  if (mode === 'rate') await runRate({ ...common, rate: rate ?? 1 });
+  else await runSustained({ ...common, connections: n ?? 1 });
+  if (errors.length > 0) throw errors[0];
+}
+
+function infoOf({ sides: _, text, cold, ...asked }: Order, { origin, pathname }: URL, pair: RunInfo['pair']): RunInfo {
+  return {
+    startedAt: new Date().toISOString(),
+    // Without query or credentials: either may be secret.
+    target: `${origin}${pathname}`,
+    ...asked,
+    cold: cold.by,
+    text: { characters: Array.from(text).length, sha256: createHash('sha256').update(text).digest('hex') },
+    pair,
+  };
+}

@@ -1,0 +1,57 @@
+import { Command } from 'commander';
+import { plan } from '../plan.js';
+import { readReportLog } from '../report-log.js';
+import { readRun } from '../run-file.js';
+import { parseThreshold, type Threshold } from '../threshold.js';
+import { fail, parseCounts } from './arguments.js';
+import { present } from './present.js';
+
+interface ReportOptions {
+  html?: string;
+  json?: true;
+  reportLog?: string;
+  failIf: Threshold[];
+  planN?: number[];
+  planProvisioned: number[];
+}
+
+export function reportCommand(): Command {
+  return new Command('report')
+    .description('say again what came of a run')
+    .argument('<file>', 'what `run --out` wrote')
+    .option('--html <file>', 'write a page too: one file, which needs no network and no script')
+    .option('--json', 'print one JSON object in place of the report')
+    .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
+    .option(
+      '--fail-if <threshold>',
+      "such as 'warm.p95 > 250ms' or 'timeout > 0'; can be repeated",
+      (text: string, earlier: Threshold[]) => [...earlier, parseThreshold(text, 'run')],
+      [],
+    )
+    .option(
+      '--plan-n <counts>',
+      'with --html or --json: also what `plan` says of such bursts, e.g. 20,100',
+      parseCounts,
+    )
+    .option('--plan-provisioned <counts>', 'with --plan-n: provisioned environments', parseCounts, [0, 5, 20])
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 good; 1 a threshold is broken, or no request succeeded; 2 undecided; 3 no such run.',
+    )
+    .action(async (file: string, options: ReportOptions) => {
+      process.exitCode = await report(file, options);
+    });
+}
+
+async function report(file: string, options: ReportOptions): Promise<number> {
+  const { html, json, reportLog, failIf, planN, planProvisioned } = options;
+  if (planN && html === undefined && !json) fail('--plan-n goes with --html or --json; `plan` prints a table.');
+  const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
+  let joined = 0;
+  const run = await readRun(file, (sample) => {
+    if (join?.(sample)) joined++;
+  });
+  if (join) process.stderr.write(`${reportLog} has REPORT lines of ${joined} of ${run.samples.length} requests.\n`);
+  const plans = planN ? plan(run, { n: planN, provisioned: planProvisioned }) : [];
+  return present(run, { failIf, plans, ...(html !== undefined && { html }), ...(json && { json }) });
+}

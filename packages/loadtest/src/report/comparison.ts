@@ -1,0 +1,56 @@
+import { styleText } from 'node:util';
+import type { Comparison, Effect } from '../compare.js';
+import type { Run } from '../run-file.js';
+import { formatCount, formatMs, formatShare } from './quantity.js';
+import { plain, title } from './sentences.js';
+
+/** Two runs beside each other for the terminal, a line a metric. */
+export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: Comparison): string {
+  const how = paired
+    ? 'The bursts of A and B alternated: each of B is compared with the one of A before it.'
+    : 'A and B were measured one after the other: what changed in between counts as a difference; run --against alternates.';
+  const rows = effects.map((effect) => [
+    effect.metric,
+    show(effect, effect.a),
+    show(effect, effect.b),
+    `${signed(effect, effect.change)} [${signed(effect, effect.lower)}, ${signed(effect, effect.upper)}]`,
+    paired ? String(effect.bursts.a) : `${effect.bursts.a} and ${effect.bursts.b}`,
+    verdict(effect),
+  ]);
+  const table = [['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : 'bursts', ''], ...rows];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
+  const lines = table.map((row, index) => {
+    const cells = row.map((cell, i) =>
+      i === 0 ? cell.padEnd(widths[i] ?? 0) : i === 5 ? cell : cell.padStart(widths[i] ?? 0),
+    );
+    const line = cells.join('   ').trimEnd();
+    return index === 0 ? styleText('dim', line) : line;
+  });
+  const head = ({ info }: Run) => `${title(info)}, ${plain(info.startedAt)}`;
+  const heads = [`A: ${head(a)}`, `B: ${head(b)}`, how];
+  const blocks = [heads, lines, leftOut.map((sentence) => `not compared: ${sentence}.`)];
+  return `${blocks
+    .filter((block) => block.length > 0)
+    .map((block) => block.join('\n'))
+    .join('\n\n')}\n`;
+}
+
+function show({ unit }: Effect, value: number): string {
+  return unit === 'ms' ? formatMs(value) : formatShare(value);
+}
+
+/** A share's change is one of what was sent, and no ratio. */
+function signed({ unit }: Effect, change: number): string {
+  const percent = (100 * change).toFixed(1).replace(/^-(0\.0)$/, '$1');
+  return `${change > 0 ? '+' : ''}${percent}${unit === 'ms' ? ' %' : ' points'}`;
+}
+
+function verdict({ threshold, verdict, upper, moreBursts }: Effect): string {
+  const more =
+    moreBursts === null
+      ? 'too near for more bursts to tell'
+      : `about ${formatCount(moreBursts)} more bursts of each would tell`;
+  const said = verdict === 'undecided' ? `undecided: ${more}` : verdict;
+  if (threshold !== null) return `${threshold}: ${said}`;
+  return { held: upper < 0 ? 'better' : 'not worse', broken: 'worse', undecided: said }[verdict];
+}

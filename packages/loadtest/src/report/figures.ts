@@ -1,0 +1,274 @@
+import * as Plot from '@observablehq/plot';
+import { parseHTML } from 'linkedom';
+import type { PlanRow } from '../plan.js';
+import { STARTS } from '../sample.js';
+import { Markup } from './markup.js';
+import { KINDS, type Measured, type Request } from './measured.js';
+import { formatCount, formatDuration, formatMs } from './quantity.js';
+
+/** Each figure is drawn for a page and for a telephone: a picture that only shrinks cannot be read. */
+const SIZES = [
+  { name: 'wide', width: 720 },
+  { name: 'narrow', width: 340 },
+] as const;
+type Size = (typeof SIZES)[number];
+
+const COLOUR = { domain: KINDS, range: KINDS.map((kind) => `var(--${kind})`) };
+const { document } = parseHTML('<html></html>');
+
+/** @param label says to those who cannot see it what the figure shows */
+function draw(label: string, options: (size: Size) => Plot.PlotOptions): Markup {
+  const drawn = SIZES.map((size) => {
+    const svg = Plot.plot({
+      ...{ document, width: size.width, marginLeft: 56, marginRight: 20, ariaLabel: label, color: COLOUR },
+      ...options(size),
+    });
+    svg.setAttribute('role', 'img');
+    svg.classList.add(size.name);
+    // Its style element is the page's; a hundredth of a pixel is enough for a path.
+    svg.querySelector('style')?.remove();
+    return svg.outerHTML.replace(/(?<= (?:d|transform|[xy][12]?|c[xy])="[^"]*\.\d\d)\d+/g, '');
+  });
+  return new Markup(drawn.join(''));
+}
+
+/** A scale of values that all lie above 0, and its axis: logarithmic, unless the values are close together. */
+function scale(
+  values: readonly number[],
+  margin: number,
+  most: number,
+  axis: typeof Plot.axisX,
+  text: (value: number) => string,
+) {
+  const domain = [Math.min(...values) / margin, Math.max(...values) * margin] as const;
+  const linear = domain[1] < 5 * domain[0];
+  const decades = Array.from({ length: 9 }, (_, i) => 10 ** (i - 2));
+  const within = (steps: number[]) =>
+    decades
+      .flatMap((decade) => steps.map((step) => step * decade))
+      .filter((tick) => tick >= domain[0] && tick <= domain[1]);
+  const round = [[1, 2, 5], [1, 3], [1]].map(within);
+  const ticks = linear ? most : (round.find(({ length }) => length <= most) ?? round[2] ?? []);
+  // As `text`, because of a logarithmic axis Plot leaves every other `tickFormat` out.
+  return {
+    scale: { type: linear ? ('linear' as const) : ('log' as const), domain, label: null },
+    axis: axis({ ticks, text, tickSize: 0, label: null }),
+    grid: axis === Plot.axisX ? Plot.gridX({ ticks }) : Plot.gridY({ ticks }),
+  };
+}
+
+const formatTick = (ms: number) => formatDuration(Number(ms.toPrecision(6)));
+const formatUsd = (usd: number) => `$${usd < 1 ? usd.toFixed(2) : Number(usd.toPrecision(2))}`;
+
+/** Points of one curve: enough for any screen. */
+const POINTS = 80;
+
+/**
+ * How many answers of each class took no longer than a time, with the band in which, with 95 % confidence, the whole
+ * curve of the target lies (Dvoretzky, Kiefer and Wolfowitz, with Massart's constant).
+ */
+export function distributionFigure(latencies: Measured['latencies']): Markup {
+  const curves = STARTS.flatMap((start) => (latencies[start].length > 0 ? [curve(start, latencies[start])] : []));
+  curves.sort((a, b) => a.medianMs - b.medianMs);
+  const points = curves.flatMap(({ points }) => points);
+  const banded = curves.filter(({ n }) => n >= 6).flatMap(({ points }) => points);
+  const xs = points.map(({ ms }) => ms);
+  // Left of the first curve and right of the last there is room for a label, whatever they look like.
+  const labels = curves.length === 1 ? curves : [curves[0], curves.at(-1)].filter((found) => found !== undefined);
+  const shares = [0, 0.25, 0.5, 0.75, 0.9, 1];
+  return draw('Share of the answers that took no longer than a time, by class', ({ name }) => {
+    const times = scale(xs, 1.8, name === 'wide' ? 10 : 5, Plot.axisX, formatTick);
+    return {
+      height: name === 'wide' ? 300 : 240,
+      x: times.scale,
+      y: { domain: [0, 1], label: null },
+      marks: [
+        times.axis,
+        Plot.axisY({ ticks: shares, tickSize: 0, label: null, text: (share: number) => `${share * 100} %` }),
+        Plot.gridY({ ticks: shares }),
+        Plot.areaY(banded, {
+          x: 'ms',
+          y1: 'lower',
+          y2: 'upper',
+          fill: 'start',
+          fillOpacity: 0.16,
+          curve: 'step-after',
+        }),
+        Plot.lineY(points, { x: 'ms', y: 'share', stroke: 'start', strokeWidth: 2, curve: 'step-after' }),
+        Plot.dot(curves, { x: 'medianMs', y: () => 0.5, fill: 'start', r: 4, stroke: 'var(--paper)' }),
+        ...(name === 'wide' ? labels : []).map((label, i) =>
+          Plot.text([label], {
+            ...{ x: 'medianMs', y: () => 0.5, text: () => `${label.start} ${formatMs(label.medianMs)}`, fill: 'start' },
+            ...{
+              textAnchor: i === 0 && labels.length > 1 ? 'end' : 'start',
+              dx: i === 0 && labels.length > 1 ? -10 : 10,
+            },
+            ...{ dy: i === 0 && labels.length > 1 ? -10 : 12, stroke: 'var(--paper)', strokeWidth: 4, fontWeight: 600 },
+          }),
+        ),
+      ],
+    };
+  });
+}
+
+function curve(start: string, sorted: Float64Array) {
+  const n = sorted.length;
+  const band = Math.sqrt(Math.log(2 / 0.05) / (2 * n));
+  const ranks = Array.from({ length: Math.min(n, POINTS) }, (_, i) => Math.ceil(((i + 1) * n) / Math.min(n, POINTS)));
+  const at = (rank: number, share: number) => ({
+    ...{ start, ms: sorted[rank - 1] ?? 0, share },
+    ...{ lower: Math.max(0, share - band), upper: Math.min(1, share + band) },
+  });
+  const points = [at(1, 0), ...ranks.map((rank) => at(rank, rank / n))];
+  return { start, n, points, medianMs: sorted[Math.ceil(n / 2) - 1] ?? 0 };
+}
+
+/** Lines of a timeline: more cannot be told apart. */
+const LINES = 160;
+
+/** Requests of some bursts, each a line from its release to the last byte of its answer, in the order of their ends. */
+export function burstFigure(requests: readonly Request[]): { figure: Markup; note: string } {
+  const bursts = new Map<number, Request[]>();
+  for (const request of requests) {
+    const mine = bursts.get(request.burst);
+    if (mine) mine.push(request);
+    else bursts.set(request.burst, [request]);
+  }
+  const numbers = [...bursts.keys()];
+  const size = Math.max(...Array.from(bursts.values(), ({ length }) => length));
+  const chosen = evenly(numbers, Math.max(1, Math.floor(LINES / size)));
+  const step = Math.ceil(size / LINES);
+  let row = 0;
+  const groups = chosen.map((burst) => {
+    const mine = (bursts.get(burst) ?? []).sort((a, b) => a.toMs - b.toMs).filter((_, i) => i % step === 0);
+    // A gap before each burst but the first.
+    if (row > 0) row += 2;
+    return { burst, at: row, lines: mine.map((request) => ({ ...request, row: row++ })) };
+  });
+  const lines = groups.flatMap((group) => group.lines);
+  const rowHeight = Math.min(11, Math.max(3, 260 / row));
+  // A time-out may be a hundred times as long as any answer: its line ends at the edge.
+  const answered = lines.filter(({ kind }) => kind !== 'failed');
+  const end = 1.02 * Math.max(...(answered.length > 0 ? answered : lines).map(({ toMs }) => toMs));
+  const drawn = lines.map((line) => ({ ...line, toMs: Math.min(line.toMs, end) }));
+  const figure = draw('Each request of a burst as a line from its release to its last byte', ({ name }) => {
+    const ticks = name === 'wide' ? 8 : 4;
+    return {
+      ...{ height: Math.ceil(row * rowHeight) + 40, marginTop: 8, marginBottom: 32 },
+      x: { domain: [0, end], ticks, tickFormat: formatTick, tickSize: 0, label: null },
+      y: { domain: [row, -1], axis: null },
+      marks: [
+        Plot.gridX({ ticks }),
+        Plot.ruleY(drawn, {
+          ...{ y: 'row', x1: 'fromMs', x2: 'toMs', stroke: 'kind', strokeWidth: Math.min(3, rowHeight * 0.6) },
+        }),
+        ...(rowHeight > 6 ? [Plot.dot(drawn, { x: 'toMs', y: 'row', fill: 'kind', r: 3 })] : []),
+        ...(numbers.length > 1
+          ? [
+              Plot.text(groups, {
+                ...{ x: () => 0, y: 'at', text: ({ burst }) => `burst ${burst + 1}`, dx: -8, dy: -4 },
+                ...{ textAnchor: 'end', lineAnchor: 'top' },
+              }),
+            ]
+          : []),
+      ],
+    };
+  });
+  const which = chosen.length < numbers.length ? `${chosen.length} of ${numbers.length} bursts` : '';
+  const each = step > 1 ? `one request of ${step}` : '';
+  const shown = [which, each].filter(Boolean).join(', ');
+  const late = lines.some(({ toMs }) => toMs > end);
+  return {
+    figure,
+    note: `${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
+  };
+}
+
+/** Requests that a cloud of dots shows besides the slowest. */
+const DOTS = 240;
+const SLOWEST = 60;
+
+/** Requests of a run without bursts: when they were due, and how long they took. */
+export function courseFigure(requests: readonly Request[]): { figure: Markup; note: string } {
+  const dots = requests
+    .map(({ fromMs, toMs, kind }) => ({ fromMs, ms: toMs - fromMs, kind }))
+    .filter(({ ms }) => ms > 0);
+  const slowest = new Set([...dots].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST));
+  const shown = evenly(dots, DOTS)
+    .filter((dot) => !slowest.has(dot))
+    .concat(...slowest);
+  const all = shown.map(({ ms }) => ms);
+  const times = scale(all, 1.2, 6, Plot.axisY, formatTick);
+  const figure = draw('Latency of requests in the course of the run', ({ name }) => ({
+    height: name === 'wide' ? 280 : 240,
+    x: { label: null, ticks: name === 'wide' ? 8 : 4, tickFormat: formatTick, tickSize: 0 },
+    y: times.scale,
+    marks: [times.axis, times.grid, Plot.dot(shown, { x: 'fromMs', y: 'ms', fill: 'kind', r: 2.5, fillOpacity: 0.75 })],
+  }));
+  const some = ` Shown: ${shown.length} of ${formatCount(dots.length)}, the ${SLOWEST} slowest among them.`;
+  return { figure, note: shown.length < dots.length ? some : '' };
+}
+
+/** Dollars a month against p95: each setting is a point for each way to pay for it. */
+export function planFigure(plans: readonly PlanRow[]): Markup {
+  const points = plans.flatMap(({ n, provisioned, p95, dollarsAMonth, measured }) => {
+    const at = (usd: number, scheduled: boolean) => ({
+      ...{
+        burst: `${n} at once`,
+        name: measured ? '' : provisioned === 0 ? 'on demand' : `P ${provisioned}`,
+        usd,
+        ms: p95.value,
+        scheduled,
+        measured,
+      },
+      ...{ lower: p95.lower ?? p95.value, upper: p95.upper ?? p95.value },
+    });
+    if (provisioned === 0) return [at(dollarsAMonth.onDemand, false)];
+    return [at(dollarsAMonth.provisioned, false), at(dollarsAMonth.scheduled, true)];
+  });
+  const bursts = [...new Set(points.map(({ burst }) => burst))];
+  const [usd, ms] = [points.map((point) => point.usd), points.flatMap(({ lower, upper }) => [lower, upper])];
+  const place = { x: 'usd', y: 'ms', fy: 'burst' };
+  return draw('Dollars a month against the 95th percentile of latency, for each setting', ({ name }) => {
+    const times = scale(ms, 1.5, 7, Plot.axisY, formatTick);
+    const dollars = scale(usd, 1.9, name === 'wide' ? 9 : 4, Plot.axisX, formatUsd);
+    return {
+      ...{ height: 50 + 230 * bursts.length, marginTop: 8 },
+      ...{ x: dollars.scale, y: times.scale, fy: { domain: bursts, label: null, axis: null, padding: 0.12 } },
+      marks: [
+        ...[dollars.axis, dollars.grid, times.axis, times.grid],
+        Plot.text(bursts, { fy: (burst) => burst, text: (burst) => burst, frameAnchor: 'bottom-left', dx: 6, dy: -6 }),
+        Plot.ruleX(points, { x: 'usd', y1: 'lower', y2: 'upper', fy: 'burst', stroke: 'var(--soft)' }),
+        Plot.dot(
+          points.filter(({ scheduled }) => !scheduled),
+          { ...place, r: 4.5, fill: 'var(--ink)' },
+        ),
+        Plot.dot(
+          points.filter(({ scheduled }) => scheduled),
+          {
+            ...{ ...place, r: 4.5, symbol: 'square', fill: 'var(--paper)', stroke: 'var(--ink)' },
+          },
+        ),
+        Plot.dot(
+          points.filter(({ measured, scheduled }) => measured && !scheduled),
+          {
+            ...{ ...place, r: 9, stroke: 'var(--refused)', strokeWidth: 2 },
+          },
+        ),
+        Plot.text(points, {
+          ...{ ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start' },
+          ...{ stroke: 'var(--paper)', strokeWidth: 4, fill: 'var(--ink)' },
+        }),
+      ],
+    };
+  });
+}
+
+/** So many of a list, evenly, with the first and the last. */
+function evenly<T>(list: readonly T[], count: number): T[] {
+  if (list.length <= count) return [...list];
+  return Array.from(
+    { length: count },
+    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, count - 1))] as T,
+  );
+}

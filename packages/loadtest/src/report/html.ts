@@ -1,0 +1,88 @@
+import type { PlanRow } from '../plan.js';
+import type { Run } from '../run-file.js';
+import { STARTS } from '../sample.js';
+import type { Summary } from '../summary.js';
+import { Markup, markup } from './markup.js';
+import { measure } from './measured.js';
+import { formatCount, formatShare, readPercentile } from './quantity.js';
+import { accounting, asked, breakdown, care, distribution, percentiles, timeline, whatIf } from './sections.js';
+import { caveats, load, title, verdict } from './sentences.js';
+import { STYLE } from './style.js';
+
+/**
+ * A run as a page: one file that needs no script and no network, light or dark as the reader's system is.
+ *
+ * @param plans what other settings would do and cost, from `plan`
+ */
+export function htmlReport(run: Run, summary: Summary, plans: readonly PlanRow[] = []): string {
+  const measured = measure(run);
+  const cautions = caveats(run, summary);
+  // The policy holds whatever else might get into the page: nothing is loaded, and nothing runs.
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${pageTitle(run, summary)}</title>
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+<header>
+<p class="soft">${title(run.info)}</p>
+<h1>${verdict(run, summary).replace(/(?<=\d) /g, '\u00a0')}</h1>
+${keyFigures(run, summary)}
+${cautions.length > 0 ? markup`<p class="note"><a href="#caveats">Read with care: ${cautions.length} ${cautions.length === 1 ? 'caveat' : 'caveats'}</a></p>` : ''}
+</header>
+<main>
+${distribution(summary, measured)}
+${percentiles(run, summary)}
+${timeline(run, measured)}
+${breakdown(measured)}
+${accounting(summary)}
+${plans.length > 0 ? whatIf(plans) : ''}
+${asked(run)}
+${cautions.length > 0 ? care(cautions) : ''}
+</main>
+</body>
+</html>
+`.text;
+}
+
+function pageTitle(run: Run, { latency }: Summary): string {
+  const medians = STARTS.flatMap((start) => {
+    const found = latency[start];
+    return found && found.n > 0 ? [`${start} ${readPercentile(found.p50, found, run.info.timeoutMs).value}`] : [];
+  });
+  return `${medians.join(', ') || 'nothing succeeded'} · ${load(run.info)}`;
+}
+
+/** What a reader takes away in five seconds. */
+function keyFigures({ info }: Run, { latency, sent, outcomes }: Summary): Markup {
+  const figures: [label: string, value: string, note: string][] = [];
+  for (const start of STARTS) {
+    const found = latency[start];
+    if (!found || found.n === 0) continue;
+    const { value, interval } = readPercentile(found.p50, found, info.timeoutMs);
+    figures.push([`${start}, median`, value ?? '', interval]);
+  }
+  if (figures.length > 1 && latency.all) {
+    const { value, interval } = readPercentile(latency.all.p95, latency.all, info.timeoutMs);
+    figures.push(['all, 95th percentile', value ?? '–', interval]);
+  }
+  const [cold, known] = [latency.cold?.n ?? 0, outcomes.ok - (latency.unknown?.n ?? 0)];
+  if (cold > 0)
+    figures.push(['cold share', formatShare(cold / known), `${formatCount(cold)} of ${formatCount(known)} answers`]);
+  const without = sent - outcomes.ok;
+  if (without > 0) {
+    figures.push([
+      'did not succeed',
+      formatCount(without),
+      `${formatShare(without / sent)} of ${formatCount(sent)} requests`,
+    ]);
+  }
+  return markup`<dl class="figures">${figures.map(
+    ([label, value, note]) =>
+      markup`<div><dt>${label}</dt><dd><strong>${value}</strong><span class="soft">${note}</span></dd></div>`,
+  )}</dl>`;
+}

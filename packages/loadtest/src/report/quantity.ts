@@ -1,0 +1,51 @@
+import type { Percentile } from '../percentile.js';
+import type { Distribution } from '../summary.js';
+
+/** Three digits that matter: 5.3 ms, 20.9 ms, 181 ms, 2.31 s. */
+export function formatMs(ms: number): string {
+  return `${digits(ms)} ${unit(ms)}`;
+}
+
+/** 175 – 190 ms, or 950 ms – 1.20 s where the units differ. */
+export function formatRange(lower: number, upper: number): string {
+  return unit(lower) === unit(upper)
+    ? `${digits(lower)} – ${formatMs(upper)}`
+    : `${formatMs(lower)} – ${formatMs(upper)}`;
+}
+
+/** A time that somebody set: 61 s, 500 ms. */
+export function formatDuration(ms: number): string {
+  return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
+}
+
+const unit = (ms: number) => (ms < 999.5 ? 'ms' : 's');
+const digits = (ms: number) => (ms < 999.5 ? ms.toFixed(ms < 99.95 ? 1 : 0) : (ms / 1000).toFixed(ms < 9995 ? 2 : 1));
+
+/** 12,345. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
+/** A share of one: 4.0 %, 60 %. */
+export function formatShare(share: number): string {
+  return `${(share * 100).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`;
+}
+
+/**
+ * A percentile for people.
+ *
+ * @returns its value, null where the rank says nothing of it; and its interval, or how many values it takes for one
+ */
+export function readPercentile(
+  { p, value, lower, upper, needed }: Percentile,
+  { n, censored }: Distribution,
+  timeoutMs: number,
+): { value: string | null; interval: string } {
+  const longer = `> ${formatDuration(timeoutMs)}`;
+  const shown = value === null ? longer : formatMs(value);
+  // Below that n the nearest rank of a high percentile is the maximum or close to it: no statement about it.
+  if (n + censored < needed) return { value: p === 0.5 ? shown : null, interval: `need n ≥ ${needed}` };
+  // With enough values, an end that is missing lies among the time-outs.
+  if (lower === null) return { value: shown, interval: longer };
+  return { value: shown, interval: upper === null ? `${formatMs(lower)} – ${longer}` : formatRange(lower, upper) };
+}

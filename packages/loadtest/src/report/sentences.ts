@@ -1,0 +1,154 @@
+import { KeyWatch } from '../key-watch.js';
+import type { Run, RunInfo } from '../run-file.js';
+import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
+import type { Distribution, Summary } from '../summary.js';
+import { formatCount, formatDuration, formatMs, formatShare } from './quantity.js';
+
+/** What was run, in a few words. */
+export function title(info: RunInfo): string {
+  return `${load(info)} to ${plain(info.target)}`;
+}
+
+/** What was sent, and when. */
+export function load({ mode, n, bursts, everyMs, rate, durationMs }: RunInfo): string {
+  const time = formatDuration(durationMs ?? 0);
+  if (mode === 'rate') return `${rate} requests a second for ${time}`;
+  if (mode === 'sustained') return `${n} connections busy for ${time}`;
+  if (bursts === 1) return `one burst of ${n}`;
+  return `${bursts} bursts of ${n}${everyMs === null ? '' : ` every ${formatDuration(everyMs)}`}`;
+}
+
+/** Without what would steer a terminal: a run's file and headers may hold anything. */
+export function plain(text: string): string {
+  return text.replace(/\p{Cc}/gu, '\u{fffd}');
+}
+
+/** What came of it, in one sentence. */
+export function verdict({ info }: Run, { sent, outcomes, statuses, latency }: Summary): string {
+  if (outcomes.ok === 0) {
+    const seen = Object.entries(statuses).map(([status, n]) => `HTTP ${status} × ${n}`);
+    return `None of ${formatCount(sent)} requests succeeded${seen.length > 0 ? ` (${seen.join(', ')})` : ''}.`;
+  }
+  const parts = STARTS.flatMap((start) => {
+    const found = latency[start];
+    if (!found || found.n === 0) return [];
+    // Among the unknown are the time-outs: their median may be one.
+    const median = found.p50.value === null ? `over ${formatDuration(info.timeoutMs)}` : formatMs(found.p50.value);
+    return [`${formatCount(found.n)} ${start} (median ${median})`];
+  });
+  const { cold, warm } = latency;
+  const ratio =
+    cold?.p50.value && warm?.p50.value && hasInterval(cold) && hasInterval(warm)
+      ? `; cold took ${(cold.p50.value / warm.p50.value).toPrecision(2)} times as long`
+      : '';
+  const late =
+    outcomes.timeout > 0 ? `; ${formatCount(outcomes.timeout)} took over ${formatDuration(info.timeoutMs)}` : '';
+  return `${formatCount(outcomes.ok)} of ${formatCount(sent)} requests succeeded: ${parts.join(', ')}${ratio}${late}.`;
+}
+
+/** Whether there are enough values to say something about the median. */
+function hasInterval({ n, censored, p50 }: Distribution): boolean {
+  return n + censored >= p50.needed;
+}
+
+/** What a person needs to know about the outcomes that are not latency. */
+const NOTES: Partial<Record<Outcome, string>> = {
+  'kong-429': "kong-429: this key's rate limit; it opens again with the next minute.",
+  'lambda-429': "lambda-429: the function's concurrency; waiting for the next minute does not help.",
+  timeout: 'timeout: these took longer than the limit; percentiles of all count them as longer than any answer.',
+  cut: 'cut: still without an answer when the run ended.',
+};
+
+/** More than that between the first and the last request of a burst, ms, and this machine was too slow or too busy. */
+const GOOD_SPREAD_MS = { 'http:': 2.5, 'https:': 10 };
+/** A request of an open model that leaves later than this, ms, waited for this machine and not for the target. */
+const GOOD_DELAY_MS = 10;
+
+/** What the figures do not say by themselves: a line each, of what it is about, a colon, and a sentence. */
+export function caveats(run: Run, summary: Summary): string[] {
+  const { info } = run;
+  const { outcomes, statuses, latency, windows } = summary;
+  const { errors, late, others, warmBefore } = look(run);
+  const lines = [...ending(run), ...spread(run)];
+  if (info.mode === 'rate' && late > 0.01 * summary.sent) {
+    lines.push(`busy machine: ${formatShare(late / summary.sent)} of the requests left over ${GOOD_DELAY_MS} ms late.`);
+  }
+  if (info.cold !== 'none' && warmBefore > 0) {
+    lines.push(
+      `not all cold: in spite of --cold ${info.cold}, ${warmBefore} answers are from environments that were warm before their burst.`,
+    );
+  } else if (info.cold !== 'none' && !latency.cold)
+    lines.push(`none cold: in spite of --cold ${info.cold}, no answer was.`);
+  if (info.mode === 'bursts' && Object.values(latency).some((found) => found && hasInterval(found))) {
+    lines.push(
+      info.bursts === 1
+        ? 'one burst: its requests share a queue, so the intervals, made for independent ones, are too narrow; --bursts 20 shows how much bursts differ.'
+        : 'intervals: requests of a burst share a queue, so the intervals, made for independent ones, are too narrow; the command compare works with whole bursts.',
+    );
+  }
+  if (info.mode === 'sustained') {
+    lines.push('closed loop: a slow answer holds back the next request; nobody waits in a queue here.');
+  }
+  const over = windows.filter(({ admitted, limit }) => admitted > limit);
+  for (const { admitted, limit } of over.slice(0, 1)) {
+    const more = over.length > 1 ? `, and too many in ${over.length - 1} more` : '';
+    lines.push(
+      `over-admission: the gateway let ${admitted} through in a minute of ${limit}${more}; requests at one instant pass before they are counted.`,
+    );
+  }
+  if (others > 0) lines.push(`others on the key: ${others} requests in one minute were not sent from here.`);
+  if (latency.unknown && latency.unknown.n > 0) {
+    lines.push('unknown: the answer has no x-ner-cold-start header, so nobody can tell.');
+  }
+  for (const outcome of OUTCOMES) if (outcomes[outcome] > 0 && NOTES[outcome]) lines.push(NOTES[outcome]);
+  if (statuses['404']) lines.push('404: no route matches; url must include the route, e.g. /nlp/ner.');
+  if (errors.size > 0) lines.push(`connection-error: ${[...errors].map(plain).join(', ')}`);
+  return lines;
+}
+
+/** What the gateway let through, where it refused some or should have; null where it did not. */
+export function admissions({ windows }: Summary): string | null {
+  if (windows.every(({ admitted, refused, limit }) => refused === 0 && admitted <= limit)) return null;
+  const each = windows.map(({ admitted, limit }) => `${admitted} of ${limit}`);
+  const shown = each.length > 6 ? [...each.slice(0, 6), `… (${each.length} minutes)`] : each;
+  return `admitted by the gateway, minute by minute: ${shown.join(', ')}`;
+}
+
+/** What only the samples tell, in one walk through them. */
+function look({ info, bursts, samples }: Run) {
+  const releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
+  const key = new KeyWatch();
+  const errors = new Set<string>();
+  /** In which burst each environment started. */
+  const started = new Map<string | null, number>();
+  const warm: { instance: string | null; burst: number }[] = [];
+  let late = 0;
+  for (const sample of samples) {
+    const { burst, instance, start, outcome, error } = sample;
+    const originMs = info.mode === 'bursts' ? releases.get(burst) : 0;
+    if (originMs !== undefined) key.see(sample, originMs);
+    if (sample.sentMs - sample.intendedMs > GOOD_DELAY_MS) late++;
+    if (outcome === 'connection-error' && error) errors.add(error);
+    if (start === 'cold') started.set(instance, burst);
+    if (start === 'warm' && info.cold !== 'none') warm.push({ instance, burst });
+  }
+  const before = warm.filter(({ instance, burst }) => started.get(instance) !== burst);
+  return { errors, late, others: key.others, warmBefore: before.length };
+}
+
+function ending({ info, bursts, end }: Run): string[] {
+  const done = info.mode === 'bursts' ? ` after ${bursts.length} of ${info.bursts} bursts` : '';
+  if (end === 'interrupted') return [`interrupted: by Ctrl-C or an error${done}.`];
+  return end === null ? [`no end: the run was killed${done}; what was on its way is missing.`] : [];
+}
+
+function spread({ info, bursts }: Run): string[] {
+  const good = GOOD_SPREAD_MS[info.target.startsWith('https:') ? 'https:' : 'http:'];
+  const slow = bursts.filter(({ spreadMs }) => spreadMs > good);
+  if (slow.length === 0) return [];
+  const most = Math.max(...slow.map(({ spreadMs }) => spreadMs));
+  const which = info.bursts === 1 ? '' : ` of ${slow.length} of ${bursts.length} bursts`;
+  return [
+    `busy machine: the requests${which} left over ${slow.length > 1 ? 'up to ' : ''}${formatMs(most)}, not at one instant (${good} ms at most on a quiet one).`,
+  ];
+}

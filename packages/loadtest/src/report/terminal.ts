@@ -1,0 +1,145 @@
+import { styleText } from 'node:util';
+import type { Run } from '../run-file.js';
+import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../sample.js';
+import type { Samples } from '../samples.js';
+import type { Distribution, Summary } from '../summary.js';
+import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
+import { admissions, caveats, plain, title, verdict } from './sentences.js';
+
+type Style = Parameters<typeof styleText>[0];
+
+const MARKS: Record<Start, [mark: string, style: Style]> = {
+  cold: ['●', 'cyan'],
+  ahead: ['◐', 'green'],
+  warm: ['○', 'yellow'],
+  unknown: ['?', 'gray'],
+};
+const TIMEOUT: [mark: string, style: Style] = ['×', 'red'];
+
+/**
+ * A run for the terminal: verdict, accounting, cold and warm apart, one mark a request, what to make of it.
+ * Coloured where standard output is a terminal, unless NO_COLOR is set.
+ */
+export function terminalReport(run: Run, summary: Summary): string {
+  const blocks = [
+    `${styleText('bold', title(run.info))}\n${verdict(run, summary)}`,
+    [accounting(summary), spread(run), admissions(summary)].filter(Boolean).join('\n'),
+    table(summary, run.info.timeoutMs),
+    histogram(run),
+    [...facts(summary), ...caveats(run, summary)].join('\n'),
+  ];
+  return `${blocks.filter(Boolean).join('\n\n')}\n`;
+}
+
+function accounting({ sent, outcomes }: Summary): string {
+  const parts = OUTCOMES.filter((outcome) => outcomes[outcome] > 0).map((outcome) => `${outcomes[outcome]} ${outcome}`);
+  return `sent ${sent} = ${parts.join(' + ')}`;
+}
+
+function spread({ bursts }: Run): string {
+  const sorted = bursts.map(({ spreadMs }) => spreadMs).sort((a, b) => a - b);
+  const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
+  if (median === undefined || most === undefined) return '';
+  if (sorted.length === 1) return `first bytes sent within ${formatMs(most)}`;
+  return `first bytes of a burst sent within ${formatMs(median)} (median), ${formatMs(most)} at most`;
+}
+
+/** A column for each class, so that cold and warm stand side by side. */
+function table({ latency }: Summary, timeoutMs: number): string {
+  const classes = STARTS.filter((start) => latency[start] && latency[start].n > 0);
+  // A single class is all there is, unless there are time-outs.
+  const all = classes.length > 1 || latency.all?.censored ? (['all'] as const) : [];
+  const shown = [...classes, ...all].flatMap((name) => (latency[name] ? [{ name, found: latency[name] }] : []));
+  if (shown.length === 0) return '';
+  const row = (label: string, cell: (found: Distribution) => string) => [
+    label,
+    ...shown.map(({ found }) => cell(found)),
+  ];
+  const edge = (ms: number | null) => (ms === null ? '' : formatMs(ms));
+  const rows = [
+    ['', ...shown.map(({ name }) => name)],
+    row('n', ({ n, censored }) => (censored > 0 ? `${formatCount(n)} + ${censored} timed out` : formatCount(n))),
+    row('min', ({ min }) => edge(min)),
+    ...(['p50', 'p90', 'p95', 'p99'] as const).map((name) =>
+      row(name, (found) => {
+        const { value, interval } = readPercentile(found[name], found, timeoutMs);
+        return value === null ? interval : `${value} [${interval}]`;
+      }),
+    ),
+    row('max', ({ max }) => edge(max)),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0))) ?? [];
+  const styles: Style[] = ['dim', ...shown.map(({ name }): Style => (name === 'all' ? 'reset' : MARKS[name][1]))];
+  const lines = rows.map((cells) =>
+    cells.map((cell, i) => styleText(styles[i] ?? 'reset', cell.padEnd(widths[i] ?? 0))).join('   '),
+  );
+  return `${lines.join('\n')}\n${styleText('dim', '[exact 95 % intervals]')}`;
+}
+
+/** Lower ends of the bins in each decade. */
+const STEPS = [1, 1.5, 2, 3, 5, 7];
+const WIDTH = 60;
+
+/** Latency on a logarithmic scale, one mark a request while they fit. */
+function histogram({ info, samples }: Run): string {
+  const { bins, timeouts } = count(samples, info.mode === 'rate' ? 'intended' : 'sent');
+  if (bins.size === 0) return '';
+  const sizes = Array.from(bins.values(), (counts) => STARTS.reduce((sum, start) => sum + counts[start], 0));
+  const perMark = Math.ceil(Math.max(...sizes, timeouts) / WIDTH);
+  const marks = ([mark, style]: [string, Style], n: number) =>
+    n === 0 ? '' : styleText(style, mark.repeat(Math.ceil(n / perMark)));
+  const lines: string[] = [];
+  let last: number | undefined;
+  for (const [bin, counts] of [...bins].sort(([a], [b]) => a - b)) {
+    if (last !== undefined && bin > last + 1) lines.push(`${' '.repeat(9)}⋮`);
+    const row = STARTS.map((start) => marks(MARKS[start], counts[start]));
+    lines.push(`${edge(bin).padStart(8)} – ${edge(bin + 1).padEnd(8)} ${row.join('')}`);
+    last = bin;
+  }
+  if (timeouts > 0)
+    lines.push(`${'over'.padStart(8)}   ${formatDuration(info.timeoutMs).padEnd(8)} ${marks(TIMEOUT, timeouts)}`);
+  const seen = STARTS.filter((start) => Array.from(bins.values()).some((counts) => counts[start] > 0));
+  const legend = seen.map((start) => styleText(MARKS[start][1], `${MARKS[start][0]} ${start}`));
+  if (timeouts > 0) legend.push(styleText(TIMEOUT[1], `${TIMEOUT[0]} timeout`));
+  const scale = perMark > 1 ? `   a mark is up to ${perMark} requests` : '';
+  return `${lines.join('\n')}\n${' '.repeat(20)}${legend.join('   ')}${scale}`;
+}
+
+function count(samples: Samples, from: LatencyFrom) {
+  const bins = new Map<number, Record<Start, number>>();
+  let timeouts = 0;
+  for (const sample of samples) {
+    if (sample.outcome === 'timeout') timeouts++;
+    const latency = latencyMs(sample, from);
+    if (latency === null) continue;
+    const bin = binOf(latency);
+    const counts = bins.get(bin) ?? { cold: 0, ahead: 0, warm: 0, unknown: 0 };
+    counts[sample.start]++;
+    bins.set(bin, counts);
+  }
+  return { bins, timeouts };
+}
+
+function binOf(ms: number): number {
+  const decade = Math.floor(Math.log10(ms));
+  const step = STEPS.findLastIndex((lowerEnd) => lowerEnd * 10 ** decade <= ms);
+  // -1 where log10 rounded up to the next decade.
+  return decade * STEPS.length + Math.max(0, step);
+}
+
+function edge(bin: number): string {
+  const ms = (STEPS.at(bin % STEPS.length) ?? 1) * 10 ** Math.floor(bin / STEPS.length);
+  return ms < 1000 ? `${Number(ms.toPrecision(2))} ms` : `${Number((ms / 1000).toPrecision(2))} s`;
+}
+
+function facts({ init, initTypes }: Summary): string[] {
+  const lines: string[] = [];
+  if (init?.p50.value && init.max) {
+    lines.push(
+      `init of the cold starts (server-timing): median ${formatMs(init.p50.value)}, max ${formatMs(init.max)}`,
+    );
+  }
+  const types = Object.entries(initTypes).map(([type, n]) => `${n} ${plain(type)}`);
+  if (types.length > 0) lines.push(`init type: ${types.join(', ')}`);
+  return lines;
+}

@@ -1,0 +1,187 @@
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { InputError } from './input-error.js';
+import { OUTCOMES, type Sample, STARTS } from './sample.js';
+import { Samples } from './samples.js';
+
+const ms = z.number().nullable();
+const word = z.string().nullable();
+
+/** The first line: what was asked for. Never a key, a text, a query or credentials of the URL. */
+const RunLine = z.object({
+  type: z.literal('run'),
+  format: z.literal(1),
+  /** ISO 8601. */
+  startedAt: z.string(),
+  /** Origin and path. */
+  target: z.string(),
+  /** Gated bursts, an open model (`rate`), or a closed loop (`sustained`). */
+  mode: z.enum(['bursts', 'rate', 'sustained']),
+  /** Requests a burst; connections of a closed loop; null for an open model. */
+  n: z.number().nullable(),
+  bursts: z.number(),
+  /** From one release to the next; null for a single burst and without bursts. */
+  everyMs: ms,
+  /** Requests a second of an open model. */
+  rate: z.number().nullable(),
+  /** Of an open model and a closed loop. */
+  durationMs: ms,
+  /** How environments were made cold before each burst. */
+  cold: z.enum(['none', 'idle', 'restart', 'config-bump']),
+  /** The document: its length in code points, and its digest to tell it from others. */
+  text: z.object({ characters: z.number(), sha256: z.string() }),
+  timeoutMs: z.number(),
+  /** Two runs whose bursts alternated have the same id. */
+  pair: z.object({ id: z.string(), side: z.enum(['a', 'b']) }).nullable(),
+});
+export type RunInfo = Omit<z.infer<typeof RunLine>, 'type' | 'format'>;
+
+/** A line after each burst. */
+const BurstLine = z.object({
+  type: z.literal('burst'),
+  burst: z.number(),
+  /** When its requests were released, ISO 8601. */
+  releasedAt: z.string(),
+  /** From the first request's first byte to the last request's, ms. */
+  spreadMs: z.number(),
+});
+export type BurstInfo = Omit<z.infer<typeof BurstLine>, 'type'>;
+
+const SampleLine = z.object({
+  type: z.literal('sample'),
+  burst: z.number(),
+  index: z.number(),
+  intendedMs: z.number(),
+  sentMs: z.number(),
+  firstByteMs: ms,
+  lastByteMs: ms,
+  outcome: z.enum(OUTCOMES),
+  error: word,
+  status: z.number().nullable(),
+  start: z.enum(STARTS),
+  initType: word,
+  instance: word,
+  requestId: word,
+  lambdaRequestId: word,
+  initMs: ms,
+  loadMs: ms,
+  nerMs: ms,
+  kongMs: ms,
+  upstreamMs: ms,
+  limit: ms,
+  remaining: ms,
+  resetS: ms,
+  durationMs: ms,
+  billedMs: ms,
+  reportInitMs: ms,
+});
+
+/** The last line: the run ended by itself, or by Ctrl-C. */
+const EndLine = z.object({ type: z.literal('end'), reason: z.enum(['complete', 'interrupted']) });
+
+const Line = z.discriminatedUnion('type', [RunLine, BurstLine, SampleLine, EndLine]);
+
+/** A run, as it was measured or read back. */
+export interface Run {
+  info: RunInfo;
+  samples: Samples;
+  /** Empty without bursts. */
+  bursts: BurstInfo[];
+  /** Null when the run was killed before it could say. */
+  end: 'complete' | 'interrupted' | null;
+}
+
+/** Writes a run line by line, each at once, so that what was measured is on disk whatever happens next. */
+export class RunFile {
+  readonly #fd: number;
+  readonly #file: string;
+
+  /** @throws {InputError} when the file cannot be written */
+  constructor(file: string, info: RunInfo) {
+    this.#file = file;
+    try {
+      this.#fd = openSync(file, 'w');
+    } catch (error) {
+      throw unwritable(file, error);
+    }
+    this.#write({ type: 'run', format: 1, ...info });
+  }
+
+  samples(samples: readonly Sample[]): void {
+    this.#write(...samples.map((sample) => ({ type: 'sample', ...sample })));
+  }
+
+  burst(burst: BurstInfo): void {
+    this.#write({ type: 'burst', ...burst });
+  }
+
+  end(reason: 'complete' | 'interrupted'): void {
+    this.#write({ type: 'end', reason });
+    closeSync(this.#fd);
+  }
+
+  #write(...lines: object[]): void {
+    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      throw unwritable(this.#file, error);
+    }
+  }
+}
+
+function unwritable(file: string, error: unknown): InputError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new InputError(`Cannot write ${file} (${code}); is there such a folder, with room, and may you write to it?`);
+}
+
+/**
+ * Reads a run back.
+ *
+ * @param onSample sees each sample whole, in the order of the file, and may fill in what a log says of it
+ * @throws {InputError} for a file that cannot be read, is no run, or is cut in the middle of a line
+ */
+export async function readRun(file: string, onSample?: (sample: Sample) => void): Promise<Run> {
+  const run: Run = { info: undefined as never, samples: new Samples(), bursts: [], end: null };
+  let number = 0;
+  try {
+    for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+      number++;
+      const line = parse(text);
+      if (!line || (number === 1) !== (line.type === 'run')) throw unreadable(file, number, text);
+      if (line.type === 'run') run.info = line;
+      else if (line.type === 'burst') run.bursts.push(line);
+      else if (line.type === 'end') run.end = line.reason;
+      else {
+        onSample?.(line);
+        run.samples.push(line);
+      }
+    }
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError(`Cannot read ${file} (${(error as NodeJS.ErrnoException).code}); give the file of a run.`);
+  }
+  if (number === 0) throw new InputError(`${file} is empty; give a file that \`burst-ner-load run --out\` wrote.`);
+  return run;
+}
+
+function parse(text: string): z.infer<typeof Line> | undefined {
+  try {
+    return Line.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(file: string, number: number, text: string): InputError {
+  if (number === 1) {
+    return new InputError(
+      `${file} does not start as a run does; give a file that this version's \`burst-ner-load run --out\` wrote.`,
+    );
+  }
+  const what = text.endsWith('}') ? 'is no line of a run' : 'is cut off';
+  return new InputError(
+    `${file}, line ${number}, ${what}; \`head -n ${number - 1} ${file}\` prints what stands before it.`,
+  );
+}

@@ -1,0 +1,82 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { planCommand } from '../src/cli/plan.js';
+import { PRICES } from '../src/cost.js';
+import { RunFile } from '../src/run-file.js';
+import type { Sample } from '../src/sample.js';
+import { INFO, sample } from './report/run.js';
+
+afterEach(() => {
+  process.exitCode = undefined;
+  vi.restoreAllMocks();
+});
+
+/** What the command writes on standard output. */
+async function planned(...args: string[]): Promise<string> {
+  let text = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
+    text += chunk;
+    return true;
+  });
+  await planCommand()
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .parseAsync(args, { from: 'user' });
+  return text;
+}
+
+const temporary = (name: string) => path.join(mkdtempSync(path.join(tmpdir(), 'burst-ner-plan-')), name);
+
+function runFile(...samples: Sample[]): string {
+  const name = temporary('run.ndjson');
+  const file = new RunFile(name, INFO);
+  file.samples(samples);
+  file.end('complete');
+  return name;
+}
+
+const ID = '11111111-2222-4333-8444-555555555555';
+const cold = sample(3000, { start: 'cold', initMs: 2000, lambdaRequestId: ID });
+
+test('a plan of every n with every number of provisioned environments, in words and in JSON', async () => {
+  const file = runFile(sample(100), cold);
+  const text = await planned(file, '--n', '10,20', '--provisioned', '0,5');
+  expect(text).toContain('From 1 cold and 1 warm answers: one burst of 20 to http://127.0.0.1:8000/nlp/ner');
+  expect(text.match(/^ ?(10|20) +[05] .+/gm)).toHaveLength(3 * 4);
+  const { rows, prices, caveats } = JSON.parse(
+    await planned(file, '--n', '10', '--provisioned', '5', '--init', '4s', '--json'),
+  );
+  expect(rows).toMatchObject([{ n: 10, provisioned: 5, reserved: 50, p95: { value: 5000 } }]);
+  expect(prices).toEqual({ date: PRICES.date, region: 'us-east-1' });
+  expect(caveats.join()).toContain('scaled to a median of 4.00 s');
+  expect(process.exitCode).toBe(0);
+});
+
+test('--prices takes what --print-prices prints', async () => {
+  const prices = temporary('prices.json');
+  writeFileSync(prices, (await planned('--print-prices')).replaceAll('us-east-1', 'eu-west-1'));
+  expect(await planned(runFile(sample(100), cold), '--prices', prices)).toContain('Prices of eu-west-1');
+});
+
+test('--report-log says what was billed', async () => {
+  const log = temporary('report.log');
+  const times =
+    'Duration: 100.00 ms\tBilled Duration: 1000 ms\tMemory Size: 2048 MB\tMax Memory Used: 130 MB\tInit Duration: 900.00 ms';
+  writeFileSync(log, `REPORT RequestId: ${ID}\t${times}\t\n`);
+  const dollars = async (...args: string[]) => {
+    const file = runFile(sample(100, { lambdaRequestId: ID }), cold);
+    return JSON.parse(await planned(file, '--json', '--n', '20', ...args)).rows[0].dollarsAMonth.onDemand;
+  };
+  expect(await dollars('--report-log', log)).toBeLessThan(0.4 * (await dollars()));
+});
+
+test('what cannot be planned is one sentence', async () => {
+  const good = runFile(sample(100), cold);
+  await expect(planned()).rejects.toThrow('Give the file of a run');
+  await expect(planned(runFile(sample(100)))).rejects.toThrow('The run has no cold answer to plan from');
+  await expect(planned(good, '--provisioned', '51')).rejects.toThrow('is above reserved concurrency 50');
+  await expect(planned(good, '--n', '20,x')).rejects.toThrow('give a whole number');
+  await expect(planned(good, '--hours-a-day', '25')).rejects.toThrow('give hours, above 0 and up to 24.');
+});

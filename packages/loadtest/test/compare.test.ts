@@ -1,0 +1,299 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { compareCommand } from '../src/cli/compare.js';
+import { compare } from '../src/compare.js';
+import { InputError } from '../src/input-error.js';
+import { comparisonReport } from '../src/report/comparison.js';
+import { type Run, RunFile, type RunInfo } from '../src/run-file.js';
+import type { Sample } from '../src/sample.js';
+import { criticalT } from '../src/student.js';
+import { parseThreshold } from '../src/threshold.js';
+import { INFO, run, sample } from './report/run.js';
+
+const SIDE = { a: { pair: { id: 'p', side: 'a' } }, b: { pair: { id: 'p', side: 'b' } } } as const;
+const LOST = { firstByteMs: null, lastByteMs: null, status: null, start: 'unknown' } as const;
+const lost = (burst: number, outcome: 'timeout' | 'cut') => sample(0, { ...LOST, burst, outcome });
+
+/** A burst for each median, of five answers around it. */
+const samplesOf = (medians: readonly number[], more: Partial<Sample> = {}) =>
+  medians.flatMap((ms, burst) => [0.5, 0.8, 1, 2, 9].map((times) => sample(ms * times, { burst, ...more })));
+const runOf = (medians: readonly number[], info: Partial<RunInfo> = {}) =>
+  run(samplesOf(medians), { n: 5, bursts: medians.length, ...info });
+const repeat = (times: number, ...values: number[]) => Array.from({ length: times }, () => values).flat();
+const asked = (text: string) => [parseThreshold(text, 'compare')];
+
+test.each([
+  // A printed table of Student's t.
+  [1, 0.95, 12.706],
+  [2, 0.95, 4.303],
+  [4, 0.95, 2.776],
+  [19, 0.95, 2.093],
+  [30, 0.99, 2.75],
+  [120, 0.9, 1.658],
+  [1e9, 0.95, 1.96],
+])("Student's t with %d degrees of freedom, %d", (degrees, confidence, t) => {
+  expect(criticalT(degrees, confidence)).toBeCloseTo(t, 3);
+});
+
+describe('the interval', () => {
+  // Student's own data of 1908, extra hours of sleep by two drugs, and the intervals that R's t.test prints for them.
+  const a = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0, 2].map(Math.exp);
+  const b = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4].map(Math.exp);
+
+  test("of runs whose bursts alternated is that of Student's paired test", () => {
+    const { paired, effects } = compare(runOf(a, SIDE.a), runOf(b, SIDE.b));
+    expect(paired).toBe(true);
+    expect(effects).toMatchObject([{ metric: 'warm.p50', bursts: { a: 10, b: 10 }, threshold: null }]);
+    expect(Math.log1p(effects[0]?.change ?? 0)).toBeCloseTo(1.58, 6);
+    expect(Math.log1p(effects[0]?.lower ?? 0)).toBeCloseTo(0.7001142, 4);
+    expect(Math.log1p(effects[0]?.upper ?? 0)).toBeCloseTo(2.4598858, 4);
+    expect(Math.log(effects[0]?.a ?? 0)).toBeCloseTo(0.75, 6);
+    expect(Math.log(effects[0]?.b ?? 0)).toBeCloseTo(2.33, 6);
+  });
+
+  test.each([
+    ['of neither', {}, {}],
+    ['of other pairs', SIDE.a, { pair: { id: 'q', side: 'b' } }],
+    ['of the same side', SIDE.a, SIDE.a],
+  ] as const)("else that of Welch's: runs %s", (_, infoA, infoB) => {
+    const { paired, effects } = compare(runOf(a, infoA), runOf(b, infoB));
+    expect(paired).toBe(false);
+    expect(Math.log1p(effects[0]?.lower ?? 0)).toBeCloseTo(-0.2054832, 4);
+    expect(Math.log1p(effects[0]?.upper ?? 0)).toBeCloseTo(3.3654832, 4);
+  });
+
+  test('pairs are of the same burst, where one has none or comes later in the file', () => {
+    const drift = [100, 200, 400, 800, 1600, 3200];
+    const holed = samplesOf(drift.map((ms) => ms * 1.5))
+      .filter(({ burst }) => burst !== 2)
+      .reverse();
+    const { effects, leftOut } = compare(runOf(drift, SIDE.a), run(holed, { n: 5, bursts: 6, ...SIDE.b }));
+    expect(effects).toMatchObject([{ bursts: { a: 5, b: 5 }, verdict: 'broken' }]);
+    expect(effects[0]?.lower).toBeCloseTo(0.5);
+    expect(effects[0]?.upper).toBeCloseTo(0.5);
+    expect(leftOut).toEqual(['1 of 6 bursts of B: cut, or never sent']);
+  });
+});
+
+describe('the verdict', () => {
+  const a = runOf(repeat(10, 98, 102));
+  test.each([
+    [1.05, 'broken'],
+    [0.9, 'held'],
+    [1.005, 'held'],
+  ])('without a threshold, B is %d times A: %s', (times, verdict) => {
+    const { effects } = compare(a, runOf(repeat(10, 98 * times, 102 * times)));
+    expect(effects).toMatchObject([{ metric: 'warm.p50', verdict, moreBursts: null }]);
+  });
+
+  test.each([
+    ['warm.p50 > +10%', 'held'],
+    ['warm.p50 > +5%', 'undecided'],
+    ['warm.p50 > +3%', 'broken'],
+    ['warm.max > +3%', 'broken'],
+    ['all.p99 > +10%', 'held'],
+    ['cold.share > +1%', 'held'],
+  ])('with the threshold %s, B is 1.05 times A: %s', (text, verdict) => {
+    const { effects } = compare(a, runOf(repeat(10, 98 * 1.05, 102 * 1.05)), asked(text));
+    expect(effects).toMatchObject([{ threshold: text, verdict }]);
+  });
+
+  test.each([SIDE, { a: {}, b: {} }])(
+    'undecided says how many more bursts would tell: so many do, one less does not',
+    (side) => {
+      const [some, other] = [
+        [80, 100, 120, 90, 115],
+        [85, 90, 130, 110, 100],
+      ];
+      const times = (count: number) =>
+        compare(runOf(repeat(count, ...some), side.a), runOf(repeat(count, ...other), side.b));
+      const [effect] = times(1).effects;
+      expect(effect?.verdict).toBe('undecided');
+      const more = effect?.moreBursts ?? 0;
+      expect(more).toBeGreaterThan(5);
+      expect(times(Math.ceil((5 + more) / 5)).effects[0]?.verdict).toBe('held');
+      expect(times(Math.floor((5 + more) / 5) - 2).effects[0]?.verdict).toBe('undecided');
+      const same = compare(runOf(some), runOf(some.toReversed()), asked('warm.p50 > +0%'));
+      expect(same.effects, 'the bound is the estimate').toMatchObject([{ verdict: 'undecided', moreBursts: null }]);
+    },
+  );
+
+  test('failures count, and not the limit of the gateway', () => {
+    const refused = (burst: number) => sample(1, { burst, outcome: 'kong-429', status: 429, start: 'unknown' });
+    const failing = (each: (burst: number) => Sample) =>
+      run([...samplesOf(repeat(5, 98, 102)), ...Array.from({ length: 10 }, (_, burst) => each(burst))], {
+        n: 6,
+        bursts: 10,
+      });
+    const well = failing((burst) => sample(100, { burst }));
+    expect(
+      compare(
+        well,
+        failing((burst) => lost(burst, 'timeout')),
+      ).effects,
+    ).toMatchObject([
+      { metric: 'warm.p50', verdict: 'held' },
+      {
+        metric: 'timeout',
+        unit: 'share',
+        a: 0,
+        b: expect.closeTo(1 / 6),
+        change: expect.closeTo(1 / 6),
+        verdict: 'broken',
+      },
+    ]);
+    expect(compare(well, failing(refused)).effects).toMatchObject([{ metric: 'warm.p50' }]);
+    expect(compare(well, failing(refused), asked('kong-429 > +1%')).effects).toMatchObject([{ verdict: 'broken' }]);
+  });
+
+  test('cold and warm are apart, and what is missing is said', () => {
+    const both = (bursts: number, cold: number) =>
+      run(
+        [...samplesOf(repeat(bursts, 100)), ...samplesOf(repeat(cold, 900), { start: 'cold' })].map((one) => one),
+        {
+          ...{ n: 10, bursts },
+        },
+      );
+    expect(compare(both(6, 6), both(6, 6)).effects.map(({ metric }) => metric)).toEqual(['cold.p50', 'warm.p50']);
+    const few = [
+      ...samplesOf(repeat(6, 100)),
+      ...samplesOf([900, 900], { start: 'cold' }),
+      ...samplesOf(repeat(4, 100)).map((one) => ({ ...one, burst: one.burst + 2 })),
+    ];
+    const { effects, leftOut } = compare(both(6, 6), run(few, { n: 10, bursts: 6 }));
+    expect(effects.map(({ metric }) => metric)).toEqual(['warm.p50']);
+    expect(leftOut).toEqual(['cold.p50: 6 and 2 bursts have cold.p50, and it takes 5']);
+  });
+});
+
+describe('runs that cannot be compared: one sentence', () => {
+  const ok = repeat(6, 100);
+  test.each<[string, Run, string]>([
+    ['n', runOf(ok, { n: 4 }), 'The second run has 0 whole bursts'],
+    [
+      'n, as it is',
+      run(
+        samplesOf(ok).filter((_, i) => i % 5),
+        { n: 4, bursts: 6 },
+      ),
+      'The runs differ in -n (5 and 4);',
+    ],
+    [
+      'text',
+      runOf(ok, { text: { characters: 7, sha256: 'x' } }),
+      'differ in text (of 92 and 7 characters); run both alike',
+    ],
+    ['time-out', runOf(ok, { timeoutMs: 1 }), 'differ in --timeout (60000 and 1 ms)'],
+    ['mode', runOf(ok, { mode: 'rate', n: null }), 'The second run is of mode rate, and only bursts can be compared'],
+    [
+      'few bursts',
+      runOf(repeat(4, 100)),
+      'The second run has 4 whole bursts, and it takes 5 to compare; run with --bursts 20.',
+    ],
+    [
+      'cut bursts',
+      run(
+        [
+          ...samplesOf(repeat(4, 100)),
+          ...[4, 5].flatMap((burst) => Array.from({ length: 5 }, () => lost(burst, 'cut'))),
+        ],
+        { n: 5, bursts: 6 },
+      ),
+      'has 4 whole bursts',
+    ],
+    [
+      'no start in common',
+      run(samplesOf(ok, { start: 'cold' }), { n: 5, bursts: 6 }),
+      'no start in common (cold.p50: 0 and 6 bursts have cold.p50, and it takes 5; warm.p50: 6 and 0',
+    ],
+    [
+      'unknown starts',
+      run(samplesOf(ok, { start: 'unknown' }), { n: 5, bursts: 6 }),
+      "--fail-if 'all.p50 > +10%' compares whatever was answered",
+    ],
+  ])('%s', (_, b, sentence) => {
+    expect(() => compare(runOf(ok), b)).toThrow(InputError);
+    expect(() => compare(runOf(ok), b)).toThrow(sentence);
+  });
+
+  test('and thresholds that cannot be judged', () => {
+    expect(() => compare(runOf(ok), runOf(ok), asked('cold.p50 > +10%'))).toThrow(
+      new InputError("--fail-if 'cold.p50 > +10%' cannot be judged: 0 and 0 bursts have cold.p50, and it takes 5."),
+    );
+    const late = run(
+      [...samplesOf(ok), lost(3, 'timeout')].filter((_, i) => i !== 15),
+      { n: 5, bursts: 6 },
+    );
+    expect(() => compare(runOf(ok), late, asked('all.max > +10%'))).toThrow(
+      'in 1 bursts all.max falls among the time-outs',
+    );
+    expect(compare(runOf(ok), late, asked('all.p50 > +10%')).effects).toHaveLength(1);
+  });
+});
+
+describe('the command', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    process.exitCode = undefined;
+  });
+
+  const written = (medians: readonly number[], info: Partial<RunInfo> = {}) => {
+    const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'run.ndjson');
+    const out = new RunFile(file, { ...INFO, n: 5, bursts: medians.length, ...info });
+    out.samples(samplesOf(medians));
+    out.end('complete');
+    return file;
+  };
+  const call = async (...args: string[]) => {
+    let printed = '';
+    vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      printed += text;
+      return true;
+    });
+    await compareCommand().parseAsync(args, { from: 'user' });
+    return printed;
+  };
+  const base = written(repeat(10, 98, 102));
+
+  test('prints a line a metric for people, and exits with the verdict', async () => {
+    const slower = written(repeat(10, 108, 112));
+    const text = await call(base, slower);
+    expect(text).toMatch(/^warm\.p50 +100 ms +110 ms +\+10\.0 % \[\+8\.\d %, \+11\.\d %\] +20 and 20 +worse$/m);
+    expect(text).toContain('A and B were measured one after the other');
+    expect(process.exitCode).toBe(1);
+    expect(await call(slower, base)).toMatch(/better$/m);
+    expect(process.exitCode).toBe(0);
+    expect(await call(base, slower, '--fail-if', 'warm.p50 > +10%')).toMatch(
+      /warm\.p50 > \+10%: undecided: (about \d+ more bursts of each would tell|too near for more bursts to tell)$/m,
+    );
+    expect(process.exitCode).toBe(2);
+    await call(base, slower, '--fail-if', 'warm.p50 > +20%', '--fail-if', 'all.p95 > +5%');
+    expect(process.exitCode).toBe(1);
+  });
+
+  test('and an object for machines', async () => {
+    const printed = JSON.parse(await call(base, written(repeat(10, 98, 102)), '--json'));
+    expect(printed).toMatchObject({ a: { n: 5 }, b: { n: 5 }, paired: false, leftOut: [] });
+    expect(printed.effects).toMatchObject([{ metric: 'warm.p50', change: 0, verdict: 'held' }]);
+    expect(process.exitCode).toBe(0);
+  });
+
+  test('refuses in one sentence', async () => {
+    await expect(call(base, '/nowhere.ndjson')).rejects.toThrow(InputError);
+    await expect(call(base, written(repeat(10, 98, 102), { timeoutMs: 5 }))).rejects.toThrow(InputError);
+    await expect(call(base, base, '--fail-if', 'warm.p50 > 10ms')).rejects.toThrow(InputError);
+  });
+
+  test('says that bursts alternated, and what was not compared', () => {
+    const [a, b] = [
+      runOf([100, 101, 102, 103, 104], SIDE.a),
+      runOf([100, 101, 102, 103, 104], { ...SIDE.b, bursts: 7 }),
+    ];
+    const text = comparisonReport(a, b, compare(a, b));
+    expect(text).toContain('The bursts of A and B alternated');
+    expect(text).toContain('not compared: 2 of 7 bursts of B: cut, or never sent.');
+    expect(text).toMatch(/^warm\.p50 +102 ms +102 ms +0\.0 % \[0\.0 %, 0\.0 %\] +5 +not worse$/m);
+  });
+});

@@ -1,0 +1,129 @@
+import { appendFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { InputError } from '../src/input-error.js';
+import { type BurstInfo, RunFile, readRun } from '../src/run-file.js';
+import type { Sample } from '../src/sample.js';
+import { Samples } from '../src/samples.js';
+import { bursts, INFO, sample } from './report/run.js';
+
+const temporary = () => join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'run.ndjson');
+const BURST: BurstInfo = { burst: 0, releasedAt: '2026-11-23T22:40:00.123Z', spreadMs: 0.24 };
+
+/** Everything that a sample can say. */
+const FULL: Sample = {
+  ...{
+    burst: 3,
+    index: 7,
+    intendedMs: 0,
+    sentMs: 0.123456789,
+    firstByteMs: 1234.567891,
+    lastByteMs: 1234.6,
+    error: null,
+  },
+  ...{
+    outcome: 'ok',
+    status: 200,
+    start: 'ahead',
+    initType: '__proto__',
+    instance: 'e-1',
+    requestId: 'r',
+    lambdaRequestId: 'l',
+  },
+  ...{ initMs: 640.5, loadMs: 410.25, nerMs: 6.5, kongMs: 2, upstreamMs: 1230, limit: 100, remaining: 99, resetS: 60 },
+  ...{ durationMs: 12.5, billedMs: 653, reportInitMs: 700.75 },
+};
+const LOST = sample(0, {
+  burst: 3,
+  outcome: 'timeout',
+  status: null,
+  start: 'unknown',
+  firstByteMs: null,
+  lastByteMs: null,
+});
+
+function written(samples: readonly Sample[], end?: 'complete' | 'interrupted'): string {
+  const file = temporary();
+  const run = new RunFile(file, INFO);
+  run.samples(samples);
+  run.burst(BURST);
+  if (end) run.end(end);
+  return file;
+}
+
+test('a run is read back as it was written', async () => {
+  const seen: Sample[] = [];
+  const run = await readRun(written([FULL, LOST], 'complete'), (one) => seen.push(one));
+  expect(run.info).toMatchObject(INFO);
+  expect(run).toMatchObject({ bursts: [BURST], end: 'complete' });
+  expect(seen).toMatchObject([FULL, LOST]);
+  const { index, requestId, lambdaRequestId, ...kept } = FULL;
+  const { index: _i, requestId: _r, lambdaRequestId: _l, ...lost } = LOST;
+  expect([...run.samples]).toEqual([kept, lost]);
+});
+
+test('what a log says is filled in while reading', async () => {
+  const run = await readRun(written([LOST], 'complete'), (one) => Object.assign(one, { billedMs: 812 }));
+  expect([...run.samples][0]?.billedMs).toBe(812);
+});
+
+test('samples in memory are the same as on disk, over many blocks and words', async () => {
+  const many = bursts(25, 100, { cold: 10, refused: 5 }).map((one, at) => ({ ...one, instance: `environment-${at}` }));
+  const run = await readRun(written(many, 'complete'));
+  const kept = Samples.from(many);
+  expect(kept.length).toBe(2500);
+  expect([...run.samples]).toEqual([...kept]);
+  for (const [at, { instance, sentMs, lastByteMs, initMs, outcome, start, burst }] of [...kept].entries()) {
+    const one = many[at] as Sample;
+    expect({ instance, sentMs, lastByteMs, outcome, start, burst }).toEqual({
+      ...{ instance: one.instance, sentMs: one.sentMs, lastByteMs: one.lastByteMs },
+      ...{ outcome: one.outcome, start: one.start, burst: one.burst },
+    });
+    // What headers tell is kept with seven digits.
+    if (one.initMs === null) expect(initMs).toBeNull();
+    else expect(initMs).toBeCloseTo(one.initMs, 3);
+  }
+});
+
+test('a killed run is read, and has no end; Ctrl-C is told', async () => {
+  expect(await readRun(written([FULL]))).toMatchObject({ end: null, bursts: [BURST], samples: { length: 1 } });
+  expect((await readRun(written([], 'interrupted'))).end).toBe('interrupted');
+});
+
+test('a file that is cut or damaged: which line, and how to keep what stands before it', async () => {
+  const file = written([FULL, FULL], 'complete');
+  truncateSync(file, readFileSync(file, 'utf8').indexOf('"type":"burst"') + 20);
+  await expect(readRun(file)).rejects.toThrow(
+    new InputError(`${file}, line 4, is cut off; \`head -n 3 ${file}\` prints what stands before it.`),
+  );
+  writeFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 3).join('\n'));
+  expect(await readRun(file), 'as the sentence says').toMatchObject({ end: null, samples: { length: 2 } });
+  for (const line of ['{"type":"sample","burst":0}', '{"type":"other"}', '{}', `{"type":"run","format":1}`]) {
+    const damaged = written([FULL]);
+    appendFileSync(damaged, `${line}\n`);
+    await expect(readRun(damaged)).rejects.toThrow(`${damaged}, line 4, is no line of a run; \`head -n 3`);
+  }
+});
+
+test('what is no run: one sentence', async () => {
+  const file = temporary();
+  await expect(readRun(file)).rejects.toThrow(new InputError(`Cannot read ${file} (ENOENT); give the file of a run.`));
+  await expect(readRun(tmpdir())).rejects.toThrow('(EISDIR); give the file of a run.');
+  writeFileSync(file, '');
+  await expect(readRun(file)).rejects.toThrow(`${file} is empty; give a file that`);
+  for (const text of ['hello\n', '{"a":1}\n', '[]', `${JSON.stringify({ type: 'sample', ...FULL })}\n`, '\n']) {
+    writeFileSync(file, text);
+    await expect(readRun(file)).rejects.toThrow(`${file} does not start as a run does;`);
+  }
+  writeFileSync(file, `${JSON.stringify({ type: 'run', format: 2, ...INFO })}\n`);
+  await expect(readRun(file), 'of another version').rejects.toThrow("this version's");
+});
+
+test('a file that cannot be written', () => {
+  expect(() => new RunFile('/nowhere/run.ndjson', INFO)).toThrow(
+    new InputError(
+      'Cannot write /nowhere/run.ndjson (ENOENT); is there such a folder, with room, and may you write to it?',
+    ),
+  );
+});
