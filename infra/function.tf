@@ -1,7 +1,14 @@
 locals {
-  mount_path = "/mnt/models"
+  assumed_by_lambda = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
 
-  # What Lambda does to put the function in the VPC. None of these can be narrowed to a resource.
+  # What Lambda does to put a function in the VPC. None of these can be narrowed to a resource.
   network_interface_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -9,6 +16,23 @@ locals {
     "ec2:DescribeNetworkInterfaces",
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
+  ]
+
+  join_vpc = [
+    {
+      Sid      = "JoinVpc"
+      Effect   = "Allow"
+      Action   = local.network_interface_actions
+      Resource = "*"
+    },
+    {
+      # Lambda adds this key to calls that the function's own code makes, and only to those.
+      Sid       = "JoinVpcNotFromCode"
+      Effect    = "Deny"
+      Action    = local.network_interface_actions
+      Resource  = "*"
+      Condition = { Null = { "lambda:SourceFunctionArn" = "false" } }
+    },
   ]
 }
 
@@ -19,16 +43,8 @@ resource "aws_cloudwatch_log_group" "function" {
 }
 
 resource "aws_iam_role" "function" {
-  name = "${var.name}-function"
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "lambda.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
+  name               = "${var.name}-function"
+  assume_role_policy = local.assumed_by_lambda
 }
 
 resource "aws_iam_role_policy" "function" {
@@ -37,50 +53,49 @@ resource "aws_iam_role_policy" "function" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
-      {
-        Sid      = "WriteOwnLog"
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-        Resource = "${aws_cloudwatch_log_group.function.arn}:*"
-      },
+    Statement = [{
+      Sid      = "WriteOwnLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "function_efs" {
+  count = local.efs ? 1 : 0
+
+  name = "efs"
+  role = aws_iam_role.function.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat([
       {
         # Without ClientWrite and ClientRootAccess the mount is read-only and has no root.
         Sid       = "ReadModels"
         Effect    = "Allow"
         Action    = "elasticfilesystem:ClientMount"
-        Resource  = aws_efs_file_system.models.arn
-        Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models.arn } }
+        Resource  = aws_efs_file_system.models[0].arn
+        Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models[0].arn } }
       },
-      {
-        Sid      = "JoinVpc"
-        Effect   = "Allow"
-        Action   = local.network_interface_actions
-        Resource = "*"
-      },
-      {
-        # Lambda adds this key to calls that the function's own code makes, and only to those.
-        Sid       = "JoinVpcNotFromCode"
-        Effect    = "Deny"
-        Action    = local.network_interface_actions
-        Resource  = "*"
-        Condition = { Null = { "lambda:SourceFunctionArn" = "false" } }
-      },
-    ]
+    ], local.join_vpc)
   })
 }
 
 resource "aws_lambda_function" "ner" {
   function_name = var.name
-  description   = "Named entity recognition with spaCy"
+  description   = "Named entity recognition: ${var.model}" # so that the list of versions tells their models
   role          = aws_iam_role.function.arn
 
-  handler          = "burst_ner.handler.handler"
-  runtime          = var.runtime
-  architectures    = [var.architecture]
-  filename         = var.code_zip
-  source_code_hash = try(filebase64sha256(var.code_zip), null) # a destroy has no zip to read
-  publish          = true
+  handler           = "burst_ner.handler.handler"
+  runtime           = var.runtime
+  architectures     = [var.architecture]
+  s3_bucket         = aws_s3_object.code.bucket
+  s3_key            = aws_s3_object.code.key
+  s3_object_version = aws_s3_object.code.version_id
+  source_code_hash  = try(filebase64sha256(var.code_zip), null) # a destroy has no zip to read
+  publish           = true
 
   memory_size                    = var.memory_size
   timeout                        = var.timeout
@@ -88,19 +103,27 @@ resource "aws_lambda_function" "ner" {
 
   environment {
     variables = merge(
-      { SPACY_MODEL_PATH = "${local.mount_path}/${var.model}" },
+      { SPACY_MODEL_PATH = local.model_path },
       local.open ? { ORIGIN_SECRET_SHA256 = join(",", var.origin_secret_sha256) } : {},
     )
   }
 
-  vpc_config {
-    subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
-    security_group_ids = [aws_security_group.function.id]
+  dynamic "vpc_config" {
+    for_each = aws_security_group.function
+
+    content {
+      subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
+      security_group_ids = [vpc_config.value.id]
+    }
   }
 
-  file_system_config {
-    arn              = aws_efs_access_point.models.arn
-    local_mount_path = local.mount_path
+  dynamic "file_system_config" {
+    for_each = aws_efs_access_point.models
+
+    content {
+      arn              = file_system_config.value.arn
+      local_mount_path = local.mount_path
+    }
   }
 
   logging_config {
@@ -108,26 +131,26 @@ resource "aws_lambda_function" "ner" {
     log_group  = aws_cloudwatch_log_group.function.name
   }
 
-  lifecycle {
-    precondition {
-      condition     = fileexists(var.code_zip)
-      error_message = "code_zip: there is no file ${var.code_zip}; build the function's zip first, or set code_zip to its path."
-    }
-  }
-
-  # Lambda mounts the file system while it makes the function, so all that the mount needs must be there.
+  # No version is published before its model is there. By then there is also all that a mount needs.
   depends_on = [
-    aws_efs_file_system_policy.models,
-    aws_efs_mount_target.models,
     aws_iam_role_policy.function,
-    aws_vpc_security_group_egress_rule.function_nfs,
-    aws_vpc_security_group_ingress_rule.model_store_nfs,
+    aws_iam_role_policy.function_efs,
+    aws_lambda_invocation.model,
   ]
 }
 
-resource "aws_lambda_alias" "live" {
-  name             = "live"
-  description      = "The version that Kong calls"
-  function_name    = aws_lambda_function.ner.function_name
-  function_version = aws_lambda_function.ner.version
+# Where the function is since it was made. Its versions keep their network, so AWS would not give back what is taken out of
+# it, and versions without their model store would fail: aws_lambda_alias.live refuses such changes.
+locals {
+  place = local.efs ? "efs, ${var.vpc_cidr}, ${var.zone_count} zones" : "package"
+}
+
+resource "terraform_data" "place" {
+  input = local.place
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+
+  depends_on = [aws_lambda_function.ner]
 }

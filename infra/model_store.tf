@@ -1,5 +1,16 @@
-# No lifecycle policy: a model that was moved to Infrequent Access would be billed on every cold start.
+locals {
+  efs        = var.model_store == "efs"
+  mount_path = "/mnt/models"
+
+  # /var/task is where Lambda unpacks a zip, and the zip tool puts the model in the folder "model".
+  model_path = local.efs ? "${local.mount_path}/${var.model}" : "/var/task/model"
+}
+
+# No lifecycle policy: a model that was moved to Infrequent Access would be billed on every cold start. No backup: the
+# model can be built again.
 resource "aws_efs_file_system" "models" {
+  count = local.efs ? 1 : 0
+
   creation_token                  = "${var.name}-models"
   encrypted                       = true
   throughput_mode                 = var.efs_throughput_mode
@@ -10,7 +21,9 @@ resource "aws_efs_file_system" "models" {
 
 # Without a policy any client that reaches a mount target may mount. With this one clients need IAM as well.
 resource "aws_efs_file_system_policy" "models" {
-  file_system_id = aws_efs_file_system.models.id
+  count = local.efs ? 1 : 0
+
+  file_system_id = aws_efs_file_system.models[0].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -19,7 +32,7 @@ resource "aws_efs_file_system_policy" "models" {
       Effect    = "Deny"
       Principal = { AWS = "*" }
       Action    = "*"
-      Resource  = aws_efs_file_system.models.arn
+      Resource  = aws_efs_file_system.models[0].arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
@@ -28,13 +41,15 @@ resource "aws_efs_file_system_policy" "models" {
 resource "aws_efs_mount_target" "models" {
   for_each = aws_subnet.private
 
-  file_system_id  = aws_efs_file_system.models.id
+  file_system_id  = aws_efs_file_system.models[0].id
   subnet_id       = each.value.id
-  security_groups = [aws_security_group.model_store.id]
+  security_groups = [aws_security_group.model_store[0].id]
 }
 
 resource "aws_efs_access_point" "models" {
-  file_system_id = aws_efs_file_system.models.id
+  count = local.efs ? 1 : 0
+
+  file_system_id = aws_efs_file_system.models[0].id
 
   posix_user {
     uid = 1001

@@ -1,4 +1,8 @@
+# Only the EFS model store needs a network: with model_store = "package" there is none.
+
 data "aws_availability_zones" "available" {
+  count = local.efs ? 1 : 0
+
   state = "available"
 
   # Local and Wavelength zones have neither EFS nor Lambda.
@@ -16,6 +20,8 @@ data "aws_availability_zones" "available" {
 }
 
 resource "aws_vpc" "main" {
+  count = local.efs ? 1 : 0
+
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true # mount targets are found by name
@@ -24,61 +30,126 @@ resource "aws_vpc" "main" {
 }
 
 resource "aws_subnet" "private" {
-  for_each = { for index, zone in slice(data.aws_availability_zones.available.names, 0, var.zone_count) : zone => index }
+  for_each = local.efs ? { for index, zone in slice(data.aws_availability_zones.available[0].names, 0, var.zone_count) : zone => index } : {}
 
-  vpc_id            = aws_vpc.main.id
+  vpc_id            = aws_vpc.main[0].id
   availability_zone = each.key
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, each.value)
 
   tags = { Name = "${var.name}-${each.key}" }
 }
 
-# The VPC's own table and group are adopted so that they stay empty: no route leaves the VPC, and a resource that is
-# put in it without a group of its own reaches nothing. (AWS's default group lets its members talk to each other.)
+# The VPC's own table and group are adopted so that they stay empty: no route but that of the S3 endpoint leaves the VPC,
+# and a resource that is put in it without a group of its own reaches nothing. (AWS's default group lets its members
+# talk to each other.)
 resource "aws_default_route_table" "private" {
-  default_route_table_id = aws_vpc.main.default_route_table_id
+  count = local.efs ? 1 : 0
+
+  default_route_table_id = aws_vpc.main[0].default_route_table_id
   route                  = []
 
   tags = { Name = var.name }
 }
 
 resource "aws_default_security_group" "closed" {
-  vpc_id = aws_vpc.main.id
+  count = local.efs ? 1 : 0
+
+  vpc_id = aws_vpc.main[0].id
 
   tags = { Name = "${var.name}-closed" }
 }
 
+# The provisioner's way to the model archive. It is free, and there is no NAT gateway to pay for.
+resource "aws_vpc_endpoint" "s3" {
+  count = local.efs ? 1 : 0
+
+  vpc_id            = aws_vpc.main[0].id
+  service_name      = "com.amazonaws.${var.region}.s3"
+  vpc_endpoint_type = "Gateway"
+  route_table_ids   = [aws_default_route_table.private[0].id]
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "ProvisionerReadsModels"
+      Effect    = "Allow"
+      Principal = "*" # a gateway endpoint takes no other; the condition names the role
+      Action    = "s3:GetObjectVersion"
+      Resource  = "${aws_s3_bucket.artifacts.arn}/models/*"
+      Condition = { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }
+    }]
+  })
+
+  tags = { Name = "${var.name}-s3" }
+}
+
 resource "aws_security_group" "function" {
+  count = local.efs ? 1 : 0
+
   name        = "${var.name}-function"
   description = "The NER function: NFS to the model store, nothing else"
-  vpc_id      = aws_vpc.main.id
+  vpc_id      = aws_vpc.main[0].id
 
   tags = { Name = "${var.name}-function" }
 }
 
+resource "aws_security_group" "provisioner" {
+  count = local.efs ? 1 : 0
+
+  name        = "${var.name}-provisioner"
+  description = "The model provisioner: NFS to the model store and HTTPS to S3, nothing else"
+  vpc_id      = aws_vpc.main[0].id
+
+  tags = { Name = "${var.name}-provisioner" }
+}
+
 resource "aws_security_group" "model_store" {
+  count = local.efs ? 1 : 0
+
   name        = "${var.name}-model-store"
-  description = "EFS mount targets: NFS from the NER function, nothing else"
-  vpc_id      = aws_vpc.main.id
+  description = "EFS mount targets: NFS from the two functions, nothing else"
+  vpc_id      = aws_vpc.main[0].id
 
   tags = { Name = "${var.name}-model-store" }
 }
 
-# Rules are resources of their own, because the two groups refer to each other.
-resource "aws_vpc_security_group_egress_rule" "function_nfs" {
-  security_group_id            = aws_security_group.function.id
-  referenced_security_group_id = aws_security_group.model_store.id
+# Rules are resources of their own, because the groups refer to each other.
+locals {
+  nfs_clients = local.efs ? {
+    function    = aws_security_group.function[0].id
+    provisioner = aws_security_group.provisioner[0].id
+  } : {}
+}
+
+resource "aws_vpc_security_group_egress_rule" "nfs" {
+  for_each = local.nfs_clients
+
+  security_group_id            = each.value
+  referenced_security_group_id = aws_security_group.model_store[0].id
   description                  = "NFS to the model store"
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049
 }
 
-resource "aws_vpc_security_group_ingress_rule" "model_store_nfs" {
-  security_group_id            = aws_security_group.model_store.id
-  referenced_security_group_id = aws_security_group.function.id
-  description                  = "NFS from the function"
+resource "aws_vpc_security_group_ingress_rule" "nfs" {
+  for_each = local.nfs_clients
+
+  security_group_id            = aws_security_group.model_store[0].id
+  referenced_security_group_id = each.value
+  description                  = "NFS from the ${each.key}"
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049
+}
+
+resource "aws_vpc_security_group_egress_rule" "s3" {
+  count = local.efs ? 1 : 0
+
+  security_group_id = aws_security_group.provisioner[0].id
+  prefix_list_id    = aws_vpc_endpoint.s3[0].prefix_list_id
+  description       = "HTTPS to S3 by the gateway endpoint"
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
 }

@@ -3,17 +3,27 @@ output "function_name" {
   value       = aws_lambda_function.ner.function_name
 }
 
-output "live_alias_arn" {
+output "function_url" {
+  description = "Address of the alias; Kong is its one client, and takes it as DECK_NER_FUNCTION_URL."
+  value       = aws_lambda_function_url.live.function_url
+}
+
+output "alias_arn" {
   description = "ARN of the alias that the Function URL calls."
   value       = aws_lambda_alias.live.arn
 }
 
-output "function_url" {
-  description = "Address of the alias. Kong is its one client."
-  value       = aws_lambda_function_url.live.function_url
+output "live_version" {
+  description = "The published version that the alias points to."
+  value       = aws_lambda_alias.live.function_version
 }
 
-output "kong_env" {
-  description = "What kong/kong.yaml needs from here. Its secrets (origin secret, API keys) are yours to set."
-  value       = { DECK_NER_FUNCTION_URL = aws_lambda_function_url.live.function_url }
+output "log_group" {
+  description = "CloudWatch log group of the function."
+  value       = aws_cloudwatch_log_group.function.name
+}
+
+output "dashboard_url" {
+  description = "The CloudWatch dashboard."
+  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.main.dashboard_name}"
 }

@@ -1,7 +1,6 @@
 variable "region" {
-  description = "AWS region of everything here."
+  description = "AWS region of everything here. The texts are processed there."
   type        = string
-  default     = "us-east-1"
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
@@ -10,7 +9,7 @@ variable "region" {
 }
 
 variable "name" {
-  description = "Name of the function, and first part of every other name."
+  description = "Name of the function, and first part of every other name. Two deployments in one account need two names."
   type        = string
   default     = "spacy-ner-service"
 
@@ -55,15 +54,54 @@ variable "zone_count" {
 
 # Model store
 
-variable "model" {
-  description = "Folder of the prepared model on EFS, below the access point's root."
+variable "model_store" {
+  description = <<-EOT
+    efs: the model is on EFS, in a VPC, and apply brings it there. For models of any size, and new ones without a new zip.
+    package: the model is in code_zip. No VPC, no EFS, and nothing to pay between the bursts, but zip and model together
+    must stay below 250 MB (262,144,000 bytes) unzipped.
+  EOT
   type        = string
-  default     = "en_core_web_lg-3.8.0"
+  default     = "efs"
+
+  validation {
+    condition     = contains(["efs", "package"], var.model_store)
+    error_message = "model_store must be efs or package."
+  }
+}
+
+variable "model" {
+  description = <<-EOT
+    Name of the prepared model: its folder on EFS, and what the list of the function's versions says. The bytes under a
+    name never change: another model needs another name.
+  EOT
+  type        = string
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", var.model))
-    error_message = "model must be the name of one folder, such as en_core_web_lg-3.8.0: letters, digits, dots, - and _, without a slash."
+    error_message = "model must be the name of one folder, such as en_core_web_lg-3.8.0-folded-f32: up to 100 letters, digits, dots, - and _, without a slash."
   }
+}
+
+variable "model_archive" {
+  description = "Path of a .tar or .tar.gz with the content of the prepared model's folder, for model_store = \"efs\" alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.model_store == "efs") == (var.model_archive != null)
+    error_message = "model_archive must be set with model_store = \"efs\", and not with \"package\", where the model is in code_zip."
+  }
+
+  validation {
+    condition     = var.model_archive == null || can(regex("\\.tar(\\.gz)?$", var.model_archive))
+    error_message = "model_archive must be the path of a .tar or a .tar.gz file."
+  }
+}
+
+variable "provisioner_zip" {
+  description = "Path of the zip with provisioner/provision.py, for model_store = \"efs\" alone."
+  type        = string
+  default     = "build/provisioner.zip"
 }
 
 variable "efs_throughput_mode" {
@@ -89,6 +127,11 @@ variable "efs_provisioned_mibps" {
   validation {
     condition     = (var.efs_throughput_mode == "provisioned") == (var.efs_provisioned_mibps != null)
     error_message = "efs_provisioned_mibps must be set with efs_throughput_mode = \"provisioned\", and with no other mode."
+  }
+
+  validation {
+    condition     = var.model_store == "efs" || var.efs_provisioned_mibps == null
+    error_message = "efs_provisioned_mibps must not be set with model_store = \"package\", which has no EFS."
   }
 
   validation {
@@ -163,8 +206,103 @@ variable "reserved_concurrency" {
   }
 }
 
+variable "provisioned_concurrency" {
+  description = "Execution environments that are kept initialised at all times. They are billed whether they are used or not."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
+    error_message = "provisioned_concurrency must be a whole number, 0 or more."
+  }
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || var.provisioned_concurrency < var.reserved_concurrency
+    error_message = "provisioned_concurrency must be less than reserved_concurrency, which caps them and must leave one for the trial of a new version."
+  }
+}
+
+variable "warm_schedule" {
+  description = <<-EOT
+    How many execution environments are kept initialised from when on: entries by a name of yours, such as
+      morning = { cron = "cron(45 5 ? * MON-FRI *)", timezone = "Europe/London", concurrency = 5 }
+      evening = { cron = "cron(0 20 ? * MON-FRI *)", timezone = "Europe/London", concurrency = 0 }
+    Each entry holds until the next. Begin some minutes before the burst. Before you remove the schedule, let an entry
+    with concurrency 0 pass, or what is warm at that moment stays, and is billed.
+  EOT
+  type = map(object({
+    cron        = string
+    timezone    = optional(string, "UTC")
+    concurrency = number
+  }))
+  default = {}
+
+  validation {
+    condition     = length(var.warm_schedule) == 0 || var.provisioned_concurrency == 0
+    error_message = "warm_schedule and provisioned_concurrency exclude each other: the schedule would change the fixed number."
+  }
+
+  validation {
+    condition     = alltrue([for entry in var.warm_schedule : can(regex("^cron\\([^ ()]+( [^ ()]+){5}\\)$", entry.cron))])
+    error_message = "warm_schedule: cron must have six fields in AWS's form (minutes hours day month weekday year), such as cron(45 5 ? * MON-FRI *)."
+  }
+
+  validation {
+    condition     = alltrue([for entry in var.warm_schedule : can(regex("^[A-Za-z]+([/_+-][A-Za-z0-9]+)*$", entry.timezone))])
+    error_message = "warm_schedule: timezone must be a name from the IANA database, such as Europe/London."
+  }
+
+  validation {
+    condition     = alltrue([for entry in var.warm_schedule : entry.concurrency >= 0 && floor(entry.concurrency) == entry.concurrency])
+    error_message = "warm_schedule: concurrency must be a whole number, 0 or more."
+  }
+
+  validation {
+    condition     = var.reserved_concurrency == -1 || alltrue([for entry in var.warm_schedule : entry.concurrency < var.reserved_concurrency])
+    error_message = "warm_schedule: concurrency must be less than reserved_concurrency, which caps it and must leave one for the trial of a new version."
+  }
+}
+
+variable "live_version" {
+  description = <<-EOT
+    Roll back: the published version that callers get (aws lambda list-versions-by-function tells which has which model).
+    null: the newest. While it is set, apply publishes new versions and does not release them.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.live_version == null || can(regex("^[1-9][0-9]*$", var.live_version))
+    error_message = "live_version must be the number of a published version, such as \"7\"."
+  }
+}
+
+# Observability
+
+variable "alarm_topic_arns" {
+  description = "SNS topics that the alarms tell. None: the alarms are on the console alone."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_topic_arns must list ARNs of SNS topics in the same region, such as arn:aws:sns:${var.region}:123456789012:ops."
+  }
+}
+
+variable "cold_start_budget_ms" {
+  description = "Milliseconds that an initialisation may take before the alarm (99th percentile). Lambda cuts one at 10 s."
+  type        = number
+  default     = 3000
+
+  validation {
+    condition     = var.cold_start_budget_ms >= 100 && var.cold_start_budget_ms <= 10000
+    error_message = "cold_start_budget_ms must be 100 to 10000: Lambda cuts an initialisation at 10 s."
+  }
+}
+
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps the function's log."
+  description = "Days that CloudWatch keeps the logs."
   type        = number
   default     = 30
 

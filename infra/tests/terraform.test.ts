@@ -1,84 +1,29 @@
-// Terraform's own checks, without AWS, network or credentials: the provider comes from a folder and is mocked.
-import { execFile, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { homedir, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
-import { promisify } from 'node:util';
+// Terraform's own checks, without AWS, network or credentials: the provider is mocked.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { infra, missing, Workspace } from './terraform.js';
 
-const infra = join(import.meta.dirname, '..');
-const source = (name: string) => readFileSync(join(infra, name), 'utf8');
 const configuration = readdirSync(infra)
   .filter((name) => name.endsWith('.tf'))
-  .map(source)
+  .map((name) => readFileSync(join(infra, name), 'utf8'))
   .join('\n');
-
-const version = /version\s+= "(\d+\.\d+\.\d+)"/.exec(source('versions.tf'))?.[1] ?? '';
-const mirror = findMirror();
-const missing = findMissing();
-
-/** A folder in the layout of `terraform providers mirror` that has the AWS provider of versions.tf. */
-function findMirror(): string | undefined {
-  const named = process.env['BURST_NER_TF_PLUGINS'];
-  const parents = ['/opt', '/usr/local/share', '/usr/local/lib', '/usr/share', '/var/lib', homedir()];
-  const usual = [...parents.map((parent) => join(parent, 'tf-plugins')), join(homedir(), '.terraform.d', 'plugins')];
-  return (named ? [named] : usual).find((folder) => {
-    const provider = join(folder, 'registry.terraform.io', 'hashicorp', 'aws');
-    return existsSync(provider) && readdirSync(provider).some((name) => name.includes(version));
-  });
-}
-
-function findMissing(): string | undefined {
-  if (spawnSync('terraform', ['version']).error) {
-    return 'terraform is not on PATH; install the package terraform, 1.11 or later';
-  }
-  if (!mirror) {
-    const where = process.env['BURST_NER_TF_PLUGINS'] || 'BURST_NER_TF_PLUGINS and the usual folders';
-    return (
-      `${where}: no plug-in mirror with hashicorp/aws ${version}; ` +
-      'make one with `terraform -chdir=infra providers mirror FOLDER` and set BURST_NER_TF_PLUGINS to it'
-    );
-  }
-  return undefined;
-}
 
 if (missing && process.env['CI'] !== 'true') console.warn(`infra: Terraform's checks are skipped: ${missing}`);
 
 describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
-  let home: string | undefined;
-
-  /** Runs Terraform in a copy, so that the checkout keeps no .terraform, and no setting of the user counts. */
-  async function terraform(...args: string[]): Promise<string> {
-    const run = promisify(execFile);
-    const env = {
-      PATH: process.env['PATH'],
-      HOME: home,
-      CHECKPOINT_DISABLE: '1',
-      TF_CLI_CONFIG_FILE: join(home ?? '', 'terraform.rc'),
-    };
-    try {
-      return (await run('terraform', args, { cwd: join(home ?? '', 'infra'), env, timeout: 170_000 })).stdout;
-    } catch (error) {
-      const { stdout, stderr } = error as { stdout: string; stderr: string };
-      throw new Error(`terraform ${args.join(' ')} failed:\n${stdout}${stderr}`);
-    }
-  }
+  let workspace: Workspace | undefined;
+  const terraform = (...args: string[]) => {
+    if (!workspace) throw new Error('there is no workspace');
+    return workspace.terraform(...args);
+  };
 
   beforeAll(async () => {
-    if (missing) throw new Error(missing);
-    home = mkdtempSync(join(tmpdir(), 'burst-ner-infra-'));
-    cpSync(infra, join(home, 'infra'), {
-      recursive: true,
-      filter: (path) => !basename(path).startsWith('.') && (statSync(path).isDirectory() || /\.(tf|hcl)$/.test(path)),
-    });
-    const installation = `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(mirror)}\n  }\n}\n`;
-    writeFileSync(join(home, 'terraform.rc'), installation);
-    await terraform('init', '-backend=false', '-input=false', '-no-color');
+    workspace = new Workspace();
+    await workspace.init();
   });
 
-  afterAll(() => {
-    if (home) rmSync(home, { recursive: true });
-  });
+  afterAll(() => workspace?.remove());
 
   test('every file is formatted', async () => {
     await terraform('fmt', '-check', '-recursive', '-diff');
@@ -89,8 +34,44 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
     expect({ valid, diagnostics }).toEqual({ valid: true, diagnostics: [] });
   });
 
-  test('the unit tests pass', { timeout: 180_000 }, async () => {
-    expect(await terraform('test', '-no-color')).toMatch(/Success! [1-9]\d* passed, 0 failed/);
+  // Terraform runs them one after the other.
+  const files = readdirSync(join(infra, 'tests')).filter((name) => name.endsWith('.tftest.hcl'));
+  test.concurrent.each(files)('the runs of %s pass', { timeout: 180_000 }, async (name) => {
+    const answer = await terraform('test', '-no-color', `-filter=${join('tests', name)}`);
+    expect(answer).toMatch(/Success! [1-9]\d* passed, 0 failed/);
+  });
+
+  test('what a function needs is there before it, and a version is released only when its model is there', async () => {
+    const edges = [...(await terraform('graph')).matchAll(/"(.+?)" -> "(.+?)"/g)];
+    /** The addresses, of these, that Terraform does not finish before it begins with another. */
+    const late = (address: string, earlier: string[]) => {
+      const before = new Set([address]);
+      for (const known of before) {
+        for (const [, from, to = ''] of edges) if (from === known) before.add(to);
+      }
+      return earlier.filter((other) => !before.has(other));
+    };
+    const mount = [
+      'aws_efs_file_system_policy.models',
+      'aws_efs_mount_target.models',
+      'aws_vpc_security_group_egress_rule.nfs',
+      'aws_vpc_security_group_ingress_rule.nfs',
+    ];
+    const provisioner = ['aws_cloudwatch_log_group.provisioner', 'aws_iam_role_policy.provisioner', ...mount];
+    const ner = [
+      'aws_cloudwatch_log_group.function',
+      'aws_iam_role_policy.function',
+      'aws_iam_role_policy.function_efs',
+    ];
+    expect({
+      provisioner: late('aws_lambda_function.provisioner', [...provisioner, 'aws_vpc_security_group_egress_rule.s3']),
+      model: late('aws_lambda_invocation.model', ['aws_lambda_function.provisioner', 'aws_s3_object.model']),
+      ner: late('aws_lambda_function.ner', [...ner, ...mount, 'aws_lambda_invocation.model']),
+      trial: late('aws_lambda_invocation.trial', ['aws_lambda_function.ner']),
+      alias: late('aws_lambda_alias.live', ['aws_lambda_invocation.trial', 'data.aws_lambda_function.live']),
+      url: late('aws_lambda_function_url.live', ['aws_lambda_alias.live']),
+      upload: late('aws_s3_object.code', ['aws_s3_bucket_versioning.artifacts', 'aws_s3_bucket_policy.artifacts']),
+    }).toEqual({ provisioner: [], model: [], ner: [], trial: [], alias: [], url: [], upload: [] });
   });
 });
 
@@ -105,18 +86,24 @@ test('nothing else opens the network, grants rights or exposes the function', ()
     'aws_default_route_table.private',
     'aws_efs_file_system_policy.models',
     'aws_iam_role_policy.function',
+    'aws_iam_role_policy.function_efs',
+    'aws_iam_role_policy.provisioner',
     'aws_lambda_function_url.live',
     'aws_lambda_permission.url',
-    'aws_vpc_security_group_egress_rule.function_nfs',
-    'aws_vpc_security_group_ingress_rule.model_store_nfs',
+    'aws_s3_bucket_policy.artifacts',
+    'aws_vpc_endpoint.s3',
+    'aws_vpc_security_group_egress_rule.nfs',
+    'aws_vpc_security_group_egress_rule.s3',
+    'aws_vpc_security_group_ingress_rule.nfs',
   ]);
   expect(configuration).not.toMatch(/^\s*(ingress|egress)\b/m);
 });
 
-test('the output kong_env fills references of kong.yaml', () => {
-  const kong = readFileSync(join(infra, '..', 'kong', 'kong.yaml'), 'utf8');
-  const references = kong.match(/(?<=env ")DECK_\w+/g) ?? [];
-  const names = source('outputs.tf').match(/DECK_\w+/g) ?? [];
-  expect(names).not.toEqual([]);
-  expect(references).toEqual(expect.arrayContaining(names));
+test('every chart and alarm of the function is of a metric that the service emits', () => {
+  const telemetry = readFileSync(join(infra, '..', 'packages/service/burst_ner/telemetry.py'), 'utf8');
+  const emitted = [...telemetry.matchAll(/^ {4}"(\w+)": "(?:Count|Milliseconds)"/gm)].map(([, name]) => name);
+  const used = [...configuration.matchAll(/"BurstNer", (?:metric = )?"(\w+)"/g)].map(([, name]) => name);
+  expect(telemetry).toContain('NAMESPACE = "BurstNer"');
+  expect(used.length).toBeGreaterThanOrEqual(5);
+  expect(emitted).toEqual(expect.arrayContaining(used));
 });

@@ -1,36 +1,40 @@
-# Needs no credentials and no network: the provider is mocked, so all that AWS would answer is made up.
+# What is there with either model_store. No credentials and no network: the provider is mocked.
 mock_provider "aws" {
-  mock_data "aws_availability_zones" {
-    defaults = { names = ["us-east-1a", "us-east-1b", "us-east-1c"] }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:/aws/lambda/spacy-ner-service" }
-  }
-  mock_resource "aws_efs_access_point" {
-    defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-0123456789abcdef0" }
-  }
-  mock_resource "aws_efs_file_system" {
-    defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-0123456789abcdef0" }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::123456789012:role/spacy-ner-service-function" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { version = "7" }
-  }
-  mock_resource "aws_lambda_alias" {
-    defaults = { arn = "arn:aws:lambda:us-east-1:123456789012:function:spacy-ner-service:live" }
-  }
-  mock_resource "aws_lambda_function_url" {
-    defaults = { function_url = "https://abc.lambda-url.us-east-1.on.aws/" }
-  }
+  source = "./tests/mock"
 }
 
 variables {
-  code_zip = "versions.tf" # any file: the mocked provider does not open it
+  region      = "us-east-1"
+  model_store = "package"
+  model       = "en_core_web_lg-3.8.0-folded-f32"
+  code_zip    = "versions.tf" # any file: the mocked provider does not open it
 }
 
-run "defaults" {
+run "package_needs_no_network_and_no_file_system" {
+  assert {
+    condition = 0 == sum([for resources in [
+      data.aws_availability_zones.available, aws_vpc.main, values(aws_subnet.private), aws_default_route_table.private,
+      aws_default_security_group.closed, aws_vpc_endpoint.s3, aws_security_group.function, aws_security_group.provisioner,
+      aws_security_group.model_store, values(aws_vpc_security_group_egress_rule.nfs), values(aws_vpc_security_group_ingress_rule.nfs),
+      aws_vpc_security_group_egress_rule.s3, aws_efs_file_system.models, aws_efs_file_system_policy.models,
+      values(aws_efs_mount_target.models), aws_efs_access_point.models, aws_cloudwatch_log_group.provisioner,
+      aws_iam_role.provisioner, aws_iam_role_policy.provisioner, aws_lambda_function.provisioner, aws_lambda_invocation.model,
+      aws_s3_object.model, aws_iam_role_policy.function_efs,
+    ] : length(resources)])
+    error_message = "There is a VPC, a file system, a provisioner, or a part of one."
+  }
+  assert {
+    condition     = length(aws_lambda_function.ner.vpc_config) == 0 && length(aws_lambda_function.ner.file_system_config) == 0
+    error_message = "The function is in a VPC, or mounts something."
+  }
+  assert {
+    condition     = aws_lambda_function.ner.environment[0].variables == tomap({ SPACY_MODEL_PATH = "/var/task/model" })
+    error_message = "The function would not find the model in its zip."
+  }
+}
+
+run "function" {
+  command = plan
   assert {
     condition = [
       aws_lambda_function.ner.function_name, aws_lambda_function.ner.handler, aws_lambda_function.ner.runtime,
@@ -43,140 +47,178 @@ run "defaults" {
     error_message = "Nothing caps the cost."
   }
   assert {
-    condition     = aws_lambda_function.ner.environment[0].variables == tomap({ SPACY_MODEL_PATH = "/mnt/models/en_core_web_lg-3.8.0" })
-    error_message = "The function would not find its model below the mount."
-  }
-  assert {
-    condition     = aws_lambda_function.ner.file_system_config[0] == { arn = aws_efs_access_point.models.arn, local_mount_path = "/mnt/models" }
-    error_message = "The function does not mount the access point."
-  }
-  assert {
-    condition = (
-      aws_lambda_function.ner.logging_config[0].log_group == aws_cloudwatch_log_group.function.name &&
-      aws_cloudwatch_log_group.function.retention_in_days == 30
-    )
-    error_message = "The log does not go to the group whose retention ends."
-  }
-}
-
-run "network" {
-  assert {
-    condition     = toset([for subnet in aws_subnet.private : subnet.availability_zone]) == toset(["us-east-1a", "us-east-1b"])
-    error_message = "There are not two zones."
-  }
-  assert {
-    condition     = toset([for subnet in aws_subnet.private : subnet.cidr_block]) == toset(["10.0.0.0/20", "10.0.16.0/20"])
-    error_message = "The zones' ranges are not apart, inside the VPC's."
-  }
-  assert {
-    condition     = length(aws_default_route_table.private.route) == 0
-    error_message = "A route leaves the VPC."
-  }
-  assert {
-    condition     = toset(aws_lambda_function.ner.vpc_config[0].subnet_ids) == toset([for target in aws_efs_mount_target.models : target.subnet_id])
-    error_message = "A zone of the function has no mount target."
-  }
-  assert {
-    condition = (
-      toset(aws_lambda_function.ner.vpc_config[0].security_group_ids) == toset([aws_security_group.function.id]) &&
-      alltrue([for target in aws_efs_mount_target.models : target.security_groups == toset([aws_security_group.model_store.id])])
-    )
-    error_message = "The function or a mount target is in another security group."
-  }
-}
-
-run "nfs_and_nothing_else" {
-  assert {
-    condition = (
-      aws_vpc_security_group_egress_rule.function_nfs.security_group_id == aws_security_group.function.id &&
-      aws_vpc_security_group_egress_rule.function_nfs.referenced_security_group_id == aws_security_group.model_store.id &&
-      aws_vpc_security_group_ingress_rule.model_store_nfs.security_group_id == aws_security_group.model_store.id &&
-      aws_vpc_security_group_ingress_rule.model_store_nfs.referenced_security_group_id == aws_security_group.function.id
-    )
-    error_message = "The rules do not join the function to the model store."
-  }
-  assert {
-    condition = alltrue([
-      for rule in [aws_vpc_security_group_egress_rule.function_nfs, aws_vpc_security_group_ingress_rule.model_store_nfs] :
-      [rule.ip_protocol, rule.from_port, rule.to_port] == ["tcp", 2049, 2049] &&
-      rule.cidr_ipv4 == null && rule.cidr_ipv6 == null && rule.prefix_list_id == null
-    ])
-    error_message = "A rule lets through more than NFS between the two groups."
-  }
-}
-
-run "model_store" {
-  assert {
-    condition     = aws_efs_file_system.models.encrypted && aws_efs_file_system.models.throughput_mode == "elastic"
-    error_message = "The file system is not encrypted, or not elastic."
-  }
-  assert {
-    condition = [for s in jsondecode(aws_efs_file_system_policy.models.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
-      ["Deny", { AWS = "*" }, "*", aws_efs_file_system.models.arn, { Bool = { "aws:SecureTransport" = "false" } }]
-    ]
-    error_message = "The file system answers clients without TLS, or lets somebody in."
-  }
-  assert {
-    condition = (
-      aws_efs_access_point.models.root_directory[0].path == "/models" &&
-      [aws_efs_access_point.models.posix_user[0].uid, aws_efs_access_point.models.posix_user[0].gid] == [1001, 1001]
-    )
-    error_message = "The access point is not 1001:1001 at /models."
-  }
-}
-
-run "least_privilege" {
-  assert {
-    condition = toset(flatten([for s in jsondecode(aws_iam_role_policy.function.policy).Statement : s.Action if s.Effect == "Allow"])) == toset([
-      "logs:CreateLogStream", "logs:PutLogEvents",
-      "elasticfilesystem:ClientMount",
-      "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
-      "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
-    ])
-    error_message = "The role may do more, or less, than write its log, mount the models and join the VPC."
-  }
-  assert {
-    condition = alltrue([
-      for s in jsondecode(aws_iam_role_policy.function.policy).Statement :
-      s.Resource != "*" || alltrue([for action in flatten([s.Action]) : startswith(action, "ec2:")])
-    ])
-    error_message = "Only network interface actions may be allowed on every resource."
+    condition     = aws_lambda_function.ner.description == "Named entity recognition: en_core_web_lg-3.8.0-folded-f32"
+    error_message = "The list of versions would not tell the models."
   }
   assert {
     condition = [
-      for s in jsondecode(aws_iam_role_policy.function.policy).Statement : try(s.Condition, null)
-      if s.Action == "elasticfilesystem:ClientMount"
-    ] == [{ StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models.arn } }]
-    error_message = "The models can be mounted past the access point."
+      aws_cloudwatch_log_group.function.name, aws_cloudwatch_log_group.function.retention_in_days,
+      aws_lambda_function.ner.logging_config[0].log_group, aws_lambda_function.ner.logging_config[0].log_format,
+    ] == ["/aws/lambda/spacy-ner-service", 30, "/aws/lambda/spacy-ner-service", "JSON"]
+    error_message = "The log does not go to the group whose retention ends."
+  }
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.function.policy).Statement : [s.Effect, s.Action, s.Resource]] == [
+      ["Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], "${aws_cloudwatch_log_group.function.arn}:*"]
+    ]
+    error_message = "The function may do more, or less, than write its log."
   }
 }
 
-run "published_behind_the_alias" {
+run "artifacts" {
+  command = plan
   assert {
-    condition     = aws_lambda_function.ner.publish == true && aws_lambda_alias.live.name == "live" && aws_lambda_alias.live.function_version == "7"
+    condition = [
+      aws_lambda_function.ner.s3_bucket, aws_lambda_function.ner.s3_key, aws_lambda_function.ner.s3_object_version,
+      aws_lambda_function.ner.source_code_hash, aws_s3_object.code.source, aws_s3_bucket.artifacts.bucket,
+    ] == [aws_s3_bucket.artifacts.id, "code/${filesha256("versions.tf")}.zip", "v1", filebase64sha256("versions.tf"), "versions.tf", "spacy-ner-service-artifacts-123456789012"]
+    error_message = "The function does not run this version of the zip."
+  }
+  assert {
+    condition = alltrue([
+      aws_s3_bucket_public_access_block.artifacts.block_public_acls, aws_s3_bucket_public_access_block.artifacts.block_public_policy,
+      aws_s3_bucket_public_access_block.artifacts.ignore_public_acls, aws_s3_bucket_public_access_block.artifacts.restrict_public_buckets,
+    ])
+    error_message = "The bucket can be made public."
+  }
+  assert {
+    condition = [for s in jsondecode(aws_s3_bucket_policy.artifacts.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
+      ["Deny", "*", "s3:*", ["arn:aws:s3:::artifacts", "arn:aws:s3:::artifacts/*"], { Bool = { "aws:SecureTransport" = "false" } }]
+    ]
+    error_message = "The bucket answers without TLS, or lets somebody in."
+  }
+  assert {
+    condition = (
+      aws_s3_bucket.artifacts.force_destroy && aws_s3_bucket_versioning.artifacts.versioning_configuration[0].status == "Enabled"
+    )
+    error_message = "A destroy would leave the bucket, or its objects could be overwritten."
+  }
+}
+
+run "a_new_version_is_tried_and_then_live" {
+  command = plan
+  assert {
+    condition     = aws_lambda_function.ner.publish && [aws_lambda_alias.live.name, aws_lambda_alias.live.function_version] == ["live", "7"]
     error_message = "The alias live does not follow the published version."
   }
   assert {
-    condition     = aws_lambda_function_url.live.qualifier == "live"
-    error_message = "The URL does not call the alias."
-  }
-  assert {
-    condition     = output.kong_env == { DECK_NER_FUNCTION_URL = "https://abc.lambda-url.us-east-1.on.aws/" }
-    error_message = "Kong is not told the URL."
+    condition     = [for trial in aws_lambda_invocation.trial : [trial.function_name, trial.qualifier]] == [["spacy-ner-service", "7"]]
+    error_message = "The new version is not called before callers get it."
   }
 }
 
-run "closed_without_a_digest" {
+run "rollback" {
+  command = plan
+  variables {
+    live_version         = "6"
+    origin_secret_sha256 = [sha256("old"), sha256("new")]
+  }
+  override_data {
+    target = data.aws_lambda_function.live
+    values = { environment = [{ variables = { ORIGIN_SECRET_SHA256 = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4" } }] } # of "old"
+  }
+  assert {
+    condition     = [aws_lambda_alias.live.function_version, output.live_version] == ["6", "6"]
+    error_message = "Callers do not get the version that was asked for."
+  }
+  assert {
+    condition     = [data.aws_lambda_function.live[0].function_name, data.aws_lambda_function.live[0].qualifier] == ["spacy-ner-service", "6"]
+    error_message = "Another version's digests were looked at."
+  }
+  assert {
+    condition     = length(aws_lambda_invocation.trial) == 0
+    error_message = "A newest version that does not start would hold up the way back."
+  }
+}
+
+run "rollback_to_a_version_that_takes_a_retired_secret" {
+  command = plan
+  variables {
+    live_version         = "6"
+    origin_secret_sha256 = [sha256("new")]
+  }
+  override_data {
+    target = data.aws_lambda_function.live
+    values = { environment = [{ variables = { ORIGIN_SECRET_SHA256 = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4" } }] } # of "old"
+  }
+  expect_failures = [data.aws_lambda_function.live]
+}
+
+run "rollback_to_a_version_that_checks_no_secret" {
+  command = plan
+  variables {
+    live_version         = "6"
+    origin_secret_sha256 = [sha256("new")]
+  }
+  override_data {
+    target = data.aws_lambda_function.live
+    values = { environment = [{ variables = { SPACY_MODEL_PATH = "/var/task/model" } }] }
+  }
+  expect_failures = [data.aws_lambda_function.live]
+}
+
+run "provisioned_concurrency" {
+  command = plan
+  variables {
+    provisioned_concurrency = 49
+  }
+  assert {
+    condition = [
+      aws_lambda_provisioned_concurrency_config.live[0].qualifier, aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions,
+    ] == ["live", 49]
+    error_message = "The warm environments are not on the alias that is called."
+  }
+  assert {
+    condition     = length(aws_appautoscaling_target.live) == 0
+    error_message = "Something else could change the fixed number."
+  }
+}
+
+run "warm_by_the_clock" {
+  command = plan
+  variables {
+    warm_schedule = {
+      morning = { cron = "cron(45 5 ? * MON-FRI *)", timezone = "Europe/London", concurrency = 49 }
+      evening = { cron = "cron(0 20 * * ? *)", concurrency = 0 }
+    }
+  }
+  assert {
+    condition     = [aws_appautoscaling_target.live[0].resource_id, aws_appautoscaling_target.live[0].scalable_dimension] == ["function:spacy-ner-service:live", "lambda:function:ProvisionedConcurrency"]
+    error_message = "The schedule is not on the alias that is called."
+  }
+  assert {
+    condition = {
+      for name, action in aws_appautoscaling_scheduled_action.live :
+      name => [action.schedule, action.timezone, action.scalable_target_action[0].min_capacity, action.scalable_target_action[0].max_capacity]
+      } == {
+      morning = ["cron(45 5 ? * MON-FRI *)", "Europe/London", "49", "49"]
+      evening = ["cron(0 20 * * ? *)", "UTC", "0", "0"]
+    }
+    error_message = "The schedule is not the one that was asked for."
+  }
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "A fixed number would fight with the schedule."
+  }
+}
+
+run "cold_and_closed_by_default" {
+  command = plan
+  assert {
+    condition     = 0 == length(aws_lambda_provisioned_concurrency_config.live) + length(aws_appautoscaling_target.live) + length(aws_appautoscaling_scheduled_action.live)
+    error_message = "Environments are kept warm, and billed, unasked."
+  }
   assert {
     condition = (
-      aws_lambda_function_url.live.authorization_type == "AWS_IAM" &&
+      aws_lambda_function_url.live.authorization_type == "AWS_IAM" && aws_lambda_function_url.live.qualifier == "live" &&
       length(aws_lambda_permission.url) == 0 && length(aws_cloudformation_stack.url_invoke) == 0
     )
-    error_message = "Anybody may call the URL, and the function checks no secret."
+    error_message = "Anybody may call the URL, and the function checks no secret; or the URL is not on the alias."
   }
 }
 
 run "open_to_holders_of_the_secret" {
+  command = plan
   variables {
     origin_secret_sha256 = [sha256("old"), sha256("new")]
   }
@@ -203,113 +245,99 @@ run "open_to_holders_of_the_secret" {
 }
 
 run "choices" {
+  command = plan
   variables {
-    region                = "eu-west-3"
-    vpc_cidr              = "192.168.8.0/24"
-    zone_count            = 3
-    model                 = "en_core_web_sm-3.8.0"
-    architecture          = "x86_64"
-    runtime               = "python3.12"
-    memory_size           = 1536
-    timeout               = 5
-    reserved_concurrency  = -1
-    efs_throughput_mode   = "provisioned"
-    efs_provisioned_mibps = 64
+    name         = "ner-2"
+    architecture = "x86_64"
+    runtime      = "python3.12"
+    memory_size  = 1536
+    timeout      = 5
   }
   assert {
-    condition     = length(aws_efs_mount_target.models) == 3 && aws_subnet.private["us-east-1c"].cidr_block == "192.168.8.32/28"
-    error_message = "Three zones of a /24 do not fit."
+    condition = [
+      aws_lambda_function.ner.function_name, aws_lambda_function.ner.runtime, aws_lambda_function.ner.architectures,
+      aws_lambda_function.ner.memory_size, aws_lambda_function.ner.timeout,
+    ] == ["ner-2", "python3.12", tolist(["x86_64"]), 1536, 5]
+    error_message = "The function is not the one that was chosen."
+  }
+}
+
+run "alarms" {
+  command = plan
+  variables {
+    alarm_topic_arns     = ["arn:aws:sns:us-east-1:123456789012:ops"]
+    cold_start_budget_ms = 2500
+    timeout              = 20
   }
   assert {
-    condition     = aws_lambda_function.ner.environment[0].variables["SPACY_MODEL_PATH"] == "/mnt/models/en_core_web_sm-3.8.0"
-    error_message = "The chosen model is not loaded."
+    condition = {
+      for name, alarm in aws_cloudwatch_metric_alarm.function :
+      name => "${alarm.namespace} ${alarm.metric_name} ${coalesce(alarm.statistic, alarm.extended_statistic)} ${alarm.comparison_operator} ${alarm.threshold}"
+      } == {
+      failures      = "AWS/Lambda Errors Sum GreaterThanThreshold 0"
+      error-answers = "BurstNer errors Sum GreaterThanThreshold 0"
+      throttles     = "AWS/Lambda Throttles Sum GreaterThanThreshold 0"
+      cold-starts   = "BurstNer init_ms p99 GreaterThanThreshold 2500"
+      latency       = "AWS/Lambda Duration p99 GreaterThanThreshold 10000"
+    }
+    error_message = "An alarm is missing, or rings at something else."
+  }
+  assert {
+    condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : (
+      alarm.dimensions == tomap({ (alarm.namespace == "BurstNer" ? "function" : "FunctionName") = "spacy-ner-service" }) &&
+      alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:123456789012:ops"]) &&
+      alarm.treat_missing_data == "notBreaching" && length(alarm.alarm_description) > 40
+    )])
+    error_message = "An alarm listens to another function, tells nobody, rings between bursts, or does not say what it means."
   }
 }
 
-# Bad values: each is refused at plan, by the variable or the resource that says why.
-
-run "bad_values" {
+run "alarm_of_spill_over" {
   command = plan
   variables {
-    region               = "Frankfurt"
-    name                 = "NER service"
-    vpc_cidr             = "10.0.0.5/16"
-    model                = "../secrets"
-    efs_throughput_mode  = "fast"
-    architecture         = "arm"
-    runtime              = "python3.9"
-    memory_size          = 512
-    timeout              = 31
-    reserved_concurrency = 0
-    log_retention_days   = 31
-    origin_secret_sha256 = ["the secret itself"]
+    provisioned_concurrency = 1
   }
-  expect_failures = [
-    var.region, var.name, var.vpc_cidr, var.model, var.efs_throughput_mode, var.architecture, var.runtime,
-    var.memory_size, var.timeout, var.reserved_concurrency, var.log_retention_days, var.origin_secret_sha256,
-  ]
+  assert {
+    condition = [
+      aws_cloudwatch_metric_alarm.function["spill-over"].metric_name, aws_cloudwatch_metric_alarm.function["spill-over"].dimensions,
+      ] == [
+      "ProvisionedConcurrencySpilloverInvocations", tomap({ FunctionName = "spacy-ner-service", Resource = "spacy-ner-service:live" }),
+    ]
+    error_message = "Nobody is told that the provisioned concurrency does not do."
+  }
+  assert {
+    condition = 2 == length([
+      for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget
+      if strcontains(jsonencode(widget), "\"ProvisionedConcurrency") && strcontains(jsonencode(widget), "spacy-ner-service:live")
+    ])
+    error_message = "The dashboard does not show spill-over and use of the provisioned concurrency."
+  }
 }
 
-run "one_zone" {
+run "dashboard" {
   command = plan
-  variables {
-    zone_count = 1
+  assert {
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget.properties.title] == [
+      "Requests and cold starts", "Initialisation, ms", "Duration without initialisation, ms", "Throttles and errors",
+      "Execution environments at once", "Cost: GB-seconds, with initialisation", "Milliseconds to the answer, cold (1) against warm (0)",
+    ]
+    error_message = "A chart is missing, or one is there for something that is not."
   }
-  expect_failures = [var.zone_count]
+  assert {
+    condition = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : [widget.x, widget.y]])) == 7 && alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget.x + widget.width <= 24
+    ])
+    error_message = "Charts lie on each other, or beside the dashboard."
+  }
 }
 
-run "more_zones_than_the_region_has" {
+run "outputs" {
   command = plan
-  variables {
-    zone_count = 4
+  assert {
+    condition = [output.function_name, output.function_url, output.alias_arn, output.live_version, output.log_group, output.dashboard_url] == [
+      "spacy-ner-service", "https://abc.lambda-url.us-east-1.on.aws/", aws_lambda_alias.live.arn, "7", "/aws/lambda/spacy-ner-service",
+      "https://us-east-1.console.aws.amazon.com/cloudwatch/home?region=us-east-1#dashboards/dashboard/spacy-ner-service",
+    ]
+    error_message = "An output is missing, or is not what it says."
   }
-  expect_failures = [data.aws_availability_zones.available]
-}
-
-run "throughput_without_its_mode" {
-  command = plan
-  variables {
-    efs_provisioned_mibps = 64
-  }
-  expect_failures = [var.efs_provisioned_mibps]
-}
-
-run "mode_without_its_throughput" {
-  command = plan
-  variables {
-    efs_throughput_mode = "provisioned"
-  }
-  expect_failures = [var.efs_provisioned_mibps]
-}
-
-run "network_too_large_for_a_vpc" {
-  command = plan
-  variables {
-    vpc_cidr = "10.0.0.0/8"
-  }
-  expect_failures = [var.vpc_cidr]
-}
-
-run "digest_of_an_empty_secret" {
-  command = plan
-  variables {
-    origin_secret_sha256 = [sha256("")]
-  }
-  expect_failures = [var.origin_secret_sha256]
-}
-
-run "three_digests" {
-  command = plan
-  variables {
-    origin_secret_sha256 = [sha256("a"), sha256("b"), sha256("c")]
-  }
-  expect_failures = [var.origin_secret_sha256]
-}
-
-run "no_zip" {
-  command = plan
-  variables {
-    code_zip = "build/missing.zip"
-  }
-  expect_failures = [aws_lambda_function.ner]
 }

@@ -1,0 +1,181 @@
+// infra/ applied to an AWS account on loopback, by the real provider.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { python as servicePython } from '../../scripts/python.mjs';
+import { root } from '../../scripts/step.mjs';
+import { type Invocation, type InvocationResult, type Shim, startShim } from './shim.js';
+import { Workspace } from './terraform.js';
+
+const OVERRIDE = `provider "aws" {
+  max_retries       = 1    # what moto refuses once it refuses always
+  s3_use_path_style = true # there is no host of the bucket's name
+}
+`;
+
+const CREDENTIALS = {
+  AWS_ACCESS_KEY_ID: 'test',
+  AWS_SECRET_ACCESS_KEY: 'test',
+  AWS_REGION: 'us-east-1',
+  AWS_CONFIG_FILE: '/dev/null',
+  AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
+  AWS_EC2_METADATA_DISABLED: 'true',
+};
+
+export type Variables = Record<string, unknown>;
+
+interface StoredResource {
+  type: string;
+  name: string;
+  instances: { attributes: Attributes }[];
+}
+
+/** The attributes of a resource in the state. */
+export type Attributes = Record<string, unknown>;
+
+export class Deployment {
+  readonly #python: string;
+  readonly #account: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #home = mkdtempSync(join(tmpdir(), 'burst-ner-aws-'));
+  #moto = '';
+  #shim: Shim | undefined;
+  #workspace: Workspace | undefined;
+
+  /** @param python an interpreter with moto */
+  constructor(python: string) {
+    this.#python = python;
+    this.#account = spawn(python, [join(import.meta.dirname, 'account.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
+    this.#lines = createInterface({ input: this.#account.stdout ?? process.stdin })[Symbol.asyncIterator]();
+    for (const folder of [this.efs, this.task]) mkdirSync(folder);
+  }
+
+  /** Starts the account, and Terraform's init. */
+  async start(): Promise<void> {
+    this.#moto = await this.#line();
+    this.#shim = await startShim(this.#moto, (call) => this.#invoke(call));
+    this.#workspace = new Workspace({ ...CREDENTIALS, AWS_ENDPOINT_URL: this.#shim.url });
+    writeFileSync(join(this.#workspace.folder, 'moto_override.tf'), OVERRIDE);
+    await this.#workspace.init();
+  }
+
+  /** What the functions see as /mnt/models. */
+  get efs(): string {
+    return join(this.#home, 'models');
+  }
+
+  /** What they see as /var/task, beside the code, which is that of packages/service. */
+  get task(): string {
+    return join(this.#home, 'task');
+  }
+
+  /** A file for a variable. */
+  file(name: string): string {
+    return join(this.#home, name);
+  }
+
+  /** @throws Error with what Terraform printed */
+  apply(variables: Variables): Promise<string> {
+    writeFileSync(join(this.#terraform.folder, 'terraform.tfvars.json'), JSON.stringify(variables));
+    return this.#terraform.terraform('apply', '-auto-approve', '-input=false', '-no-color');
+  }
+
+  /**
+   * Plans with the variables of the last apply.
+   * @throws Error with the plan when there is something to change
+   */
+  plan(): Promise<string> {
+    return this.#terraform.terraform('plan', '-detailed-exitcode', '-input=false', '-no-color');
+  }
+
+  destroy(): Promise<string> {
+    return this.#terraform.terraform('destroy', '-auto-approve', '-input=false', '-no-color');
+  }
+
+  /** What Terraform keeps of the account: resources by address without index, and outputs. */
+  state(): { resources: { address: string; attributes: Attributes }[]; outputs: Record<string, unknown> } {
+    const state = JSON.parse(readFileSync(join(this.#terraform.folder, 'terraform.tfstate'), 'utf8'));
+    return {
+      resources: state.resources.flatMap(({ type, name, instances }: StoredResource) =>
+        instances.map(({ attributes }) => ({ address: `${type}.${name}`, attributes })),
+      ),
+      outputs: state.outputs,
+    };
+  }
+
+  /** What the account has, by name; rules of security groups as `egress GROUP PROTOCOL PORTS TARGET`. */
+  async holdings(): Promise<string[]> {
+    this.#account.stdin?.write('\n');
+    return JSON.parse(await this.#line());
+  }
+
+  /** The version that callers get, and all that are published. */
+  async versions(name: string): Promise<{ live: string; published: string[] }> {
+    const alias = await this.#ask(`/2015-03-31/functions/${name}/aliases/live`);
+    const { Versions } = await this.#ask(`/2015-03-31/functions/${name}/versions`);
+    const published = Versions.map(({ Version }: { Version: string }) => Version);
+    return { live: alias['FunctionVersion'], published: published.filter((version: string) => version !== '$LATEST') };
+  }
+
+  async close(): Promise<void> {
+    await this.#shim?.close();
+    this.#workspace?.remove();
+    this.#account.stdin?.end();
+    if (this.#account.exitCode === null) await once(this.#account, 'exit');
+    rmSync(this.#home, { recursive: true });
+  }
+
+  get #terraform(): Workspace {
+    if (!this.#workspace) throw new Error('not started');
+    return this.#workspace;
+  }
+
+  async #line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error('account.py has ended');
+    return value;
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: each call has its own answer
+  async #ask(path: string): Promise<Record<string, any>> {
+    const response = await fetch(`${this.#moto}${path}`, {
+      headers: { authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request' },
+    });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return JSON.parse(await response.text());
+  }
+
+  /** Runs a function with the environment that the version has in the account. */
+  async #invoke({ function: name, qualifier, payload }: Invocation): Promise<InvocationResult> {
+    const { Handler, Environment } = await this.#ask(
+      `/2015-03-31/functions/${name}/configuration?Qualifier=${encodeURIComponent(qualifier)}`,
+    );
+    const variables = JSON.stringify(Environment.Variables)
+      .replaceAll('/mnt/models', this.efs)
+      .replaceAll('/var/task', this.task);
+    const provisioner = Handler === 'provision.handler';
+    const child = spawn(provisioner ? this.#python : servicePython, [join(import.meta.dirname, 'invoke.py'), Handler], {
+      env: {
+        PATH: process.env['PATH'],
+        ...CREDENTIALS,
+        ...JSON.parse(variables),
+        AWS_ENDPOINT_URL: this.#moto,
+        PYTHONPATH: provisioner ? this.file('provisioner.zip') : join(root, 'packages/service'),
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin.end(payload);
+    const [printed, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    if (printed) return JSON.parse(printed);
+    throw new Error(`${Handler} ended without an answer: ${log}`);
+  }
+}
+
+async function text(stream: NodeJS.ReadableStream): Promise<string> {
+  let all = '';
+  for await (const chunk of stream) all += chunk;
+  return all;
+}

@@ -1,0 +1,246 @@
+// The real AWS provider and the functions' real code against an AWS account on loopback (moto).
+import { execFile } from 'node:child_process';
+import { cpSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
+import { Deployment } from './deployment.js';
+import { infra, missing } from './terraform.js';
+import { available, pythonWith } from './tools.js';
+
+const python = await available('what needs an AWS account', () => pythonWith('requirements.lock'));
+const terraform = await available('Terraform', () => {
+  if (missing) throw new Error(missing);
+  return true;
+});
+
+const run = promisify(execFile);
+
+test.skipIf(!python).concurrent('the provisioner', { timeout: 240_000 }, async () => {
+  const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--show-capture=no', 'test_provisioner.py'];
+  const { stdout } = await run(String(python), args, { cwd: import.meta.dirname }).catch(({ stdout, stderr }) => {
+    throw new Error(`${stdout}${stderr}`);
+  });
+  expect(stdout).toMatch(/\d+ passed in/);
+});
+
+/** A prepared model, with another manifest. */
+async function model(folder: string, change: Record<string, unknown> = {}) {
+  cpSync(await prepareModel(describeModel(DEFAULT_MODEL)), folder, { recursive: true });
+  const manifest = join(folder, 'manifest.json');
+  writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), ...change }));
+}
+
+/** All rights that a state gives and takes, as `RESOURCE: EFFECT ACTIONS on RESOURCES by PRINCIPAL if CONDITION`. */
+function rights(resources: ReturnType<Deployment['state']>['resources']): string[] {
+  const list = (value: unknown) => [value].flat().join(' ');
+  const documents = resources.flatMap(({ address, attributes }) =>
+    [attributes['policy'], attributes['assume_role_policy']]
+      .map(String)
+      .filter((text) => text.startsWith('{'))
+      .map((text) => ({ address, statements: JSON.parse(text).Statement })),
+  );
+  return documents
+    .flatMap(({ address, statements }) =>
+      statements.map(({ Effect, Action, Resource, Principal, Condition }: Record<string, object>) => {
+        const on = Resource ? ` on ${list(Resource)}` : '';
+        const by = Principal ? ` by ${JSON.stringify(Principal)}` : '';
+        const when = Condition ? ` if ${JSON.stringify(Condition)}` : '';
+        return `${address}: ${Effect} ${list(Action)}${on}${by}${when}`;
+      }),
+    )
+    .map((line) => line.replace(/[a-z0-9-]*:us-east-1:123456789012:/g, '').replaceAll('arn:aws:', ''))
+    .map((line) => line.replace(/(fs|fsap)-[0-9a-f]+/g, '$1').replaceAll('123456789012', 'ACCOUNT'))
+    .sort();
+}
+
+/** AWS takes no resource for these, so nothing narrower than * is possible. Code of ours is denied them. */
+const JOIN_VPC =
+  'ec2:AssignPrivateIpAddresses ec2:CreateNetworkInterface ec2:DeleteNetworkInterface ec2:DescribeNetworkInterfaces ' +
+  'ec2:DescribeSubnets ec2:UnassignPrivateIpAddresses on *';
+const NOT_FROM_CODE = '{"Null":{"lambda:SourceFunctionArn":"false"}}';
+const NO_TLS = '{"Bool":{"aws:SecureTransport":"false"}}';
+const AT_ACCESS_POINT = '{"StringEquals":{"elasticfilesystem:AccessPointArn":"access-point/fsap"}}';
+const BY_LAMBDA = 'Allow sts:AssumeRole by {"Service":"lambda.amazonaws.com"}';
+const BUCKET = 's3:::ner-artifacts-ACCOUNT';
+
+describe
+  .skipIf(!python || !terraform)
+  .concurrent('model_store = "efs", some environments always warm', { timeout: 150_000 }, () => {
+    let aws: Deployment;
+    let empty: string[];
+    const variables = {
+      name: 'ner',
+      region: 'us-east-1',
+      model: 'first',
+      provisioned_concurrency: 2,
+      origin_secret_sha256: ['ab'.repeat(32)],
+    };
+
+    beforeAll(async () => {
+      aws = new Deployment(String(python));
+      for (const [name, change] of Object.entries({
+        first: {},
+        second: { note: 'other' },
+        stale: { spacy_version: '>=2,<3' },
+      })) {
+        await model(aws.file(name), change);
+        await run('tar', ['-C', aws.file(name), '-czf', aws.file(`${name}.tar.gz`), '.']);
+      }
+      await run(String(python), [
+        '-m',
+        'zipfile',
+        '-c',
+        aws.file('provisioner.zip'),
+        join(infra, 'provisioner/provision.py'),
+      ]);
+      writeFileSync(aws.file('function.zip'), 'code');
+      Object.assign(variables, {
+        model_archive: aws.file('first.tar.gz'),
+        code_zip: aws.file('function.zip'),
+        provisioner_zip: aws.file('provisioner.zip'),
+      });
+      await aws.start();
+      empty = await aws.holdings();
+    });
+    afterAll(() => aws?.close());
+
+    test.sequential('apply brings the model to EFS, and leaves nothing to plan', async () => {
+      await aws.apply(variables);
+      expect(readdirSync(aws.efs)).toEqual(['.lock', 'first']);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1'] });
+      expect(await aws.plan()).toContain('No changes.');
+    });
+
+    test.sequential('no right is wider than it must be', () => {
+      const { resources } = aws.state();
+      expect(rights(resources)).toEqual([
+        `aws_efs_file_system_policy.models: Deny * on file-system/fs by {"AWS":"*"} if ${NO_TLS}`,
+        `aws_iam_role.function: ${BY_LAMBDA}`,
+        `aws_iam_role.provisioner: ${BY_LAMBDA}`,
+        'aws_iam_role_policy.function: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner:*',
+        `aws_iam_role_policy.function_efs: Allow ${JOIN_VPC}`,
+        `aws_iam_role_policy.function_efs: Allow elasticfilesystem:ClientMount on file-system/fs if ${AT_ACCESS_POINT}`,
+        `aws_iam_role_policy.function_efs: Deny ${JOIN_VPC} if ${NOT_FROM_CODE}`,
+        `aws_iam_role_policy.provisioner: Allow ${JOIN_VPC}`,
+        `aws_iam_role_policy.provisioner: Allow elasticfilesystem:ClientMount elasticfilesystem:ClientWrite on file-system/fs if ${AT_ACCESS_POINT}`,
+        'aws_iam_role_policy.provisioner: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner-provisioner:*',
+        `aws_iam_role_policy.provisioner: Allow s3:GetObjectVersion on ${BUCKET}/models/*`,
+        `aws_iam_role_policy.provisioner: Deny ${JOIN_VPC} if ${NOT_FROM_CODE}`,
+        `aws_s3_bucket_policy.artifacts: Deny s3:* on ${BUCKET} ${BUCKET}/* by "*" if ${NO_TLS}`,
+        `aws_vpc_endpoint.s3: Allow s3:GetObjectVersion on ${BUCKET}/models/* by "*" if {"ArnEquals":{"aws:PrincipalArn":"iam::ACCOUNT:role/ner-provisioner"}}`,
+      ]);
+      const url = {
+        action: 'lambda:InvokeFunctionUrl',
+        principal: '*',
+        qualifier: 'live',
+        function_url_auth_type: 'NONE',
+      };
+      expect(resources.filter(({ address }) => address.includes('permission'))).toMatchObject([{ attributes: url }]);
+    });
+
+    test.sequential('only NFS and S3 leave the security groups', async () => {
+      const rules = (await aws.holdings()).filter((name) => /^(in|e)gress/.test(name) && !empty.includes(name));
+      expect(rules.map((rule) => rule.replace(/pl-\w+/, 'S3'))).toEqual([
+        'egress ner-function tcp 2049-2049 ner-model-store',
+        'egress ner-provisioner tcp 2049-2049 ner-model-store',
+        'egress ner-provisioner tcp 443-443 S3',
+        'ingress ner-model-store tcp 2049-2049 ner-function',
+        'ingress ner-model-store tcp 2049-2049 ner-provisioner',
+      ]);
+    });
+
+    test.sequential('a model that cannot be provisioned leaves what runs untouched', async () => {
+      const before = readFileSync(join(aws.efs, 'first/manifest.json'), 'utf8');
+      writeFileSync(aws.file('function.zip'), 'new code'); // which would be published and go live
+      const other = aws.apply({ ...variables, model_archive: aws.file('second.tar.gz') });
+      await expect(other).rejects.toThrow(/first holds another model.*give the new one another name/);
+      expect(readFileSync(join(aws.efs, 'first/manifest.json'), 'utf8')).toBe(before);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1'] });
+    });
+
+    test.sequential('a model of another spaCy is not released', async () => {
+      const stale = aws.apply({ ...variables, model: 'stale', model_archive: aws.file('stale.tar.gz') });
+      await expect(stale).rejects.toThrow(/was built for spaCy >=2,<3/);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2'] });
+    });
+
+    test.sequential('another model is released beside the first, and live_version rolls back', async () => {
+      const second = { ...variables, model: 'second', model_archive: aws.file('second.tar.gz') };
+      await aws.apply(second);
+      expect(readdirSync(aws.efs)).toEqual(['.lock', 'first', 'second', 'stale']);
+      expect(await aws.versions('ner')).toEqual({ live: '3', published: ['1', '2', '3'] });
+      await aws.apply({ ...second, live_version: '1' });
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2', '3'] });
+      expect(await aws.plan()).toContain('No changes.');
+    });
+
+    test.sequential('destroy leaves nothing', async () => {
+      await aws.destroy();
+      expect(await aws.holdings()).toEqual(empty);
+    });
+  });
+
+describe
+  .skipIf(!python || !terraform)
+  .concurrent('model_store = "package", warm by schedule', { timeout: 150_000 }, () => {
+    let aws: Deployment;
+    let empty: string[];
+    const variables = {
+      name: 'ner',
+      region: 'us-east-1',
+      model: 'first',
+      model_store: 'package',
+      warm_schedule: {
+        morning: { cron: 'cron(45 5 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 5 },
+        evening: { cron: 'cron(0 20 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 0 },
+      },
+    };
+
+    beforeAll(async () => {
+      aws = new Deployment(String(python));
+      await model(join(aws.task, 'model'));
+      writeFileSync(aws.file('function.zip'), 'code');
+      Object.assign(variables, { code_zip: aws.file('function.zip') });
+      await aws.start();
+      empty = await aws.holdings();
+    });
+    afterAll(() => aws?.close());
+
+    test.sequential('apply makes no network, and leaves nothing to plan', async () => {
+      await aws.apply(variables);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1'] });
+      expect(await aws.plan()).toContain('No changes.');
+    });
+
+    test.sequential('the function may write its log, and nothing else', () => {
+      const { resources } = aws.state();
+      expect(rights(resources)).toEqual([
+        `aws_iam_role.function: ${BY_LAMBDA}`,
+        'aws_iam_role_policy.function: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner:*',
+        `aws_s3_bucket_policy.artifacts: Deny s3:* on ${BUCKET} ${BUCKET}/* by "*" if ${NO_TLS}`,
+      ]);
+      const types = resources.map(({ address }) => address.split('.')[0]);
+      expect(types.filter((type) => /vpc|subnet|security|efs|permission|stack|invocation/.test(String(type)))).toEqual([
+        'aws_lambda_invocation',
+      ]);
+      // Without an origin secret nobody gets past the URL but IAM callers.
+      const url = { authorization_type: 'AWS_IAM' };
+      expect(resources.find(({ address }) => address === 'aws_lambda_function_url.live')?.attributes).toMatchObject(
+        url,
+      );
+    });
+
+    test.sequential('a version without its model is not released', async () => {
+      renameSync(join(aws.task, 'model'), join(aws.task, 'gone'));
+      writeFileSync(aws.file('function.zip'), 'code without a model');
+      await expect(aws.apply(variables)).rejects.toThrow(/SPACY_MODEL_PATH: There is no folder/);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2'] });
+    });
+
+    test.sequential('destroy leaves nothing', async () => {
+      await aws.destroy();
+      expect(await aws.holdings()).toEqual(empty);
+    });
+  });
