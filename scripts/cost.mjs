@@ -1,0 +1,56 @@
+// `node scripts/cost.mjs`: the table of docs/cost.md, from the list prices of packages/loadtest/src/prices.json.
+import fs from 'node:fs';
+import path from 'node:path';
+import { root } from './step.mjs';
+
+const prices = JSON.parse(fs.readFileSync(path.join(root, 'packages/loadtest/src/prices.json'), 'utf8'));
+
+// What infra/variables.tf has by default.
+const ARCH = 'arm64';
+const GB = 2;
+const RESERVED = 50;
+const MONTH_HOURS = 730;
+/** Seconds of a request that the client fills, of an initialisation, and MB that each cold start reads (docs/benchmarks.md). */
+const REQUEST_S = 3;
+const INIT_S = 0.6;
+const PREPARED_MB = 13;
+const PLAIN_MB = 646;
+
+const { request, duration, provisioned, provisionedDuration } = prices.lambda;
+const run = (/** @type {number} */ seconds) => seconds * GB * duration[ARCH];
+const read = (/** @type {number} */ mb) => (mb / 1000) * prices.efs.elasticRead.usd;
+const kept = (/** @type {number} */ environments, /** @type {number} */ hours) =>
+  environments * hours * 3600 * GB * provisioned[ARCH];
+const task = prices.fargate.cpu[ARCH] + GB * prices.fargate.memory[ARCH];
+const burst = 50 * (request.usd + run(INIT_S + REQUEST_S));
+const BURSTS = 24 * (MONTH_HOURS / 24);
+
+/** @type {[string, number, string][]} */
+const rows = [
+  [`a request of ${REQUEST_S} s, warm`, request.usd + run(REQUEST_S), 'each'],
+  ['the same in a provisioned environment', request.usd + REQUEST_S * GB * provisionedDuration[ARCH], 'each'],
+  [`a cold start of ${INIT_S} s`, run(INIT_S), 'each'],
+  [`what it reads from EFS, elastic: prepared model, ${PREPARED_MB} MB`, read(PREPARED_MB), 'each'],
+  [`the same, plain pipeline, ${PLAIN_MB} MB`, read(PLAIN_MB), 'each'],
+  [`24 bursts a day of 50 requests of ${REQUEST_S} s, all cold, model in the zip`, BURSTS * burst, 'a month'],
+  ['the same, prepared model on EFS, elastic', BURSTS * (burst + 50 * read(PREPARED_MB)), 'a month'],
+  ['the same, plain pipeline on EFS, elastic', BURSTS * (burst + 50 * read(PLAIN_MB)), 'a month'],
+  ['5 provisioned environments, always', kept(5, MONTH_HOURS), 'a month'],
+  ['5 provisioned environments, 8 h on weekdays', kept(5, (MONTH_HOURS / 24) * (5 / 7) * 8), 'a month'],
+  ['5 Fargate tasks of 1 vCPU and 2 GB, always', 5 * MONTH_HOURS * task, 'a month'],
+  [`the ceiling: ${RESERVED} environments at work without a pause`, RESERVED * run(3600), 'an hour'],
+];
+const busyHours = (5 * MONTH_HOURS * task) / run(3600);
+const share = provisioned[ARCH] / (duration[ARCH] - provisionedDuration[ARCH]);
+
+const usd = (/** @type {number} */ value) =>
+  value < 1 ? Number(value.toPrecision(2)).toFixed(7).replace(/0+$/, '') : value.toFixed(2);
+const width = Math.max(...rows.map(([what]) => what.length));
+const line = (/** @type {string} */ what, /** @type {string} */ value, /** @type {string} */ per) =>
+  `| ${what.padEnd(width)} | ${value.padStart(9)} | ${per.padEnd(7)} |`;
+console.log(`List prices of ${prices.region}, ${prices.date}; ${ARCH}, ${GB} GB.\n`);
+console.log([line('what', 'USD', ''), `| ${'-'.repeat(width)} | ${'-'.repeat(8)}: | ${'-'.repeat(7)} |`].join('\n'));
+console.log(rows.map(([what, value, per]) => line(what, usd(value), per)).join('\n'));
+console.log(`\nFive Fargate tasks that always run are cheaper than Lambda from ${Math.round(busyHours).toLocaleString('en')} busy environment hours a month,
+${Math.round((100 * busyHours) / (5 * MONTH_HOURS))} % of all the time of five environments; a provisioned environment is cheaper than one on demand when it is busy
+more than ${Math.round(100 * share)} % of its time.`);

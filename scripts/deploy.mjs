@@ -1,0 +1,201 @@
+// `npm run deploy -- --plan | --apply | --destroy`: everything on AWS, and the way into Kong.
+import child_process from 'node:child_process';
+import path from 'node:path';
+import process from 'node:process';
+import util from 'node:util';
+import { buildModel, packFunction, packModel, packProvisioner } from './deploy/build.mjs';
+import { checkKong, checkSecrets, renderKong, syncKong } from './deploy/kong.mjs';
+import { findSecrets } from './deploy/secrets.mjs';
+import { build, Terraform } from './deploy/terraform.mjs';
+import { setUp } from './setup.mjs';
+import { command, root, UserError, userPath } from './step.mjs';
+
+const USAGE = `Usage: npm run deploy -- --plan | --apply | --destroy [options]
+  --region REGION             AWS region (default: AWS_REGION, AWS_DEFAULT_REGION)
+  --model NAME                a name in packages/service/models.json, a folder, a wheel (default: en_core_web_lg)
+  --model-store efs|package   the model on EFS, or inside the zip (default: efs)
+  --var-file FILE             .tfvars for everything else of infra/variables.tf
+  --kong-admin URL            bring it into this Kong, after showing what changes there
+  --kong-patch FILE           apply a decK patch to Kong's file, such as kong/redis.yaml; may be repeated
+  --smoke                     then run burst-ner doctor and one burst against NER_URL, Kong's /nlp/ner
+  --yes                       ask nothing`;
+
+const MODEL_ARCHIVE = 'model.tar';
+const KONG_FILE = path.join(build, 'kong.yaml');
+const BURST = 20;
+
+await command(async () => {
+  const options = read();
+  const terraform = new Terraform(options.varFile);
+  checkKong(options);
+  await setUp();
+  await terraform.init();
+  const deployed = terraform.outputs()['alias_arn'];
+  const region = regionOf(options.region, deployed, options.action);
+  /** @type {Record<string, unknown>} */
+  const variables = {
+    region,
+    model_store: options.modelStore,
+    model: 'not-built-yet',
+    ...(options.modelStore === 'efs' && { model_archive: `build/${MODEL_ARCHIVE}` }),
+  };
+  terraform.set(variables);
+  console.error('  Look at credentials and variables …');
+  terraform.check();
+  if (options.action === 'destroy') {
+    await terraform.run('destroy', options);
+    console.log('Kong still has its part; take it out with: deck gateway reset --select-tag nlp-ner');
+    return;
+  }
+
+  const values = terraform.values();
+  const secrets = findSecrets(values.name, { deployed: deployed !== undefined });
+  checkSecrets(secrets.env);
+  const model = await buildModel(options.model);
+  await packFunction(
+    path.join(build, 'function.zip'),
+    values,
+    options.modelStore === 'package' ? model.folder : undefined,
+  );
+  if (options.modelStore === 'efs') {
+    await packModel(model.folder, path.join(build, MODEL_ARCHIVE));
+    await packProvisioner(path.join(build, 'provisioner.zip'));
+  }
+  terraform.set({ ...variables, model: model.name, origin_secret_sha256: secrets.digests });
+  await terraform.run(options.action, options);
+  if (options.action === 'plan') return;
+
+  const outputs = terraform.outputs();
+  renderKong(String(outputs['function_url']), options.patches, KONG_FILE);
+  console.log(`\n${values.name} in ${region}: version ${outputs['live_version']} is live. Model: ${model.name}`);
+  console.log(`Dashboard: ${outputs['dashboard_url']}`);
+  if (
+    options.admin === undefined ||
+    !(await syncKong(KONG_FILE, options.admin, { secrets: secrets.env, yes: options.yes }))
+  ) {
+    console.log(intoKong(secrets, options.admin));
+  }
+  console.log(firstRequest(secrets));
+  if (secrets.digests.length > 1) {
+    console.log('\nThe function takes the old origin secret, too. Once Kong sends the new one, take out');
+    console.log(`DECK_NER_ORIGIN_SECRET_OLD (${secrets.file}) and apply again.`);
+  }
+  if (options.smoke) smoke(secrets.env);
+});
+
+/**
+ * @returns {{ action: 'plan' | 'apply' | 'destroy', region: string | undefined, model: string, modelStore: string,
+ *   varFile: string | undefined, admin: string | undefined, patches: string[], smoke: boolean, yes: boolean }}
+ * @throws {UserError} for options that do not go together
+ */
+function read() {
+  const { values } = parse();
+  if (values.help) {
+    console.log(USAGE);
+    process.exit(0);
+  }
+  const actions = /** @type {const} */ (['plan', 'apply', 'destroy']).filter((name) => values[name]);
+  const [action] = actions;
+  if (!action || actions.length > 1) {
+    const kept = ['plan', 'apply', 'destroy'].find((name) => process.env[`npm_config_${name}`]);
+    if (kept) throw new UserError(`npm kept --${kept} for itself; put -- before it: npm run deploy -- --${kept}`);
+    throw new UserError(`Give one of --plan, --apply and --destroy.\n${USAGE}`);
+  }
+  const { model, 'model-store': modelStore, 'kong-admin': admin, 'kong-patch': patches, smoke, yes } = values;
+  if (modelStore !== 'efs' && modelStore !== 'package') {
+    throw new UserError(`--model-store is efs or package, not ${modelStore}.`);
+  }
+  for (const [name, given] of Object.entries({ '--kong-admin': admin, '--kong-patch': patches[0], '--smoke': smoke })) {
+    if (given && action !== 'apply') throw new UserError(`${name} goes with --apply.`);
+  }
+  if (smoke && !/^https?:.*\/nlp\/ner$/.test(process.env['NER_URL'] ?? '')) {
+    throw new UserError(
+      "--smoke needs the address of Kong's route in NER_URL, such as https://kong.example.com/nlp/ner.",
+    );
+  }
+  if (action !== 'plan' && !yes && !process.stdin.isTTY) {
+    throw new UserError(`--${action} asks before it changes anything, and there is no terminal to answer: pass --yes.`);
+  }
+  return {
+    action,
+    region: values.region ?? process.env['AWS_REGION'] ?? process.env['AWS_DEFAULT_REGION'],
+    model,
+    modelStore,
+    varFile: values['var-file'] && userPath(values['var-file']),
+    admin,
+    patches: patches.map(userPath),
+    smoke,
+    yes,
+  };
+}
+
+function parse() {
+  try {
+    return util.parseArgs({
+      options: {
+        plan: { type: 'boolean' },
+        apply: { type: 'boolean' },
+        destroy: { type: 'boolean' },
+        region: { type: 'string' },
+        model: { type: 'string', default: 'en_core_web_lg' },
+        'model-store': { type: 'string', default: 'efs' },
+        'var-file': { type: 'string' },
+        'kong-admin': { type: 'string' },
+        'kong-patch': { type: 'string', multiple: true, default: [] },
+        smoke: { type: 'boolean', default: false },
+        yes: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UserError(`${/** @type {Error} */ (error).message}\n${USAGE}`);
+  }
+}
+
+/**
+ * In another region Terraform would find nothing of what it made, forget it, and make it anew.
+ * @param {string | undefined} wanted
+ * @param {string | undefined} deployed ARN of the alias that was applied before
+ * @param {'plan' | 'apply' | 'destroy'} action
+ */
+function regionOf(wanted, deployed, action) {
+  const there = deployed?.split(':')[3];
+  if (there && (wanted === undefined || action === 'destroy')) return there;
+  if (wanted === undefined)
+    throw new UserError('Give --region, such as --region eu-west-1; the texts are processed there.');
+  if (there && there !== wanted) {
+    throw new UserError(
+      `Terraform's state is of a deployment in ${there}: destroy it first, or use another workspace (terraform -chdir=infra workspace new ${wanted}).`,
+    );
+  }
+  return wanted;
+}
+
+/** @param {import('./deploy/secrets.mjs').Secrets} secrets @param {string | undefined} admin */
+function intoKong({ file, fromFile }, admin = 'http://YOUR-KONG:8001') {
+  return `
+Bring it into Kong; what is not tagged nlp-ner stays as it is:
+${fromFile ? `  set -a; . ${file}; set +a\n` : ''}  deck gateway sync ${KONG_FILE} --select-tag nlp-ner --kong-addr ${admin}`;
+}
+
+/** @param {import('./deploy/secrets.mjs').Secrets} secrets */
+function firstRequest({ file, fromFile }) {
+  return `
+The first request:
+  export NER_API_KEY=$(${fromFile ? `. ${file}; ` : ''}echo "$DECK_BATCH_PROCESSOR_KEY")
+  curl ${process.env['NER_URL'] ?? 'https://YOUR-KONG/nlp/ner'} -H "apikey: $NER_API_KEY" --json '{"text": "Ada Lovelace lived in London."}'`;
+}
+
+/** @param {Record<string, string>} secrets */
+function smoke(secrets) {
+  const url = String(process.env['NER_URL']);
+  /** @param {string[]} args @param {string | undefined} key */
+  const run = (args, key) => {
+    const env = { ...process.env, NER_API_KEY: key };
+    const { status } = child_process.spawnSync(process.execPath, args, { cwd: root, env, stdio: 'inherit' });
+    if (status !== 0) throw new UserError('The deployment stands, but the smoke test failed; its reason stands above.');
+  };
+  console.log(`\nSmoke test of ${url}`);
+  run(['packages/client/dist/cli/main.js', 'doctor', '--url', url], secrets['DECK_BATCH_PROCESSOR_KEY']);
+  run(['packages/loadtest/dist/cli.js', 'run', url, '-n', String(BURST), '--yes'], secrets['DECK_LOAD_GENERATOR_KEY']);
+}

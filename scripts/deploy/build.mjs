@@ -1,0 +1,89 @@
+// What goes up: the prepared model, its archive, the function's zip, the provisioner's zip.
+import child_process from 'node:child_process';
+import crypto from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describeModel, prepareModel } from '../model.mjs';
+import { python } from '../python.mjs';
+import { root, step, UserError, userPath } from '../step.mjs';
+
+const service = path.join(root, 'packages/service');
+const archive = path.join(import.meta.dirname, 'archive.py');
+/** @param {string} output */
+const last = (output) => output.trim().split('\n').at(-1)?.replace('--from WHEEL', '--model WHEEL');
+
+/**
+ * The prepared model, every file of it checked, and the name of its folder on AWS. The name ends with the model's digest:
+ * other bytes have another name.
+ * @param {string} wanted a name of models.json, a folder, a wheel, or an installed package
+ * @returns {Promise<{ folder: string, name: string }>}
+ * @throws {UserError} when there is no such model, it cannot be prepared, is damaged, or is of another spaCy
+ */
+export async function buildModel(wanted) {
+  const folder = await prepared(wanted);
+  const options = { cwd: service, explain: last };
+  await step('Check the model', python, ['-m', 'tools.model', 'verify', folder], options);
+  const text = fs.readFileSync(path.join(folder, 'manifest.json'));
+  const { name, version, vectors } = JSON.parse(text.toString());
+  const digest = crypto.createHash('sha256').update(text).digest('hex').slice(0, 8);
+  return { folder, name: [`${name}-${version}`, vectors?.mode, digest].filter(Boolean).join('-') };
+}
+
+/** @param {string} wanted */
+async function prepared(wanted) {
+  const known = JSON.parse(fs.readFileSync(path.join(service, 'models.json'), 'utf8'))[wanted];
+  const wheel = wanted.endsWith('.whl') ? userPath(wanted) : undefined;
+  if (!wheel && !known) {
+    const model = describeModel(wanted);
+    const folder = await prepareModel(model);
+    if (fs.existsSync(path.join(folder, 'manifest.json'))) return folder;
+    throw new UserError('Only a prepared model is deployed: give a pipeline that can be prepared.');
+  }
+  if (wheel && !fs.existsSync(wheel))
+    throw new UserError(`There is no file ${wheel}; --model takes a pipeline's wheel.`);
+  const out = path.join(root, '.cache/models', key(wheel ? fs.readFileSync(wheel) : JSON.stringify(known)));
+  if (fs.existsSync(out)) return out;
+  fs.mkdirSync(path.dirname(out), { recursive: true });
+  const build = ['-m', 'tools.model', 'build', wheel ?? wanted, out];
+  await step(`Fetch and prepare ${wanted}`, python, build, { cwd: service, explain: last });
+  return out;
+}
+
+/** Of what decides a prepared model: the wheel, and the code and the packages that prepare it. @param {string | Buffer} wheel */
+function key(wheel) {
+  const hash = crypto.createHash('sha256').update(wheel);
+  hash.update(fs.readFileSync(path.join(service, 'requirements.lock')));
+  for (const folder of ['burst_ner', 'tools']) {
+    for (const name of fs.readdirSync(path.join(service, folder)).sort()) {
+      if (name.endsWith('.py')) hash.update(fs.readFileSync(path.join(service, folder, name)));
+    }
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * @param {string} folder a prepared model
+ * @param {string} out
+ */
+export const packModel = (folder, out) =>
+  step('Pack the model', python, [archive, 'tar', folder, out], { explain: last });
+
+/** @param {string} out */
+export const packProvisioner = (out) =>
+  step('Pack the provisioner', python, [archive, 'zip', path.join(root, 'infra/provisioner/provision.py'), out], {
+    explain: last,
+  });
+
+/**
+ * @param {string} out
+ * @param {{ architecture: string, runtime: string }} target as Lambda names them
+ * @param {string | undefined} model to put inside
+ * @throws {UserError} for example when it is too large for Lambda
+ */
+export async function packFunction(out, { architecture, runtime }, model) {
+  const args = ['-m', 'tools.zip', out, '--arch', architecture, '--python', runtime.replace('python', '')];
+  if (model) args.push('--with-model', model);
+  // In the foreground: it may warn, for example that it found no Python to compile with.
+  const { status } = child_process.spawnSync(python, args, { cwd: service, stdio: ['ignore', 'inherit', 'inherit'] });
+  if (status !== 0) throw new UserError('So there is no zip, and nothing was changed.');
+}

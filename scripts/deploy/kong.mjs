@@ -1,0 +1,99 @@
+// Kong's side: the file that decK takes, and decK itself.
+import child_process from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import process from 'node:process';
+import readline from 'node:readline/promises';
+import { render } from '../../kong/render.mjs';
+import { root, UserError } from '../step.mjs';
+
+const source = path.join(root, 'kong/kong.yaml');
+const FUNCTION_URL = /\$\{\{ env "DECK_NER_FUNCTION_URL" \}\}/g;
+/** Without it decK deletes what is not in the file, which is everybody else's. */
+const OURS = ['--select-tag', 'nlp-ner'];
+
+/**
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} [env]
+ */
+const deck = (args, env = process.env) =>
+  child_process.spawnSync('deck', ['--analytics=false', ...args], { encoding: 'utf8', env });
+
+/**
+ * What can be known before anything is changed.
+ * @param {{ admin: string | undefined, patches: string[] }} kong
+ * @throws {UserError} without decK where it is needed, or when Kong does not answer it
+ */
+export function checkKong({ admin, patches }) {
+  for (const patch of patches) {
+    if (!fs.existsSync(patch)) throw new UserError(`There is no file ${patch}; --kong-patch takes a decK patch.`);
+  }
+  if (admin === undefined && patches.length === 0) return;
+  if (deck(['version']).error) {
+    throw new UserError(
+      `There is no deck on PATH, which ${admin ? '--kong-admin' : '--kong-patch'} needs; install decK.`,
+    );
+  }
+  if (admin === undefined) return;
+  if (!/^https?:$/.test(URL.canParse(admin) ? new URL(admin).protocol : '')) {
+    throw new UserError('--kong-admin takes the URL of the Admin API, such as http://127.0.0.1:8001.');
+  }
+  const { status, stderr } = deck(['gateway', 'ping', '--kong-addr', admin]);
+  if (status === 0) return;
+  const reason = stderr.trim().split('\n').at(-1);
+  throw new UserError(`Kong's Admin API does not answer at ${admin} (${reason}); nothing was changed.`);
+}
+
+/**
+ * Whether every reference of kong.yaml has a value that it can hold.
+ * @param {Record<string, string>} secrets
+ * @throws {UserError}
+ */
+export function checkSecrets(secrets) {
+  try {
+    render(fs.readFileSync(source, 'utf8'), { ...secrets, DECK_NER_FUNCTION_URL: 'https://example.com/' });
+  } catch (error) {
+    throw new UserError(`kong/kong.yaml, ${/** @type {Error} */ (error).message}`);
+  }
+}
+
+/**
+ * Writes kong.yaml with the function's address filled in. Secrets stay references, which decK fills in when it brings the
+ * file into Kong, so the file can be committed and merged into others.
+ * @param {string} functionUrl
+ * @param {string[]} patches
+ * @param {string} out
+ */
+export function renderKong(functionUrl, patches, out) {
+  fs.writeFileSync(out, fs.readFileSync(source, 'utf8').replace(FUNCTION_URL, functionUrl));
+  if (patches.length === 0) return;
+  const { status, stderr } = deck(['file', 'patch', '--state', out, '--output-file', out, ...patches]);
+  if (status !== 0) throw new UserError(`decK cannot apply the patch: ${stderr.trim()}`);
+}
+
+/**
+ * Shows what would change in Kong, asks, and changes it.
+ * @param {string} file
+ * @param {string} admin
+ * @param {{ secrets: Record<string, string>, yes: boolean }} options decK shows no value of a DECK_ variable
+ * @returns {Promise<boolean>} false: the answer was no
+ */
+export async function syncKong(file, admin, { secrets, yes }) {
+  const env = { ...process.env, ...secrets };
+  const args = [file, ...OURS, '--kong-addr', admin];
+  const diff = deck(['gateway', 'diff', ...args], env);
+  if (diff.status !== 0)
+    throw new UserError(`decK cannot tell the difference, and Kong is as it was: ${diff.stderr.trim()}`);
+  console.log(`\nWhat changes in the Kong at ${admin}:\n${diff.stdout.trim()}`);
+  if (!yes) {
+    const question = readline.createInterface({ input: process.stdin, output: process.stdout });
+    const answer = await question.question('Change Kong? Only "yes" does. ');
+    question.close();
+    if (answer !== 'yes') return false;
+  }
+  const sync = deck(['gateway', 'sync', ...args], env);
+  if (sync.status !== 0)
+    throw new UserError(`decK did not bring all of it into Kong; run it again: ${sync.stderr.trim()}`);
+  console.log(sync.stdout.trim());
+  return true;
+}

@@ -1,0 +1,435 @@
+// `npm run deploy` with stand-ins for terraform and deck that write down how they were called; everything else is real.
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { render } from '../kong/render.mjs';
+import { parseConfig } from '../packages/emulator/src/gateway/config.js';
+import { DEFAULT_MODEL, describeModel, prepareModel } from '../scripts/model.mjs';
+import { python } from '../scripts/python.mjs';
+import { root } from '../scripts/step.mjs';
+import { startLocal } from './local.js';
+
+interface Call {
+  program: string;
+  args: string[];
+  env: Record<string, string>;
+  variables?: Record<string, unknown>;
+}
+
+const SECRETS = {
+  DECK_NER_ORIGIN_SECRET: 'o'.repeat(40),
+  DECK_BATCH_PROCESSOR_KEY: 'batch',
+  DECK_LOAD_GENERATOR_KEY: 'load',
+};
+let home: string;
+let checkout: string;
+let model: string;
+
+beforeAll(async () => {
+  home = mkdtempSync(path.join(tmpdir(), 'burst-ner-deploy-'));
+  checkout = path.join(home, 'checkout');
+  model = await prepareModel(describeModel(DEFAULT_MODEL));
+  makeCheckout();
+  writeProgram('bin/terraform', TERRAFORM);
+  writeProgram('bin/deck', DECK);
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+beforeEach(() => {
+  for (const made of ['calls', 'outputs', 'config']) rmSync(path.join(home, made), { recursive: true, force: true });
+  rmSync(path.join(checkout, 'infra/build'), { recursive: true, force: true });
+});
+
+/** The checkout's own files, so that the user's infra/build stays; what is installed and built is shared. */
+function makeCheckout() {
+  const link = (name: string) => symlinkSync(path.join(root, name), path.join(checkout, name));
+  mkdirSync(path.join(checkout, 'packages/service/.venv/bin'), { recursive: true });
+  for (const part of ['scripts', 'kong', 'infra/provisioner'])
+    cpSync(path.join(root, part), path.join(checkout, part), { recursive: true });
+  for (const name of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'node_modules'])
+    link(name);
+  for (const name of ['client', 'emulator', 'loadtest']) link(`packages/${name}`);
+  const service = [
+    'burst_ner',
+    'tools',
+    'models.json',
+    'requirements.lock',
+    'requirements-model.lock',
+    '.venv/installed.json',
+  ];
+  for (const name of service) link(`packages/service/${name}`);
+  // The zip takes half a minute to build: one test does.
+  const quick =
+    'if [ "$2" = tools.zip ] && [ -z "$REAL_ZIP" ]; then echo "$@" >> "$HOME_OF_TEST/zips"; echo zip > "$3"; exit; fi';
+  writeProgram('checkout/packages/service/.venv/bin/python', `#!/bin/sh\n${quick}\nexec ${python} "$@"\n`);
+}
+
+function writeProgram(name: string, text: string) {
+  mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
+  writeFileSync(path.join(home, name), text);
+  chmodSync(path.join(home, name), 0o755);
+}
+
+async function deploy(args: string[], env: Record<string, string> = {}) {
+  const child = spawn(process.execPath, [path.join(checkout, 'scripts/deploy.mjs'), ...args], {
+    env: {
+      PATH: `${home}/bin:${process.env['PATH']}`,
+      HOME: process.env['HOME'],
+      HOME_OF_TEST: home,
+      XDG_CONFIG_HOME: path.join(home, 'config'),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const out = { stdout: '', stderr: '' };
+  child.stdout.on('data', (data) => (out.stdout += data));
+  child.stderr.on('data', (data) => (out.stderr += data));
+  const [status] = await once(child, 'close');
+  return { status, ...out, last: out.stderr.trimEnd().split('\n').at(-1) };
+}
+
+const calls = (): Call[] => {
+  const file = path.join(home, 'calls');
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+};
+const said = () =>
+  calls().map(({ program, args }) => `${program} ${args.filter((arg) => !arg.startsWith('-')).join(' ')}`);
+const made = (name: string) => path.join(checkout, 'infra/build', name);
+const digest = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
+const kept = () => path.join(home, 'config/burst-ner/ner-test.env');
+const secretsOf = (file: string) =>
+  Object.fromEntries(
+    [...readFileSync(file, 'utf8').matchAll(/^(\w+)='([0-9a-f]{64})'$/gm)].map(([, name, value]) => [name, value]),
+  );
+const apply = ['--apply', '--yes', '--region', 'eu-west-1'];
+
+const STAND_IN = `#!${process.execPath}
+const fs = require('node:fs');
+const program = require('node:path').basename(__filename);
+const args = process.argv.slice(2);
+const { HOME_OF_TEST: home, DIAGNOSTIC, PING } = process.env;
+const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^DECK_|^NER_/.test(name)));
+const call = { program, args, env };
+if (fs.existsSync('build/deploy.tfvars.json')) call.variables = JSON.parse(fs.readFileSync('build/deploy.tfvars.json', 'utf8'));
+fs.appendFileSync(home + '/calls', JSON.stringify(call) + '\\n');
+`;
+const TERRAFORM = `${STAND_IN}
+const outputs = home + '/outputs';
+const arn = 'arn:aws:lambda:eu-west-1:1:function:ner-test:live';
+const values = { alias_arn: arn, function_url: 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
+if (args[0] === 'version') console.log(JSON.stringify({ terraform_version: process.env.TF_VERSION ?? '1.11.4' }));
+if (args[0] === 'output') console.log(fs.existsSync(outputs) ? fs.readFileSync(outputs, 'utf8') : '{}');
+if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ name: 'ner-test', architecture: 'x86_64', runtime: 'python3.12' })));
+if (args[0] === 'plan' && DIAGNOSTIC) {
+  console.log(JSON.stringify({ type: 'diagnostic', diagnostic: JSON.parse(DIAGNOSTIC) }));
+  process.exit(1);
+}
+if (args[0] === 'apply') {
+  if (process.env.APPLY_FAILS) process.exit(1);
+  fs.writeFileSync(outputs, JSON.stringify(Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value }]))));
+}
+`;
+const DECK = `${STAND_IN}
+if (args.includes('ping') && PING) {
+  console.error('Error: dial tcp 127.0.0.1:1: connect: connection refused');
+  process.exit(1);
+}
+if (args.includes('diff')) console.log('creating service nlp-ner-service');
+if (args.includes('sync')) console.log('Summary: created 1');
+`;
+
+describe('--apply', () => {
+  test('builds, applies, and tells the way into Kong; no secret is anywhere but in its file', {
+    timeout: 120_000,
+  }, async () => {
+    const { status, stdout, stderr } = await deploy([...apply, '--model', model], { REAL_ZIP: '1' });
+    expect([status, stderr]).toEqual([0, expect.stringContaining('Initialise Terraform')]);
+
+    expect(said().filter((line) => !/version|output/.test(line))).toEqual(
+      ['init', 'plan', 'console', 'apply']
+        .map((name) => `terraform ${name}`)
+        .map((line) => expect.stringContaining(line)),
+    );
+    const manifest = readFileSync(path.join(model, 'manifest.json'));
+    const secrets = secretsOf(kept());
+    expect(Object.keys(secrets)).toEqual(Object.keys(SECRETS));
+    expect(calls().at(-2)?.variables).toEqual({
+      region: 'eu-west-1',
+      model_store: 'efs',
+      model: `${DEFAULT_MODEL}-3.8.0-${digest(manifest).slice(0, 8)}`,
+      model_archive: 'build/model.tar',
+      origin_secret_sha256: [digest(String(secrets['DECK_NER_ORIGIN_SECRET']))],
+    });
+
+    // The archive is the model, and nothing else.
+    const unpacked = mkdtempSync(path.join(home, 'model-'));
+    execFileSync('tar', ['-xf', made('model.tar'), '-C', unpacked]);
+    execFileSync(python, ['-m', 'tools.model', 'verify', unpacked], { cwd: path.join(root, 'packages/service') });
+    const list = (file: string) => execFileSync(python, ['-m', 'zipfile', '-l', file], { encoding: 'utf8' });
+    expect(list(made('provisioner.zip')).split('\n')).toEqual([
+      expect.any(String),
+      expect.stringMatching(/^provision\.py +1980-01-01/),
+      '',
+    ]);
+    expect(list(made('function.zip'))).toMatch(/burst_ner\/handler\.py[\s\S]*cpython-312-x86_64-linux-gnu/);
+
+    expect(statSync(kept()).mode & 0o777).toBe(0o600);
+    const readable = [
+      stdout,
+      stderr,
+      readFileSync(made('kong.yaml'), 'utf8'),
+      readFileSync(made('deploy.tfvars.json'), 'utf8'),
+      JSON.stringify(calls()),
+    ];
+    for (const secret of Object.values(secrets))
+      expect(readable.filter((text) => text.includes(String(secret)))).toEqual([]);
+
+    expect(stdout).toContain(`. ${kept()};`);
+    expect(stdout).toMatch(/deck gateway sync \S+infra\/build\/kong\.yaml --select-tag nlp-ner /);
+    expect(stdout).toMatch(/curl \S+\/nlp\/ner -H "apikey: \$NER_API_KEY"/);
+    const kong = parseConfig('kong.yaml', render(readFileSync(made('kong.yaml'), 'utf8'), secrets));
+    expect(kong.services.map(({ host }) => host)).toEqual(['abc.lambda-url.eu-west-1.on.aws']);
+  });
+
+  test('again: the same secrets and the same bytes', async () => {
+    const files = ['model.tar', 'provisioner.zip', 'deploy.tfvars.json'];
+    const run = async () => {
+      await deploy([...apply, '--model', model]);
+      return [digest(readFileSync(kept())), ...files.map((file) => digest(readFileSync(made(file))))];
+    };
+    const [first, second] = [await run(), await run()];
+    expect(second).toEqual(first);
+  });
+
+  test('package: the model goes into the zip, and there is no archive', async () => {
+    const { status } = await deploy([...apply, '--model', model, '--model-store', 'package'], SECRETS);
+    expect(status).toBe(0);
+    expect(readFileSync(path.join(home, 'zips'), 'utf8').trim().split('\n').at(-1)).toMatch(
+      new RegExp(`--arch x86_64 --python 3\\.12 --with-model ${model}$`),
+    );
+    expect([existsSync(made('model.tar')), existsSync(made('provisioner.zip'))]).toEqual([false, false]);
+    expect(calls().at(-1)?.variables).not.toHaveProperty('model_archive');
+  });
+
+  test('secrets of the environment stay there, and Terraform does not get them', async () => {
+    await deploy([...apply, '--model', model], SECRETS);
+    expect(existsSync(kept())).toBe(false);
+    expect(calls().map(({ env }) => env)).toEqual(calls().map(() => ({})));
+    expect(calls().at(-1)?.variables).toMatchObject({ origin_secret_sha256: [digest(SECRETS.DECK_NER_ORIGIN_SECRET)] });
+  });
+
+  test('a rotation: the old origin secret is taken beside the new one, which is made', async () => {
+    await deploy([...apply, '--model', model]);
+    const [old = ''] = /(?<=ORIGIN_SECRET=')\w+/.exec(readFileSync(kept(), 'utf8')) ?? [];
+    writeFileSync(kept(), readFileSync(kept(), 'utf8').replace('ORIGIN_SECRET=', 'ORIGIN_SECRET_OLD='));
+    const { stdout } = await deploy([...apply, '--model', model]);
+    const [fresh = ''] = /(?<=ORIGIN_SECRET=')\w+/.exec(readFileSync(kept(), 'utf8')) ?? [];
+    expect(calls().at(-1)?.variables).toMatchObject({ origin_secret_sha256: [digest(fresh), digest(old)] });
+    expect(stdout).toMatch(/takes the old origin secret, too/);
+  });
+
+  test('--kong-admin: the difference first, then the change, each for our tag alone', async () => {
+    const admin = 'http://127.0.0.1:1';
+    const patch = path.join(root, 'kong/redis.yaml');
+    const { status, stdout } = await deploy([...apply, '--model', model, '--kong-admin', admin, '--kong-patch', patch]);
+    expect(status).toBe(0);
+    const deck = calls().filter(({ program }) => program === 'deck');
+    const file = made('kong.yaml');
+    const ours = [file, '--select-tag', 'nlp-ner', '--kong-addr', admin];
+    expect(deck.map(({ args }) => args.slice(1))).toEqual([
+      ['version'],
+      ['gateway', 'ping', '--kong-addr', admin],
+      ['file', 'patch', '--state', file, '--output-file', file, patch],
+      ['gateway', 'diff', ...ours],
+      ['gateway', 'sync', ...ours],
+    ]);
+    // What decK masks in its output are the values of these.
+    expect(deck.at(-2)?.env).toMatchObject(secretsOf(kept()));
+    expect(stdout).toMatch(
+      /What changes in the Kong at [\s\S]*creating service nlp-ner-service[\s\S]*Summary: created 1/,
+    );
+    expect(stdout).not.toContain('Bring it into Kong');
+  });
+
+  test('a failed apply says so, and Kong is not touched', async () => {
+    const { status, last } = await deploy([...apply, '--model', model, '--kong-admin', 'http://127.0.0.1:1'], {
+      ...SECRETS,
+      APPLY_FAILS: '1',
+    });
+    expect([status, last]).toEqual([1, expect.stringMatching(/^terraform apply did not succeed.*stays live/)]);
+    expect(said().at(-1)).toMatch(/^terraform apply/);
+  });
+
+  test('--smoke asks the doctor, then fires a burst', { timeout: 120_000 }, async () => {
+    const emulator = await startLocal({ reserved: 2, provisioned: 2 });
+    try {
+      const keys = {
+        DECK_BATCH_PROCESSOR_KEY: emulator.keys['batch-processor'],
+        DECK_LOAD_GENERATOR_KEY: emulator.keys['load-generator'],
+      };
+      const { status, stdout } = await deploy([...apply, '--model', model, '--smoke'], {
+        ...SECRETS,
+        ...keys,
+        NER_URL: emulator.endpoint,
+      });
+      expect([status, stdout]).toEqual([0, expect.stringMatching(/ok +one text +2 entities[\s\S]*one burst of 20/)]);
+    } finally {
+      await emulator.close();
+    }
+  });
+});
+
+test('--plan changes nothing: no apply, nothing in Kong', async () => {
+  const { status, stdout } = await deploy(['--plan', '--region', 'eu-west-1', '--model', model], SECRETS);
+  expect([status, stdout]).toEqual([0, expect.not.stringContaining('Bring it into Kong')]);
+  expect(said().some((line) => /apply|deck/.test(line))).toBe(false);
+});
+
+test('--destroy builds nothing, and takes the region of what is there', async () => {
+  await deploy([...apply, '--model', model], SECRETS);
+  rmSync(made('model.tar'));
+  const { status, stdout } = await deploy(['--destroy', '--yes', '--region', 'us-east-1']);
+  expect([status, stdout]).toEqual([0, expect.stringContaining('deck gateway reset --select-tag nlp-ner')]);
+  expect(calls().at(-1)).toMatchObject({
+    args: ['destroy', '-var-file=build/deploy.tfvars.json', '-auto-approve'],
+    variables: { region: 'eu-west-1' },
+  });
+  expect(existsSync(made('model.tar'))).toBe(false);
+});
+
+describe('refused with one sentence, before anything is changed', () => {
+  const failure = (summary: string, detail = '') => JSON.stringify({ severity: 'error', summary, detail });
+  const file = (name: string, text: string, mode = 0o600) => {
+    mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
+    writeFileSync(path.join(home, name), text, { mode });
+    return path.join(home, name);
+  };
+  const oldModel = () => {
+    const folder = path.join(home, 'old-model');
+    cpSync(model, folder, { recursive: true });
+    const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
+    writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ ...manifest, spacy_version: '~=3.7.0' }));
+    return folder;
+  };
+  const damagedModel = () => {
+    const folder = path.join(home, 'damaged-model');
+    cpSync(model, folder, { recursive: true });
+    const bytes = readFileSync(path.join(folder, 'tokenizer'));
+    bytes.writeUInt8(bytes.readUInt8(9) ^ 1, 9);
+    writeFileSync(path.join(folder, 'tokenizer'), bytes);
+    return folder;
+  };
+  test.each<[string, () => string[], RegExp, Record<string, string>?]>([
+    ['two actions', () => ['--plan', '--destroy'], /Usage/],
+    ['npm kept the action', () => [], /^npm kept --apply for itself; put -- before it/, { npm_config_apply: 'true' }],
+    ['nobody to answer', () => ['--apply', '--region', 'eu-west-1'], /no terminal to answer: pass --yes/],
+    ['no region', () => ['--apply', '--yes'], /^Give --region/],
+    ['another store', () => [...apply, '--model-store', 's3'], /^--model-store is efs or package, not s3/],
+    [
+      'Kong without an apply',
+      () => ['--plan', '--kong-admin', 'http://127.0.0.1:1'],
+      /^--kong-admin goes with --apply/,
+    ],
+    ['a smoke test of nothing', () => [...apply, '--smoke'], /^--smoke needs the address of Kong's route in NER_URL/],
+    ['no terraform', () => apply, /^There is no terraform on PATH/, { PATH: '/nowhere' }],
+    ['an old terraform', () => apply, /^Terraform 1\.11 or later is needed; this is 1\.9\.8/, { TF_VERSION: '1.9.8' }],
+    ['no var file', () => [...apply, '--var-file', 'none.tfvars'], /^There is no file .*none\.tfvars/],
+    [
+      'a var file with our variable',
+      () => [...apply, '--var-file', file('a.tfvars', 'zone_count = 2\nmodel_store = "efs"\n')],
+      /a\.tfvars sets model_store.*--model-store/,
+    ],
+    ['a patch that is not there', () => [...apply, '--kong-patch', 'none.yaml'], /^There is no file .*none\.yaml/],
+    [
+      'Kong does not answer',
+      () => [...apply, '--kong-admin', 'http://127.0.0.1:1'],
+      /^Kong's Admin API does not answer at http:\/\/127\.0\.0\.1:1 \(.*refused/,
+      { PING: 'fails' },
+    ],
+    [
+      'no credentials',
+      () => apply,
+      /^AWS takes no credentials from here \(No valid credential sources found\): set AWS_PROFILE/,
+      { DIAGNOSTIC: failure('No valid credential sources found') },
+    ],
+    [
+      'a variable out of range',
+      () => apply,
+      /^zone_count must be 2, 3 or 4$/,
+      { DIAGNOSTIC: failure('Invalid value for variable', 'zone_count must be 2,\n3 or 4\n\nThis was checked by') },
+    ],
+    [
+      'a short secret',
+      () => apply,
+      /^DECK_NER_ORIGIN_SECRET is shorter than 32/,
+      { DECK_NER_ORIGIN_SECRET: 'short-secret' },
+    ],
+    [
+      'a key that YAML could misread',
+      () => apply,
+      /kong\.yaml, line \d+: the value of DECK_BATCH_PROCESSOR_KEY has a character/,
+      { ...SECRETS, DECK_BATCH_PROCESSOR_KEY: 'a b' },
+    ],
+    [
+      'secrets that others can read',
+      () => {
+        file('config/burst-ner/ner-test.env', '', 0o644);
+        return apply;
+      },
+      /^Others can read .*ner-test\.env; run: chmod 600/,
+    ],
+    [
+      'a model that is not there',
+      () => [...apply, '--model', 'no_such_model'],
+      /'no_such_model' is neither a folder/,
+      SECRETS,
+    ],
+    [
+      'a model of another spaCy',
+      () => [...apply, '--model', oldModel()],
+      /was built for spaCy ~=3\.7\.0, and this is spaCy 3\.8/,
+      SECRETS,
+    ],
+    [
+      'a damaged model',
+      () => [...apply, '--model', damagedModel()],
+      /is damaged: tokenizer has not the SHA-256 that the manifest says/,
+      SECRETS,
+    ],
+    ['a wheel that is not there', () => [...apply, '--model', 'none.whl'], /^There is no file .*none\.whl/, SECRETS],
+  ])('%s', async (_, args, sentence, env = {}) => {
+    const { status, stderr, last } = await deploy(args(), env);
+    expect([status, sentence.source === 'Usage' ? stderr : last]).toEqual([1, expect.stringMatching(sentence)]);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect(stderr).not.toContain('short-secret');
+    expect(said().filter((line) => /apply|destroy|sync/.test(line))).toEqual([]);
+  });
+
+  test('a deployment whose secret another machine has, or that is in another region', async () => {
+    await deploy([...apply, '--model', model], SECRETS);
+    expect((await deploy([...apply, '--model', model])).last).toMatch(
+      /has an origin secret that is not here.*lock Kong out/,
+    );
+    expect((await deploy(['--apply', '--yes', '--region', 'us-west-2'])).last).toMatch(
+      /^Terraform's state is of a deployment in eu-west-1/,
+    );
+  });
+});

@@ -1,0 +1,28 @@
+// What the pages say is what the programs and Terraform say.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { root } from '../scripts/step.mjs';
+
+const source = (name: string) => readFileSync(path.join(root, name), 'utf8');
+
+test('the cost table is what the command prints', () => {
+  const printed = execFileSync(process.execPath, [path.join(root, 'scripts/cost.mjs')], { encoding: 'utf8' });
+  expect(source('docs/cost.md')).toContain(printed);
+});
+
+test('sums in the decisions are those of the cost table', () => {
+  const table = source('docs/cost.md');
+  const pages = ['capacity', 'ceiling', 'model-store'].map((name) => source(`docs/decisions/${name}.md`));
+  const sums = pages.join().match(/\d+\.\d\d(?= USD a month| USD with the defaults)/g) ?? [];
+  expect(sums.length).toBeGreaterThan(4);
+  for (const sum of sums) expect(table).toContain(` ${sum} |`);
+});
+
+test('each alarm has its line in operations', () => {
+  const alarms = source('infra/observability.tf').match(/(?<=^ {6})[a-z-]+(?= += \{$)/gm) ?? [];
+  expect(alarms.length).toBeGreaterThan(4);
+  const rows = source('docs/operations.md').match(/(?<=^\| `)[a-z-]+(?=` +\| )/gm);
+  expect(rows).toEqual(expect.arrayContaining(alarms));
+});
