@@ -13,6 +13,7 @@ import struct
 import sys
 import threading
 
+SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
 
@@ -43,7 +44,8 @@ class Connection:
 
 def listen(port: int, connections: dict, lock: threading.Lock):
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
-    raw.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)  # SO_RCVBUFFORCE: a burst is not lost while Python waits for the CPU
+    # A burst is not lost while Python waits for the CPU.
+    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
     raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     raw.bind(("lo", 0))
     print("ready", flush=True)
