@@ -3,8 +3,9 @@
     capture.py PORT     (root, Linux: reads a raw socket on the loopback interface)
 
 Prints `ready`; then, for each line on standard input, one JSON line about the connections since the last:
-{"latencies": [ms, …], "spread": ms}. A latency is from the first byte of a request to the last byte of its answer, the
-spread from the first request of all to the last connection's first one. Time stamps are the kernel's.
+{"latencies": [ms, …], "spreads": [ms, …]}. A latency is from the first byte of a request to the last byte of its answer.
+A spread is that of a burst: from its first request to its last. Time stamps are the kernel's. A connection that was
+answered 413 is none of the load: it tried the key.
 """
 
 import json
@@ -16,23 +17,35 @@ import threading
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
+#: A connection that is opened ahead is quiet for longer before its request; what came before is a TLS handshake, s.
+SETTLED = 0.02
+#: Bursts are further apart, s.
+APART = 0.1
 
 
 class Connection:
     def __init__(self):
-        self.first = None
+        self.released = None
+        self.settled = False
+        self.last = None
         self.sent = None
         self.answered = None
+        self.refused = False
         self.latencies = []
 
-    def see(self, up: bool, at: float):
+    def see(self, up: bool, at: float, payload: bytes):
         if not up:
             self.answered = at
+            self.refused = self.refused or payload.startswith(b"HTTP/1.1 413")
             return
-        if self.first is None:
-            self.first = at
+        if self.released is None:
+            self.released = at
+        elif not self.settled and at - self.last > SETTLED:
+            self.released = at
+            self.settled = True
         if self.answered is not None:
             self.finish()
+        self.last = at
         if self.sent is None:
             self.sent = at
 
@@ -40,6 +53,17 @@ class Connection:
         if self.sent is not None and self.answered is not None:
             self.latencies.append((self.answered - self.sent) * 1e3)
         self.sent = self.answered = None
+
+
+def spreads(released: list) -> list:
+    """From the first to the last of each burst, ms. One that is alone is no burst."""
+    bursts: list = []
+    for at in sorted(released):
+        if bursts and at - bursts[-1][-1] < APART:
+            bursts[-1].append(at)
+        else:
+            bursts.append([at])
+    return [(burst[-1] - burst[0]) * 1e3 for burst in bursts if len(burst) > 1]
 
 
 def listen(port: int, connections: dict, lock: threading.Lock):
@@ -62,7 +86,8 @@ def listen(port: int, connections: dict, lock: threading.Lock):
         seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
         up = target == port
         with lock:
-            connections.setdefault(source if up else target, Connection()).see(up, seconds + nanoseconds / 1e9)
+            connection = connections.setdefault(source if up else target, Connection())
+            connection.see(up, seconds + nanoseconds / 1e9, data[header + (data[header + 12] >> 4) * 4 :])
 
 
 def main():
@@ -73,11 +98,12 @@ def main():
         with lock:
             seen = list(connections.values())
             connections.clear()
+        seen = [connection for connection in seen if not connection.refused]
         for connection in seen:
             connection.finish()
-        starts = [connection.first for connection in seen if connection.first is not None]
-        spread = (max(starts) - min(starts)) * 1e3 if starts else None
-        print(json.dumps({"latencies": [ms for each in seen for ms in each.latencies], "spread": spread}), flush=True)
+        latencies = [ms for connection in seen for ms in connection.latencies]
+        released = [connection.released for connection in seen if connection.released is not None]
+        print(json.dumps({"latencies": latencies, "spreads": spreads(released)}), flush=True)
 
 
 main()
