@@ -3,9 +3,9 @@
     capture.py PORT     (root, Linux: reads a raw socket on the loopback interface)
 
 Prints `ready`; then, for each line on standard input, one JSON line about the connections since the last:
-{"latencies": [ms, …], "spreads": [ms, …]}. A latency is from the first byte of a request to the last byte of its answer.
-A spread is that of a burst: from its first request to its last. Time stamps are the kernel's. A connection that was
-answered 413 is none of the load: it tried the key.
+{"latencies": [ms, …], "spreads": [ms, …]}. A latency is from the first byte of a request to the last byte of its
+answer. A spread is that of a burst: from its first request to its last. Time stamps are the kernel's. A connection that
+was answered 413 is none of the load: it tried the key.
 """
 
 import json
