@@ -12,6 +12,8 @@ import { setUp } from './setup.mjs';
 import { command, root, UserError, userPath } from './step.mjs';
 
 const BURST = 20;
+/** Requests a minute of the consumer load-generator in kong.yaml. */
+const LIMIT = '1000';
 const USAGE = `Usage: npm run demo [-- [--model PATH_OR_NAME] [--text-field NAME] [--format txt|jsonl|csv] FILE…]
 Extracts the entities of .txt, .jsonl or .csv files (without FILE: of demo/texts) on this machine, shows the first lines
 of each document, then fires one burst.`;
@@ -159,7 +161,7 @@ async function burst(emulator, signal) {
   console.log(`\n${bold(`A burst of ${BURST}`)} ${dim('(burst-ner-load run, all requests at one instant)')}`);
   console.log(dim(`Cold starts share ${cores} cores here and wait for each other; on Lambda each has its own.\n`));
   const cli = path.join(root, 'packages/loadtest/dist/cli.js');
-  const load = child_process.spawn(process.execPath, [cli, 'run', emulator.endpoint, '-n', String(BURST)], {
+  const load = child_process.spawn(process.execPath, [cli, 'run', emulator.endpoint, '-n', String(BURST), '--limit', LIMIT], {
     stdio: 'inherit',
     env: { ...process.env, NER_API_KEY: emulator.keys['load-generator'] },
     signal,
