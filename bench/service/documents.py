@@ -6,7 +6,10 @@ from function import BenchError
 
 FOLDER = Path("/usr/share/games/fortunes")
 #: Collections of running prose, without pictures, verse or code.
-PROSE = ("literature", "people", "politics", "science")
+PROSE = (
+    *("computers", "cookie", "definitions", "education", "food", "humorists", "kids", "law", "literature", "love"),
+    *("medicine", "men-women", "people", "platitudes", "politics", "science", "sports", "wisdom", "work"),
+)
 
 
 def fortunes(*collections: str) -> list[str]:

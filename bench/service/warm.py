@@ -4,6 +4,7 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 from documents import PROSE, fortunes
@@ -11,6 +12,7 @@ from figure import Figure, Must, Row, settle
 from function import PLAIN, SERVICE, Function, spans
 
 BATCH = 100
+LENGTHS = ("100 words", "1,000 characters", "10,000 characters")
 #: Requests after which memory has its size, were it not for new words.
 SETTLED = 200
 
@@ -19,40 +21,55 @@ def measure(
     models: dict[str, Path], pipeline: str, rounds: int, new_words: int, say: Callable[[str], None]
 ) -> list[Row]:
     """`models` has the folder for each module of a handler; `new_words` is how many requests bring some."""
-    with Function(PLAIN, models[PLAIN]) as plain, Function(SERVICE, models[SERVICE]) as service:
+    with ExitStack() as stack:
+        plain, service, batched = (
+            stack.enter_context(Function(module, models[module])) for module in (PLAIN, SERVICE, SERVICE)
+        )
         functions = {PLAIN: plain, SERVICE: service}
-        for text in itertools.islice(texts()["100 words"], 20):
-            for function in functions.values():
-                function.ask(text)
+        unseen = texts()
+        for text in itertools.islice(unseen, 20):
+            for function in (plain, service, batched):
+                function.ask(text["100 words"])
         say("warm latency …")
-        found = settle(_latency(functions), lambda samples: _latency_rows(samples, pipeline), 3 * rounds, say)
+        found = settle(_latency(functions, unseen), lambda samples: _latency_rows(samples, pipeline), 3 * rounds, say)
         say("batch throughput …")
-        found += settle(_throughput(functions), lambda samples: _throughput_rows(samples, pipeline), rounds, say)
+        sample = _throughput(functions, batched)
+        found += settle(sample, lambda samples: _throughput_rows(samples, pipeline), rounds, say)
     say("memory growth …")
     return [*found, growth(models, pipeline, new_words)]
 
 
-def texts() -> dict[str, Iterator[str]]:
-    """Endless texts by their length; each differs from the one before it."""
-    prose = "\n\n".join(fortunes(*PROSE))
-    words = prose.split()
-    return {
-        "100 words": (" ".join(words[at : at + 100]) for at in itertools.cycle(range(0, len(words) - 100, 100))),
-        "1,000 characters": (prose[at : at + 1_000] for at in itertools.cycle(range(0, len(prose) - 1_000, 1_000))),
-        "10,000 characters": (prose[at : at + 10_000] for at in itertools.cycle(range(0, len(prose) - 10_000, 10_000))),
-    }
+def texts() -> Iterator[dict[str, str]]:
+    """A text of each of LENGTHS, over and over.
+
+    No text is a part of another, and none comes again before the prose ends, after some 140 rounds: the service keeps
+    what it found out about words, so a text that it had before would take it less time.
+    """
+    prose = "\n\n".join(dict.fromkeys(fortunes(*PROSE)))
+    hundred_words = re.compile(r"\S*\s+((?:\S+\s+){100})")  # behind the rest of a word that was cut
+    while True:
+        at = 0
+        while len(prose) - at > 20_000:
+            words = hundred_words.match(prose, at)
+            at = words.end()
+            yield {
+                "100 words": " ".join(words[1].split()),
+                "1,000 characters": prose[at : at + 1_000],
+                "10,000 characters": prose[at + 1_000 : at + 11_000],
+            }
+            at += 11_000
 
 
-def _latency(functions: dict[str, Function]) -> Callable[[], dict[tuple[str, str], float]]:
+def _latency(
+    functions: dict[str, Function], unseen: Iterator[dict[str, str]]
+) -> Callable[[], dict[tuple[str, str], float]]:
     """Samples: ms by length of text and handler, and the service's own time by ("own", length)."""
-    streams = texts()
     numbers = itertools.count()
 
     def sample() -> dict[tuple[str, str], float]:
         modules = list(functions) if next(numbers) % 2 else list(reversed(functions))
         ms = {}
-        for length, stream in streams.items():
-            text = next(stream)
+        for length, text in next(unseen).items():
             for module in modules:
                 answer = functions[module].invoke({"text": text})
                 spans(answer.body, text)
@@ -67,7 +84,7 @@ def _latency(functions: dict[str, Function]) -> Callable[[], dict[tuple[str, str
 
 def _latency_rows(samples: list[dict[tuple[str, str], float]], pipeline: str) -> list[Row]:
     rows = []
-    for length in texts():
+    for length in LENGTHS:
         plain, service = ([one[length, module] for one in samples] for module in (PLAIN, SERVICE))
         must = Must("≥", 8, "x") if length == "100 words" else None
         ratio = Figure.ratio(plain, service)
@@ -78,15 +95,15 @@ def _latency_rows(samples: list[dict[tuple[str, str], float]], pipeline: str) ->
     return rows
 
 
-def _throughput(functions: dict[str, Function]) -> Callable[[], dict[str, float]]:
-    """Samples: texts a second, by the module and for `texts`, of the same documents."""
+def _throughput(functions: dict[str, Function], batched: Function) -> Callable[[], dict[str, float]]:
+    """Samples: texts a second, by the module and for `texts`, of the same documents; each function sees them once."""
     documents = random.Random(0).sample(fortunes(), 3_000)
     batches = itertools.cycle(documents[at : at + BATCH] for at in range(0, len(documents), BATCH))
 
     def sample() -> dict[str, float]:
         batch = next(batches)
         seconds = {module: sum(function.ask(text)[0] for text in batch) for module, function in functions.items()}
-        answer = functions[SERVICE].invoke({"texts": batch})
+        answer = batched.invoke({"texts": batch})
         for result, text in zip(answer.body["results"], batch, strict=True):
             spans(result, text)
         return {name: BATCH / total for name, total in [*seconds.items(), ("texts", answer.seconds)]}

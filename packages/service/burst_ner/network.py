@@ -9,6 +9,7 @@ Source of the layers: spacy/ml/models/tok2vec.py (MultiHashEmbed, MaxoutWindowEn
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 import numpy as np
 from spacy.attrs import intify_attr
@@ -42,30 +43,35 @@ def simplify(model: Model) -> None:
 def _embedding(embed: Model) -> Model[list[Doc], list[Floats2d]]:
     """Rows of words, of which the last ones are kept: most words of a text were in the texts before it.
 
-    A row depends on nothing but a few attributes of its word. It is multiplied by BLIS, which gives a row the same bits
-    whatever the other rows are, so a row that was kept is the one that would be computed.
+    A row depends on nothing but a few attributes of its word. Vectors are multiplied by BLIS, which gives a row the
+    same bits whatever the other rows are, so a row that was kept is the one that would be computed.
     """
     ops, width = embed.ops, embed.get_dim("nO")
     attributes = [intify_attr(attribute) for attribute in _layer(embed, "extract_features").attrs["columns"]]
-    tables = [
-        (node.get_param("E"), node.attrs["seed"], node.attrs["column"])
-        for node in embed.walk(order="dfs_pre")
-        if node.name == "hashembed"
-    ]
+    hashed = [node for node in embed.walk(order="dfs_pre") if node.name == "hashembed"]
     has_vectors = any(node.name == "folded_vectors" for node in embed.walk())
-    mix = _maxout(embed, ops.gemm)
+    # Nothing is between the tables of hashes and the mixer behind them, so their rows are multiplied with it here, once
+    # for all: what is left to do for a word is a sum of rows.
+    *mixers, vector_mixer = np.split(_weights(embed), np.cumsum([node.get_dim("nO") for node in hashed]))
+    table = np.concatenate([node.get_param("E") @ mixer for node, mixer in zip(hashed, mixers, strict=True)])
+    sizes = [node.get_dim("nV") for node in hashed]
+    parts = [
+        (node.attrs["column"], node.attrs["seed"], size, first)
+        for node, size, first in zip(hashed, sizes, accumulate(sizes, initial=0), strict=False)
+    ]
+    activate = _activation(embed)
     # Written at once, so that the process has its size from the start.
     kept = np.full((MAX_EMBEDDINGS, width), np.nan, dtype=np.float32)
     places: OrderedDict[bytes, int] = OrderedDict()  # the one that was used last comes last
 
     def compute(words: np.ndarray, vocab) -> np.ndarray:
-        parts = [
-            ops.gather_add(table, ops.hash(np.ascontiguousarray(words[:, column]), seed) % len(table))
-            for table, seed, column in tables
+        rows = [
+            ops.hash(np.ascontiguousarray(words[:, column]), seed) % size + first for column, seed, size, first in parts
         ]
+        mixed = ops.gather_add(table, np.concatenate(rows, axis=1))
         if has_vectors:
-            parts.append(vocab.vectors.get_batch(words[:, -1]))
-        return mix(np.concatenate(parts, axis=1))
+            mixed += ops.gemm(vocab.vectors.get_batch(words[:, -1]), vector_mixer)
+        return activate(mixed)
 
     def forward(_: Model, docs: Sequence[Doc], is_train: bool):
         _refuse_training(is_train)
@@ -88,55 +94,61 @@ def _embedding(embed: Model) -> Model[list[Doc], list[Floats2d]]:
                     places[key] = len(places) if len(places) < MAX_EMBEDDINGS else places.popitem(last=False)[1]
                 kept[[places[key] for key in new]] = compute(words[[distinct[key] for key in new]], vocab)
             rows = kept[[places[key] for key in keys]]
-        return np.split(rows, np.cumsum([len(doc) for doc in docs[:-1]])), lambda _: []
+        ends = accumulate(len(doc) for doc in docs)
+        return [rows[end - len(doc) : end] for doc, end in zip(docs, ends, strict=True)], lambda _: []
 
     return Model("embedding", forward, dims={"nO": width}, attrs={"columns": attributes})
 
 
 def _encoder(encode: Model) -> Model[list[Floats2d], list[Floats2d]]:
-    """Convolutions with residual connections, over all documents at once, with zeros between them."""
-    width, pad = encode.get_dim("nO"), encode.attrs["pad"]
-    layers = [_maxout(residual) for residual in encode.layers[0].layers]
+    """Convolutions with residual connections, over all documents at once, with zeros between them.
+
+    Each convolution needs the rows on both sides of a row, and so leaves fewer rows at both ends.
+    """
+    width = encode.get_dim("nO")
+    layers = [(_weights(residual), _activation(residual)) for residual in encode.layers[0].layers]
     window = _layer(encode, "expand_window").attrs["window_size"]
+    pad = window * len(layers)
 
     def forward(_: Model, documents: Sequence[Floats2d], is_train: bool):
         _refuse_training(is_train)
-        starts = pad + np.cumsum([0, *(len(document) + pad for document in documents)])
-        total = int(starts[-1])
-        rows = np.zeros((total + 2 * window, width), dtype=np.float32)
-        inner = rows[window : window + total]
-        parts = [inner[start : start + len(x)] for start, x in zip(starts, documents, strict=False)]
-        for part, document in zip(parts, documents, strict=True):
-            part[:] = document
-        for layer in layers:
-            inner += layer(np.concatenate([rows[at : at + total] for at in range(2 * window + 1)], axis=1))
-        return parts, lambda _: []
+        *starts, end = accumulate((len(document) + pad for document in documents), initial=0)
+        rows = np.zeros((end + pad, width), dtype=np.float32)
+        for start, document in zip(starts, documents, strict=True):
+            rows[start + pad :][: len(document)] = document
+        for weights, activate in layers:
+            left = len(rows) - 2 * window
+            around = np.concatenate([rows[at : at + left] for at in range(2 * window + 1)], axis=1)
+            rows = rows[window : window + left] + activate(around @ weights)
+        return [rows[start:][: len(document)] for start, document in zip(starts, documents, strict=True)], lambda _: []
 
     return Model("encoder", forward, dims={"nO": width})
 
 
-def _maxout(
-    model: Model, multiply: Callable[[Floats2d, Floats2d], Floats2d] = np.matmul
-) -> Callable[[Floats2d], Floats2d]:
-    """The maxout of a model and the layer normalisation behind it."""
-    maxout, layernorm = (_layer(model, name) for name in ("maxout", "layernorm"))
-    weights, bias = maxout.get_param("W"), maxout.get_param("b")
-    outputs, pieces, inputs = weights.shape
-    # Pieces before outputs: the greatest of the pieces is then taken of whole rows.
-    weights, bias = np.ascontiguousarray(weights.transpose(2, 1, 0).reshape(inputs, -1)), bias.T.reshape(-1)
-    gain, shift = layernorm.get_param("G"), layernorm.get_param("b")
+def _weights(model: Model) -> Floats2d:
+    """The weights of a maxout, shape (inputs, pieces * outputs): the greatest piece is then taken of whole rows."""
+    weights = _layer(model, "maxout").get_param("W")
+    return np.ascontiguousarray(weights.transpose(2, 1, 0).reshape(weights.shape[2], -1))
 
-    def forward(x: Floats2d) -> Floats2d:
-        y = multiply(x, weights)
-        y += bias
-        y = y.reshape(-1, pieces, outputs).max(axis=1)
-        y -= y.mean(axis=1, keepdims=True)
-        y *= (np.einsum("ij,ij->i", y, y) / outputs + 1e-8)[:, np.newaxis] ** -0.5
+
+def _activation(model: Model) -> Callable[[Floats2d], Floats2d]:
+    """What a maxout and the layer normalisation behind it make of the product with the weights."""
+    maxout, layernorm = (_layer(model, name) for name in ("maxout", "layernorm"))
+    outputs, pieces, _ = maxout.get_param("W").shape
+    bias = maxout.get_param("b").T.reshape(-1)
+    gain, shift = layernorm.get_param("G"), layernorm.get_param("b")
+    mean = np.full(outputs, 1 / outputs, dtype=np.float32)
+
+    def activate(product: Floats2d) -> Floats2d:
+        product += bias
+        y = product.reshape(-1, pieces, outputs).max(axis=1)
+        y -= np.vecdot(y, mean)[:, np.newaxis]
+        y *= (np.vecdot(y, y) / outputs + 1e-8)[:, np.newaxis] ** -0.5
         y *= gain
         y += shift
         return y
 
-    return forward
+    return activate
 
 
 def _layer(model: Model, name: str) -> Model:

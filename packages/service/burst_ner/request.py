@@ -102,14 +102,17 @@ def _many_texts(fields: dict[str, Any]) -> list[Any]:
 
 def _parse_json(body: bytes) -> Any:
     try:
-        # Numbers are never used: as floats, thousands of digits neither cost time nor meet Python's limit for int.
-        return json.loads(body.decode("utf-8-sig"), parse_int=float, parse_constant=_refuse_constant)
+        return _JSON.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise RequestError("invalid_json", "Invalid JSON in request body.") from None
 
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not have
+
+
+# Numbers are never used: as floats, thousands of digits neither cost time nor meet Python's limit for int.
+_JSON = json.JSONDecoder(parse_int=float, parse_constant=_refuse_constant)
 
 
 def _invalid(sentence: str) -> RequestError:

@@ -44,8 +44,8 @@ def results_of(
     return [result or unanswered for result in results]
 
 
-def serialize(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+#: Writes JSON.
+serialize = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _found(

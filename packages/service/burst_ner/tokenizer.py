@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LONG_RUN = 256
 
 # Runs that are kept with what each of the two patterns found, 0.2 kB each.
-_KEPT_RUNS = 2_048
+_KEPT_RUNS = 8_192
 
 # Characters at an end of a run that decide which piece comes off. spaCy's own patterns, with what they look ahead and
 # behind, are shorter than 10, but for `..+`, any number of dots.
@@ -49,7 +49,7 @@ def load_tokenizer(tokenizer: "Tokenizer", path: Path) -> None:
 
 
 def has_long_run(text: str) -> bool:
-    return any(len(run) >= LONG_RUN for run in text.split())
+    return max(map(len, text.split()), default=0) >= LONG_RUN
 
 
 def long_run_tokenizer(tokenizer: "Tokenizer") -> "Tokenizer":

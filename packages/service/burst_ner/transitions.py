@@ -22,6 +22,7 @@ import numpy as np
 from spacy.attrs import IDX, IS_SPACE, LENGTH, intify_attr
 from spacy.pipeline import EntityRecognizer
 from spacy.tokens import Doc
+from thinc.api import chain
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -45,7 +46,7 @@ class Transitions:
         model = ner.model
         if model.name != "parser_model" or not model.attrs["has_upper"] or model.attrs["unseen_classes"]:
             return None
-        if model.get_ref("lower").get_dim("nF") != 3:
+        if model.get_ref("lower").get_dim("nF") != 3 or model.get_ref("tok2vec").layers[-1].name != "linear":
             return None
         # Of a new word spaCy finds out 23 attributes, by a Python function each.
         read = [a for node in model.walk() for a in node.attrs.get("columns", ())]
@@ -55,15 +56,21 @@ class Transitions:
         return Transitions(ner)
 
     def __init__(self, ner: EntityRecognizer) -> None:
-        self._tok2vec = ner.model.get_ref("tok2vec")
+        *tok2vec, linear = ner.model.get_ref("tok2vec").layers
+        self._tok2vec = chain(*tok2vec)
         lower, upper = ner.model.get_ref("lower"), ner.model.get_ref("upper")
         weights = lower.get_param("W")
         tokens, hidden, pieces, width = weights.shape
         # Pieces before hidden: the greatest of the pieces is then taken of whole rows.
         self._shape = (pieces, hidden)
-        self._lower = np.ascontiguousarray(weights.transpose(3, 0, 2, 1).reshape(width, -1))
-        self._absent = lower.get_param("pad")[0].transpose(0, 2, 1).reshape(tokens, -1)
-        self._bias = lower.get_param("b").T.reshape(-1)
+        weights = weights.transpose(0, 3, 2, 1).reshape(tokens, width, -1)
+        absent = lower.get_param("pad")[0].transpose(0, 2, 1).reshape(tokens, -1)
+        bias = lower.get_param("b").T.reshape(-1)
+        # Nothing is between the two layers, so they are one.
+        self._lower = linear.get_param("W").T @ weights
+        present = linear.get_param("b") @ weights
+        self._bias_outside = bias + present[_NEXT] + absent[_FIRST] + absent[_LAST]
+        self._bias_inside = bias + present.sum(axis=0)
         names = [ner.moves.get_class_name(number) for number in range(ner.moves.n_moves)]
         # In the order of the moves, because the first of equal scores wins. "U-" is for tokens that are set already.
         outside = [i for i, name in enumerate(names) if name == "O" or (name[0] in "BU" and name != "U-")]
@@ -95,14 +102,13 @@ class Transitions:
 
     def _search(self, vectors: np.ndarray, is_space: np.ndarray, is_last: np.ndarray) -> list[tuple[int, int, str]]:
         """First token, the one behind the last, and label of each entity, among the tokens of all documents."""
-        cached = (vectors @ self._lower).reshape(len(vectors), len(self._absent), -1)
-        scores = self._scores(cached[:, _NEXT] + self._absent[_FIRST] + self._absent[_LAST], *self._upper_outside)
+        coming = vectors @ self._lower[_NEXT]
+        scores = self._scores(coming + self._bias_outside, *self._upper_outside)
         scores[np.ix_(is_last, self._begins)] = -np.inf  # an entity of one token is a U
-        scores[is_space] = -np.inf
-        scores[is_space, self._out] = 0  # no entity begins with a space
         actions = scores.argmax(axis=1)
+        actions[is_space] = self._out  # no entity begins with a space
         entities = np.flatnonzero(actions != self._out)
-        ends = self._ends(cached, entities[self._begins[actions[entities]]], actions, is_last)
+        ends = self._ends(vectors, coming, entities[self._begins[actions[entities]]], actions, is_last)
         found, end = [], 0
         for first, action in zip(entities.tolist(), actions[entities].tolist(), strict=True):
             if first >= end:
@@ -110,18 +116,21 @@ class Transitions:
                 found.append((first, end, self._labels[action]))
         return found
 
-    def _ends(self, cached: np.ndarray, first: np.ndarray, actions: np.ndarray, is_last: np.ndarray) -> dict[int, int]:
+    def _ends(
+        self, vectors: np.ndarray, coming: np.ndarray, first: np.ndarray, actions: np.ndarray, is_last: np.ndarray
+    ) -> dict[int, int]:
         """For each token that begins an entity, the one behind the entity's last."""
         ends: dict[int, int] = {}
         token = first + 1
+        begun = vectors[first] @ self._lower[_FIRST] + self._bias_inside
         while len(first):
-            state = cached[token, _NEXT] + cached[first, _FIRST] + cached[token - 1, _LAST]
-            scores = np.take_along_axis(self._scores(state, *self._upper), self._inside[actions[first]], axis=1)
+            state = coming[token] + begun + vectors[token - 1] @ self._lower[_LAST]
+            entity = np.arange(len(first))[:, np.newaxis]
+            scores = self._scores(state, *self._upper)[entity, self._inside[actions[first]]]
             goes_on = (scores[:, 0] >= scores[:, 1]) & ~is_last[token]
             ends |= zip(first[~goes_on].tolist(), (token[~goes_on] + 1).tolist(), strict=True)
-            first, token = first[goes_on], token[goes_on] + 1
+            first, token, begun = first[goes_on], token[goes_on] + 1, begun[goes_on]
         return ends
 
     def _scores(self, state: np.ndarray, weights: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        state += self._bias
         return state.reshape(-1, *self._shape).max(axis=1) @ weights + bias

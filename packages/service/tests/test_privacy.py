@@ -65,7 +65,7 @@ class Failing:
 @pytest.mark.parametrize("part", ["tokenizer", "memory_zone", "tok2vec"])
 def test_a_part_of_spacy_that_fails(make_service, prepared_path, monkeypatch, capfd, part, long_run):
     nlp, _ = load(prepared_path)
-    target, name = (nlp.get_pipe("ner").tok2vec, "_func") if part == "tok2vec" else (nlp, part)
+    target, name = (nlp.get_pipe("ner").tok2vec.layers[0], "_func") if part == "tok2vec" else (nlp, part)
     monkeypatch.setattr(target, name, Failing())
     service = make_service(recognizer=Recognizer(nlp))
     answer = call(service, function_url_event({"text": f"{CANARY} lived in London. {'x' * 300 * long_run}"}))
