@@ -1,13 +1,33 @@
 // Whether the load test's statistics keep what they promise, and what its samples weigh. Run by `npm run bench --
 // loadtest`; alone, `node bench/loadtest/statistics.mjs [--quick]` prints the rows as JSON lines.
 import { execFileSync } from 'node:child_process';
-import { createCipheriv } from 'node:crypto';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { compare, NO_ANSWER, NO_REPORT, rankInterval, Samples } from '../../packages/loadtest/dist/index.js';
+import {
+  compare,
+  judge,
+  parseThreshold,
+  rankInterval,
+  Samples,
+  summarise,
+} from '../../packages/loadtest/dist/index.js';
+import {
+  BURSTS,
+  binomial,
+  latenciesOf,
+  MOST_VALUES,
+  mannWhitney,
+  N,
+  normals,
+  resampled,
+  runOf,
+  SAMPLE,
+  sum,
+  WITHIN,
+  welch,
+} from './simulated.mjs';
 
 /** @typedef {import('../report.mjs').Row} Row */
-/** @typedef {import('../../packages/loadtest/dist/index.js').Run} Run */
 
 const SELF = fileURLToPath(import.meta.url);
 
@@ -26,12 +46,13 @@ export async function rows({ quick = false } = {}) {
     found('scatter', [0, 0.03, 0.06], runs),
     { ...found('scatter', [0.1], runs), must: '', verdict: '' },
     found('slope', [0.03, 0.06, 0.1], runs),
+    judged('p50', [0, 0.03, 0.06, 0.1], runs),
+    judged('p95', [0, 0.03, 0.06, 0.1], runs),
     memory(),
   ];
 }
 
 const LEAST = 0.94;
-const MOST_VALUES = 2000;
 /** The exact coverage of a bootstrap takes time as n squared. */
 const MOST_RESAMPLED = 200;
 
@@ -62,43 +83,6 @@ function coverage(p) {
     verdict: Math.min(least, leastWhole) >= LEAST ? 'reached' : 'falls short',
   };
 }
-
-/**
- * The ranks between which the percentile bootstrap puts 95 %: the nearest-rank percentile of a resample is at most the
- * k-th value when that many draws are.
- * @param {number} n @param {number} p @returns {[number, number]}
- */
-function resampled(n, p) {
-  const rank = Math.ceil(p * n);
-  const atMost = (/** @type {number} */ k) => (k >= n ? 1 : sum(binomial(n, k / n).subarray(rank)));
-  const first = (/** @type {number} */ share) => {
-    let [no, yes] = [0, n];
-    while (yes - no > 1) {
-      const middle = (no + yes) >> 1;
-      if (atMost(middle) >= share) yes = middle;
-      else no = middle;
-    }
-    return yes;
-  };
-  return [first(0.025), first(0.975)];
-}
-
-/** @type {number[]} of whole numbers */
-const LOG_FACTORIALS = [0];
-for (let n = 1; n <= MOST_VALUES; n++) LOG_FACTORIALS.push((LOG_FACTORIALS[n - 1] ?? 0) + Math.log(n));
-
-/** The probability of each number of successes among n. @param {number} n @param {number} p */
-function binomial(n, p) {
-  const factorial = (/** @type {number} */ k) => LOG_FACTORIALS[k] ?? Number.NaN;
-  return Float64Array.from({ length: n + 1 }, (_, k) =>
-    Math.exp(factorial(n) - factorial(k) - factorial(n - k) + k * Math.log(p) + (n - k) * Math.log1p(-p)),
-  );
-}
-
-const BURSTS = 20;
-const N = 20;
-/** Of a request's latency about its burst's, as the standard deviation of its logarithm. */
-const WITHIN = 0.25;
 
 /**
  * How the target's speed changes while it is measured. `scatter`: each burst has a speed of its own, with that standard
@@ -134,6 +118,38 @@ function found(drift, sizes, runs) {
   };
 }
 
+/**
+ * `run --fail-if` with the target's true percentile as the bound: whatever is decided is wrong.
+ * @param {'p50' | 'p95'} name @param {number[]} sizes @param {number} runs @returns {Row}
+ */
+function judged(name, sizes, runs) {
+  const z = name === 'p50' ? 0 : 1.644854;
+  const shares = sizes.map((size) => {
+    const normal = normals(`judged ${name} ${size}`);
+    const bound = 175 * Math.exp(z * Math.hypot(WITHIN, size));
+    const threshold = parseThreshold(`warm.${name} > ${bound.toFixed(6)}ms`, 'run');
+    const wrong = { bursts: 0, requests: 0 };
+    for (let nth = 0; nth < runs; nth++) {
+      const run = runOf(
+        latenciesOf(normal, () => 175 * Math.exp(size * normal())),
+        null,
+      );
+      const summary = summarise(run.samples, 'sent');
+      if (judge(threshold, run, summary).verdict !== 'undecided') wrong.bursts++;
+      const { lower, upper } = summary.latency.warm?.[name] ?? { lower: null, upper: null };
+      if ((lower ?? 0) > bound || (upper ?? Number.POSITIVE_INFINITY) <= bound) wrong.requests++;
+    }
+    return { bursts: wrong.bursts / runs, requests: wrong.requests / runs };
+  });
+  return {
+    what: `run --fail-if, the bound is the true ${name}, ${words('scatter', sizes)}: decided, and so wrong`,
+    must: '≤ 7 %',
+    value: shares.map(({ bursts }) => percent(bursts)).join(', '),
+    peers: { 'exact interval over requests': shares.map(({ requests }) => percent(requests)).join(', ') },
+    verdict: shares.every(({ bursts }) => bursts <= 0.07) ? 'reached' : 'falls short',
+  };
+}
+
 /** @param {Drift} drift @param {number[]} sizes */
 function words(drift, sizes) {
   const list = sizes.map((size) => 100 * size).join(', ');
@@ -151,13 +167,11 @@ function simulate({ drift, alternate, size, effect, runs }) {
   const seen = { ours: 0, worse: 0, mannWhitney: 0, welch: 0 };
   for (let run = 0; run < runs; run++) {
     const [a, b] = /** @type {const} */ (['a', 'b']).map((side, second) => {
-      const latencies = [];
-      for (let burst = 0; burst < BURSTS; burst++) {
+      const latencies = latenciesOf(normal, (burst) => {
         const at = alternate ? 2 * burst + second : burst + BURSTS * second;
         const speed = drift === 'scatter' ? Math.exp(size * normal()) : 1 + (size * at) / (2 * BURSTS - 1);
-        const typical = 175 * speed * (1 + second * effect);
-        for (let index = 0; index < N; index++) latencies.push(typical * Math.exp(WITHIN * normal()));
-      }
+        return 175 * speed * (1 + second * effect);
+      });
       return { latencies, run: runOf(latencies, alternate ? { id: 'simulated', side } : null) };
     });
     if (!a || !b) throw new Error('two runs were made');
@@ -173,75 +187,6 @@ function simulate({ drift, alternate, size, effect, runs }) {
     ...{ ours: share(seen.ours), worse: share(seen.worse) },
     ...{ mannWhitney: share(seen.mannWhitney), welch: share(seen.welch) },
   };
-}
-
-/** @param {number[]} latencies burst after burst, ms @param {Run['info']['pair']} pair @returns {Run} */
-function runOf(latencies, pair) {
-  const samples = new Samples();
-  const sample = { ...SAMPLE };
-  for (const [at, latency] of latencies.entries()) {
-    sample.burst = Math.floor(at / N);
-    sample.firstByteMs = sample.lastByteMs = latency;
-    samples.push(sample);
-  }
-  return {
-    info: {
-      ...{
-        startedAt: '',
-        target: '',
-        mode: 'bursts',
-        n: N,
-        bursts: BURSTS,
-        everyMs: null,
-        rate: null,
-        durationMs: null,
-      },
-      ...{ cold: 'none', text: { characters: 1, sha256: '' }, timeoutMs: 60_000, pair },
-    },
-    ...{ samples, bursts: [], end: 'complete' },
-  };
-}
-
-/** A warm answer. @type {import('../../packages/loadtest/dist/index.js').Kept} */
-const SAMPLE = {
-  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, intendedMs: 0, sentMs: 0, firstByteMs: 0, lastByteMs: 0, error: null },
-  ...{ outcome: 'ok', status: 200, start: 'warm' },
-};
-
-/** The z of Mann and Whitney's test of values without ties. @param {number[]} a @param {number[]} b */
-function mannWhitney(a, b) {
-  const sorted = [...a.map((value) => ({ value, second: 0 })), ...b.map((value) => ({ value, second: 1 }))];
-  sorted.sort((one, other) => one.value - other.value);
-  const ranks = sorted.reduce((total, { second }, at) => total + second * (at + 1), 0);
-  const u = ranks - (b.length * (b.length + 1)) / 2;
-  return (u - (a.length * b.length) / 2) / Math.sqrt((a.length * b.length * (a.length + b.length + 1)) / 12);
-}
-
-/** Welch's t, of so many values that it is normal. @param {number[]} a @param {number[]} b */
-function welch(a, b) {
-  const [one, other] = [a, b].map((values) => {
-    const mean = sum(values) / values.length;
-    const variance = values.reduce((total, value) => total + (value - mean) ** 2, 0) / (values.length - 1);
-    return { mean, square: variance / values.length };
-  });
-  if (!one || !other) throw new Error('there are two');
-  return (other.mean - one.mean) / Math.sqrt(one.square + other.square);
-}
-
-/** Standard normal numbers, the same ones of the same seed. @param {string} seed @returns {() => number} */
-function normals(seed) {
-  const cipher = createCipheriv('aes-128-ctr', seed.padEnd(16).slice(0, 16), Buffer.alloc(16, seed));
-  let words = new Uint32Array();
-  let at = 0;
-  const uniform = () => {
-    if (at === words.length) {
-      const bytes = Uint8Array.from(cipher.update(new Uint8Array(65_536)));
-      [words, at] = [new Uint32Array(bytes.buffer), 0];
-    }
-    return ((words[at++] ?? 0) + 0.5) / 2 ** 32;
-  };
-  // Box and Muller's.
-  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
 const KEPT = 100_000;
@@ -278,13 +223,6 @@ function weighed(how) {
   const more = used() - before;
   if (samples.length !== KEPT) throw new Error('samples are missing');
   return more;
-}
-
-/** @param {ArrayLike<number>} values */
-function sum(values) {
-  let total = 0;
-  for (let at = 0; at < values.length; at++) total += values[at] ?? 0;
-  return total;
 }
 
 /** @param {number} share */

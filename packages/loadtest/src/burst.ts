@@ -3,6 +3,7 @@ import { instant } from './clock.js';
 import { Connection } from './connection.js';
 import { encodeRequest, type Load } from './request.js';
 import type { Sample } from './sample.js';
+import { TargetError } from './target-error.js';
 
 export interface BurstOptions extends Load {
   /** Requests, all released at one instant, each on a connection of its own. @default 20 */
@@ -20,6 +21,8 @@ export interface Burst {
   spreadMs: number;
   /** When the first request was sent, epoch ms. */
   releasedAt: number;
+  /** The same on the clock of `performance.now()`, which nobody sets. */
+  firedAt: number;
 }
 
 /** Between the last handshake and the release, ms: lets session tickets and acknowledgements of the handshakes pass. */
@@ -28,9 +31,10 @@ const SETTLE_MS = 50;
 let warm: Promise<void> | undefined;
 
 /**
- * Fires one gated burst: opens n connections, verifies their certificates, releases n requests at one instant.
+ * Fires one gated burst: opens n connections, verifies their certificates, releases n requests at one instant. A request
+ * whose connection cannot be made is a `connection-error`.
  *
- * @throws {TargetError} when a connection cannot be made; nothing was sent then
+ * @throws {TargetError} when none can be made, or a certificate does not verify; nothing was sent then
  * @throws {TypeError} when the key cannot be a header's value
  */
 export async function runBurst(options: BurstOptions): Promise<Burst> {
@@ -40,25 +44,37 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
   await warm;
 
   const connections = Array.from({ length: n }, () => new Connection(options));
-  const stop = (end: 'timeout' | 'cut') => {
-    for (const connection of connections) connection.stop(end);
+  const open = new Set<Connection>();
+  const cut = () => {
+    for (const connection of connections) connection.stop('cut');
   };
-  const cut = () => stop('cut');
   signal?.addEventListener('abort', cut);
   if (signal?.aborted) cut();
-  let timer = setTimeout(stop, timeoutMs, 'timeout');
+  let timer = setTimeout(() => {
+    for (const connection of connections) if (!open.has(connection)) connection.stop('closed', 'ETIMEDOUT');
+  }, timeoutMs);
   try {
-    await Promise.all(connections.map((connection) => connection.ready));
+    const made = connections.map((connection) => connection.ready.then(() => void open.add(connection)));
+    const failed = (await Promise.allSettled(made)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    if (failed.length === n) throw failed[0];
+    for (const error of failed) if (!(error instanceof TargetError) || error.ofAll) throw error;
     clearTimeout(timer);
     await instant(Math.max(releaseAt, performance.now() + SETTLE_MS), signal);
-    const releasedAt = Date.now();
-    const origin = fire(connections, bytes);
-    timer = setTimeout(stop, timeoutMs, 'timeout');
+    if (signal?.aborted) throw TargetError.connecting(options.url, 'cut', false);
+    const [releasedAt, firedAt] = [Date.now(), performance.now()];
+    const ready = connections.filter((connection) => open.has(connection));
+    const origin = fire(ready, bytes);
+    timer = setTimeout(() => {
+      for (const connection of ready) connection.stop('timeout');
+    }, timeoutMs);
     await Promise.all(connections.map((connection) => connection.closed));
-    const samples = await Promise.all(
-      connections.map((connection, index) => connection.sample({ burst, index, intendedMs: 0 }, origin)),
-    );
-    return { samples, spreadMs: (samples.at(-1)?.sentMs ?? 0) - (samples[0]?.sentMs ?? 0), releasedAt };
+    const samples: Sample[] = [];
+    // One after the other: answers may be large.
+    for (const [index, connection] of connections.entries()) {
+      samples.push(await connection.sample({ burst, index, intendedMs: 0 }, origin));
+    }
+    const sentMs = samples.filter((_, index) => open.has(connections[index] as Connection)).map(({ sentMs }) => sentMs);
+    return { samples, spreadMs: (sentMs.at(-1) ?? 0) - (sentMs[0] ?? 0), releasedAt, firedAt };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', cut);
@@ -75,7 +91,7 @@ function fire(connections: readonly Connection[], bytes: Buffer): bigint {
 
 /**
  * Bursts against a sink in this process, so that the code on the path is compiled before it is timed. Without it the
- * spread of a process's first burst about doubles.
+ * spread of a process's first burst is larger.
  */
 async function warmUp(): Promise<void> {
   const sink = net.createServer((socket) => {

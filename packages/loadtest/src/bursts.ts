@@ -1,10 +1,9 @@
 import { runBurst } from './burst.js';
 import { pause } from './clock.js';
 import { type Cold, makeCold } from './cold.js';
-import { duration } from './forecast.js';
 import type { Progress } from './progress.js';
 import type { Recorder } from './recorder.js';
-import { formatMs } from './report/quantity.js';
+import { formatDuration, formatMs } from './report/quantity.js';
 import type { Load } from './request.js';
 import { OUTCOMES, type Sample, STARTS } from './sample.js';
 
@@ -49,19 +48,22 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
       await makeCold(cold, signal);
     }
     const left = () => releaseAt - performance.now();
-    if (left() > 0) progress.still(() => `${name}: in ${duration(left())}; Ctrl-C keeps what was measured`);
+    if (left() > 0)
+      progress.still(
+        () => `${name}: in ${formatDuration(1000 * Math.ceil(left() / 1000))}; Ctrl-C keeps what was measured`,
+      );
     await pause(left() - CONNECT_MS, signal);
     if (signal?.aborted) return;
     progress.still(() => `${name}: waiting for answers …`);
     const fired = await runBurst({ ...load, url, burst, releaseAt, ...(signal && { signal }) });
-    releaseAt = performance.now() - (Date.now() - fired.releasedAt) + everyMs;
-    progress.line(`${name}: ${describe(fired.samples)}; first bytes within ${formatMs(fired.spreadMs)}`);
+    releaseAt = fired.firedAt + everyMs;
     recorder.samples(fired.samples);
     recorder.burst({
       burst,
       releasedAt: new Date(fired.releasedAt).toISOString(),
       spreadMs: fired.spreadMs,
     });
+    progress.line(`${name}: ${describe(fired.samples)}; first bytes within ${formatMs(fired.spreadMs)}`);
     for (const sample of fired.samples) onSample(sample, url, fired.releasedAt);
     if (signal?.aborted) return;
   }

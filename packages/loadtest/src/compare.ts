@@ -1,13 +1,11 @@
 import { InputError } from './input-error.js';
+import { LEAST_BURSTS, leastMore } from './judgement.js';
 import { METRICS, type Metric, read } from './metric.js';
 import type { Run, RunInfo } from './run-file.js';
 import type { Kept } from './samples.js';
 import { criticalT } from './student.js';
 import { type Summary, summarise } from './summary.js';
-import { leastMore, type Threshold, type Verdict } from './threshold.js';
-
-/** The fewest bursts that tell how much bursts differ. */
-const LEAST_BURSTS = 5;
+import type { Threshold, Verdict } from './threshold.js';
 
 /** How a metric of run B differs from that of run A. */
 export interface Effect {
@@ -19,7 +17,7 @@ export interface Effect {
   /** The mean of the bursts' values; of ms the geometric one. */
   a: number;
   b: number;
-  /** Of ms b / a - 1, of a share b - a. */
+  /** Of ms b / a - 1, of a share b - a. Not finite, as the interval is, where bursts' values are among the time-outs. */
   change: number;
   /** Ends of its 95 % confidence interval. */
   lower: number;
@@ -40,6 +38,8 @@ export interface Comparison {
   effects: Effect[];
   /** What could not be compared, and why. */
   leftOut: string[];
+  /** Thresholds that cannot be judged, a sentence each. */
+  unjudged: string[];
 }
 
 /**
@@ -49,7 +49,7 @@ export interface Comparison {
  * moments for two different targets. Here a burst counts once: Student's t over the logarithms of the bursts' values
  * (over the values themselves of a share), of pairs where the bursts of the runs alternated, else Welch's.
  *
- * @param thresholds what to judge; by default the median of each start that both runs have, and what failed
+ * @param thresholds what to judge besides what failed; by default the median of each start that both runs have
  * @throws {InputError} when the runs, or what is asked of them, cannot be compared
  */
 export function compare(a: Run, b: Run, thresholds: readonly Threshold[] = []): Comparison {
@@ -57,15 +57,16 @@ export function compare(a: Run, b: Run, thresholds: readonly Threshold[] = []): 
   refuseDifferent(a.info, b.info);
   const paired = a.info.pair !== null && a.info.pair.id === b.info.pair?.id && a.info.pair.side !== b.info.pair.side;
   const leftOut = [...missing(a.info, burstsA, 'A'), ...missing(b.info, burstsB, 'B')];
-  const comparison: Comparison = { paired, effects: [], leftOut };
+  const comparison: Comparison = { paired, effects: [], leftOut, unjudged: [] };
   const all = [...burstsA.values(), ...burstsB.values()];
-  for (const { metric, text, bound } of thresholds.length > 0 ? thresholds : usual(all)) {
+  for (const { metric, text, bound } of [...thresholds, ...usual(all, thresholds)]) {
     const values = valuesOf(metric, burstsA, burstsB, paired);
     if (typeof values !== 'string') comparison.effects.push(effect(metric, values, paired, text, bound));
     else if (text === null) comparison.leftOut.push(`${metric.name}: ${values}`);
-    else throw new InputError(`--fail-if '${text}' cannot be judged: ${values}.`);
+    else comparison.unjudged.push(`--fail-if '${text}' cannot be judged: ${values}.`);
   }
-  if (thresholds.length === 0 && !comparison.effects.some(({ unit }) => unit === 'ms')) {
+  const told = comparison.effects.some(({ unit, verdict }) => unit === 'ms' || verdict === 'broken');
+  if (thresholds.length === 0 && !told) {
     throw new InputError(
       `The runs have no start in common (${comparison.leftOut.join('; ') || 'no answer tells its own'}); --fail-if 'all.p50 > +10%' compares whatever was answered.`,
     );
@@ -115,12 +116,17 @@ function refuseDifferent(a: RunInfo, b: RunInfo): void {
   }
 }
 
-/** Medians, and failures: not the gateway's limit, which says nothing of the target behind it. */
-const USUAL = ['cold.p50', 'ahead.p50', 'warm.p50', 'lambda-429', '4xx', '5xx', 'timeout', 'connection-error'];
+const MEDIANS = ['cold.p50', 'ahead.p50', 'warm.p50'];
+/** Not the gateway's limit, which says nothing of the target behind it. */
+const FAILURES = ['lambda-429', '4xx', '5xx', 'timeout', 'connection-error'];
 
-/** What is judged where no threshold is given: the usual metrics, where there is anything to them. */
-function usual(bursts: readonly Summary[]) {
-  return METRICS.filter(({ name }) => USUAL.includes(name))
+/**
+ * What is judged without being asked for, where there is anything to it: failures, since a target that answers fewer
+ * requests is not as good whatever its latency, and without thresholds the medians.
+ */
+function usual(bursts: readonly Summary[], thresholds: readonly Threshold[]) {
+  const names = thresholds.length > 0 ? FAILURES : [...MEDIANS, ...FAILURES];
+  return METRICS.filter(({ name }) => names.includes(name) && !thresholds.some(({ metric }) => metric.name === name))
     .filter((metric) => bursts.some((burst) => (read(metric, burst) ?? 0) > 0))
     .map((metric) => ({ metric, text: null, bound: null }));
 }
@@ -145,8 +151,7 @@ function valuesOf(metric: Metric, inA: Bursts, inB: Bursts, paired: boolean): Va
     const have = paired ? `${values.a.length} pairs of bursts` : `${values.a.length} and ${values.b.length} bursts`;
     return `${have} have ${metric.name}, and it takes ${LEAST_BURSTS}`;
   }
-  const late = [...values.a, ...values.b].filter((one) => one === Number.POSITIVE_INFINITY).length;
-  return late > 0 ? `in ${late} bursts ${metric.name} falls among the time-outs` : values;
+  return values;
 }
 
 function effect(
@@ -169,7 +174,8 @@ function effect(
     return difference + half <= most ? 'held' : 'undecided';
   };
   const half = halfWidth(0);
-  const verdict = judge(half);
+  const late = { a: inA.filter(isInfinite).length, b: inB.filter(isInfinite).length };
+  const verdict = late.a + late.b > 0 ? judgeLate(late) : judge(half);
   return {
     metric: metric.name,
     unit,
@@ -181,8 +187,22 @@ function effect(
     upper: asChange(difference + half),
     threshold,
     verdict,
-    moreBursts: verdict === 'undecided' ? leastMore((more) => judge(halfWidth(more)) !== 'undecided') : null,
+    moreBursts:
+      verdict !== 'undecided' || late.a + late.b > 0
+        ? null
+        : leastMore((more) => judge(halfWidth(more)) !== 'undecided'),
   };
+}
+
+const isInfinite = (value: number) => value === Number.POSITIVE_INFINITY;
+
+/**
+ * By how many bursts of each have their value among the time-outs, which has no mean. That five such bursts are all of
+ * one run, by chance, happens once in 32 times.
+ */
+function judgeLate({ a, b }: { a: number; b: number }): Verdict {
+  if (a === 0 && b >= LEAST_BURSTS) return 'broken';
+  return b === 0 && a >= LEAST_BURSTS ? 'held' : 'undecided';
 }
 
 /** Half the width of the 95 % interval of a difference of means, with so many more bursts of each that vary alike. */

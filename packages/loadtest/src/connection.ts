@@ -12,6 +12,11 @@ export interface Target {
   ca?: string;
 }
 
+/** How long an answer pauses before somebody looks whether it is whole, ms. */
+const QUIET_MS = 100;
+/** More than Lambda ever answers (6 MB), bytes: a hundred connections of it fit in memory. */
+const MOST_BYTES = 8 * 2 ** 20;
+
 /** What a request without a complete answer became, by how its connection ended. */
 const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut' } as const;
 
@@ -20,7 +25,7 @@ const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut
  * nanoseconds, and read by an HTTP parser only when the clock no longer matters.
  *
  * The request says `connection: close`, so the end of the answer is the end of the stream and nothing has to be
- * parsed while other answers wait for their time stamp.
+ * parsed while other answers wait for their time stamp. Who keeps the connection open all the same has a pause to wait.
  */
 export class Connection {
   /** Settles when the connection may send. @throws {TargetError} when it never may. */
@@ -28,14 +33,16 @@ export class Connection {
   /** Settles when the connection is over, whatever the reason. */
   readonly closed: Promise<void>;
   sentAt: bigint | null = null;
+  /** Of an interim answer (1xx), where there is one. */
   firstByteAt: bigint | null = null;
   lastByteAt: bigint | null = null;
   /** Why the connection ended: by itself, or by `stop`. */
   end: 'closed' | 'timeout' | 'cut' = 'closed';
-  /** System error code; null for an orderly end. */
+  /** System error code, or `answer too large`; null for an orderly end. */
   error: string | null = null;
   readonly #socket: net.Socket;
   readonly #chunks: Buffer[] = [];
+  #bytes = 0;
 
   constructor({ url, ca }: Target) {
     const secure = url.protocol === 'https:';
@@ -55,9 +62,17 @@ export class Connection {
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
       const now = process.hrtime.bigint();
-      this.firstByteAt ??= now;
+      if (this.firstByteAt === null) {
+        this.firstByteAt = now;
+        socket.setTimeout(QUIET_MS);
+      }
       this.lastByteAt = now;
-      this.#chunks.push(chunk);
+      this.#bytes += chunk.length;
+      if (this.#bytes <= MOST_BYTES) this.#chunks.push(chunk);
+      else this.stop('closed', 'answer too large');
+    });
+    socket.on('timeout', async () => {
+      if (await this.answer()) socket.destroy();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.error = error.code ?? error.message;
@@ -83,9 +98,10 @@ export class Connection {
   }
 
   /** Ends a connection that has not ended by itself. */
-  stop(end: 'timeout' | 'cut'): void {
-    if (this.#socket.closed) return;
+  stop(end: 'closed' | 'timeout' | 'cut', error: string | null = null): void {
+    if (this.#socket.destroyed) return;
     this.end = end;
+    this.error = error;
     this.#socket.destroy();
   }
 
@@ -110,14 +126,19 @@ export class Connection {
     };
   }
 
-  /** The complete answer, or null when the connection ended before there was one. */
+  /** The complete answer, or null while there is none. */
   async answer(): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
-    return this.end === 'closed' ? parse(Buffer.concat(this.#chunks)) : null;
+    if (this.#bytes > MOST_BYTES) return null;
+    return parse(Buffer.concat(this.#chunks), this.#socket.closed && this.end === 'closed' && this.error === null);
   }
 }
 
-/** Reads an answer from recorded bytes with Node's own client: it gets a stream that plays them in place of a socket. */
-function parse(bytes: Buffer): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
+/**
+ * Reads an answer from recorded bytes with Node's own client: it gets a stream that plays them in place of a socket.
+ *
+ * @param ended whether the stream ended in order: only then is an answer complete that tells no length
+ */
+function parse(bytes: Buffer, ended: boolean): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
   return new Promise((resolve) => {
     const recording = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
     const request = http.request({ method: 'POST', createConnection: () => recording });
@@ -131,6 +152,8 @@ function parse(bytes: Buffer): Promise<{ status: number; headers: http.IncomingH
     });
     request.end();
     recording.push(bytes);
-    recording.push(null);
+    if (ended) recording.push(null);
+    // By then the client has read all bytes.
+    else setImmediate(() => recording.destroy(new Error('no end')));
   });
 }

@@ -87,21 +87,27 @@ export function provisionedCost(environments: number, hours: number, { memoryMb,
   return environments * gbSeconds(hours * 3_600_000, memoryMb) * prices.lambda.provisioned[arch];
 }
 
-/** The sizes of a Fargate task that a Lambda function can have, vCPU. */
-const FARGATE_CPUS = [4, 2, 1, 0.5, 0.25];
+/** The sizes of a Fargate task that a function of Lambda may need: vCPU, and the memory they may have, GB. */
+const FARGATE_SIZES = [
+  { cpu: 0.25, least: 0.5, most: 2 },
+  { cpu: 0.5, least: 1, most: 4 },
+  { cpu: 1, least: 2, most: 8 },
+  { cpu: 2, least: 4, most: 16 },
+] as const;
 /** Lambda gives a function one vCPU for so much memory. */
 const MB_PER_CPU = 1769;
 
 /**
- * The Fargate task that stands for one environment: the largest that has no more CPU than Lambda gives for this memory
- * (a request has one thread, which more CPU than one does not make faster), with at least this memory.
+ * The Fargate task that stands for one environment: the smallest that has the CPU that Lambda gives for this memory, up
+ * to one (a request has one thread, which more does not make faster), and may have this memory.
  *
  * @see https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
  */
 export function fargateTask(memoryMb: number): { cpu: number; gb: number } {
-  const cpu = FARGATE_CPUS.find((size) => size <= memoryMb / MB_PER_CPU) ?? 0.25;
-  const gb = cpu === 0.25 && memoryMb <= 512 ? 0.5 : Math.max(2 * cpu, Math.ceil(memoryMb / 1024));
-  return { cpu, gb };
+  const cpus = Math.min(1, memoryMb / MB_PER_CPU);
+  const size = FARGATE_SIZES.find(({ cpu, most }) => cpu >= cpus && 1024 * most >= memoryMb) ?? FARGATE_SIZES[3];
+  // Beyond half a GB, whole ones.
+  return { cpu: size.cpu, gb: memoryMb <= 1024 * size.least ? size.least : Math.ceil(memoryMb / 1024) };
 }
 
 /** What Fargate tasks cost that run for so many hours, US dollars. */

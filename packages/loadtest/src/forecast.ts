@@ -1,5 +1,5 @@
 import { type Arch, runCost } from './cost.js';
-import { formatCount } from './report/quantity.js';
+import { formatCount, formatDuration } from './report/quantity.js';
 
 /** What is about to be run. */
 export interface Intent {
@@ -35,8 +35,8 @@ export function forecast(intent: Intent): string {
     [
       'time',
       time
-        ? `${duration(time)}, and at most ${duration(timeoutMs)} for the last answers`
-        : `at most ${duration(timeoutMs)}`,
+        ? `${formatDuration(time)}, and at most ${formatDuration(timeoutMs)} for the last answers`
+        : `at most ${formatDuration(timeoutMs)}`,
     ],
     ['cost', requests === null ? `${cost(1000)} a thousand requests, ${billed}` : `${cost(requests)}, ${billed}`],
     ['limit', limit(intent)],
@@ -64,16 +64,6 @@ function limit(intent: Intent): string {
   if (most <= limit) return `${limit} a minute lets all through (at most ${formatCount(most)} in a calendar minute)`;
   const late = n !== null && n > limit ? '; Kong counts late, so it may let more of one burst through' : '';
   return `${limit} a minute may cut this: up to ${formatCount(most)} in a calendar minute${late}`;
-}
-
-/** 12 s, 19 min 19 s, 2 h 5 min. */
-export function duration(ms: number): string {
-  const s = Math.round(ms / 1000);
-  if (s < 1) return `${Math.round(ms)} ms`;
-  if (s < 60) return `${s} s`;
-  const [min, rest] = [Math.floor(s / 60), s % 60];
-  if (min < 60) return rest ? `${min} min ${rest} s` : `${min} min`;
-  return min % 60 ? `${Math.floor(min / 60)} h ${min % 60} min` : `${min / 60} h`;
 }
 
 function money(dollars: number): string {

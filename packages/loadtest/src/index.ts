@@ -1,6 +1,7 @@
 export { type Burst, type BurstOptions, runBurst } from './burst.js';
 export { type Comparison, compare, type Effect } from './compare.js';
 export { InputError } from './input-error.js';
+export { type Judgement, judge } from './judgement.js';
 export { type Percentile, percentile, rankInterval } from './percentile.js';
 export { type PlanOptions, type PlanRow, plan, planFrom } from './plan.js';
 export { type Feed, feedOf } from './pools.js';
@@ -19,5 +20,5 @@ export {
 export { type Kept, Samples } from './samples.js';
 export { type Distribution, type Summary, summarise } from './summary.js';
 export { TargetError } from './target-error.js';
-export { type Judgement, judge, parseThreshold, type Threshold, type Verdict } from './threshold.js';
+export { parseThreshold, type Threshold, type Verdict } from './threshold.js';
 export { type Validation, validate } from './validate.js';

@@ -55,7 +55,11 @@ export interface Dollars {
   fargate: number;
 }
 
-/** A burst in one setting. Percentiles are of the requests that are answered at once, ms. */
+/**
+ * A burst in one setting. Percentiles are of the requests that are answered at once, ms. Beyond the gateway's limit these,
+ * the share of cold starts and the dollars are with all admitted, and the last answer is with the limit; the intervals
+ * are of both.
+ */
 export interface PlanRow {
   n: number;
   provisioned: number;

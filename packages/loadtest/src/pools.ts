@@ -55,7 +55,7 @@ export function feedOf(run: Run, initMs?: number): Feed {
   };
 }
 
-/** Bursts of the run that are as a plan's are: only provisioned environments were initialised before. */
+/** Bursts of the run that are as a plan's are: all answered, and only provisioned environments were initialised before. */
 export interface Alike {
   n: number;
   provisioned: number;
@@ -65,21 +65,26 @@ export interface Alike {
 
 /** @returns null when the run has no such burst */
 export function alikeOf({ info, samples }: Run): Alike | null {
-  const bursts = new Map<number, { latencies: number[]; provisioned: number; other: number }>();
+  const bursts = new Map<number, { latencies: number[]; provisioned: Set<string>; other: number }>();
   for (const sample of info.mode === 'bursts' ? samples : []) {
-    const burst = bursts.get(sample.burst) ?? { latencies: [], provisioned: 0, other: 0 };
+    const burst = bursts.get(sample.burst) ?? { latencies: [], provisioned: new Set(), other: 0 };
     bursts.set(sample.burst, burst);
     const ms = latencyMs(sample, 'sent');
     if (ms === null) continue;
     burst.latencies.push(ms);
-    if (sample.initType === 'provisioned') burst.provisioned++;
+    // One environment may answer two requests of a burst.
+    if (sample.initType === 'provisioned' && sample.instance !== null) burst.provisioned.add(sample.instance);
     else if (sample.start !== 'cold') burst.other++;
   }
-  const all = [...bursts.values()].filter(({ other, latencies }) => other === 0 && latencies.length > 0);
-  if (all.length === 0 || info.n === null) return null;
-  const provisioned = Math.max(...all.map((burst) => burst.provisioned));
-  const latencies = all.filter((burst) => burst.provisioned === provisioned).flatMap((burst) => burst.latencies);
-  return { n: info.n, provisioned, latencies: latencies.sort((a, b) => a - b) };
+  const settings = new Map<number, number[][]>();
+  for (const { latencies, provisioned, other } of bursts.values()) {
+    if (other > 0 || latencies.length !== info.n) continue;
+    settings.set(provisioned.size, [...(settings.get(provisioned.size) ?? []), latencies]);
+  }
+  const [commonest] = [...settings].sort(([, one], [, other]) => other.length - one.length);
+  if (!commonest || info.n === null) return null;
+  const [provisioned, latencies] = commonest;
+  return { n: info.n, provisioned, latencies: latencies.flat().sort((a, b) => a - b) };
 }
 
 interface Answer extends Pick<Kept, 'initMs'> {

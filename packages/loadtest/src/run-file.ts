@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { InputError } from './input-error.js';
@@ -96,16 +96,22 @@ export interface Run {
 export class RunFile {
   readonly #fd: number;
   readonly #file: string;
+  /** The first line, until it is written: a run that measured nothing leaves an empty file, which the next may have. */
+  readonly #first: object[];
 
-  /** @throws {InputError} when the file cannot be written */
+  /** @throws {InputError} when the file cannot be written, or holds something */
   constructor(file: string, info: RunInfo) {
     this.#file = file;
+    this.#first = [{ type: 'run', format: 1, ...info }];
     try {
+      const found = statSync(file, { throwIfNoEntry: false });
+      if (found?.isFile() && found.size > 0) {
+        throw new InputError(`${file} holds something already; give another name, or delete it.`);
+      }
       this.#fd = openSync(file, 'w');
     } catch (error) {
-      throw unwritable(file, error);
+      throw error instanceof InputError ? error : unwritable(file, error);
     }
-    this.#write({ type: 'run', format: 1, ...info });
   }
 
   samples(samples: readonly Sample[]): void {
@@ -117,12 +123,12 @@ export class RunFile {
   }
 
   end(reason: 'complete' | 'interrupted'): void {
-    this.#write({ type: 'end', reason });
+    if (this.#first.length === 0) this.#write({ type: 'end', reason });
     closeSync(this.#fd);
   }
 
   #write(...lines: object[]): void {
-    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const bytes = Buffer.from([...this.#first.splice(0), ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
     } catch (error) {
@@ -180,8 +186,9 @@ function unreadable(file: string, number: number, text: string): InputError {
       `${file} does not start as a run does; give a file that this version's \`burst-ner-load run --out\` wrote.`,
     );
   }
+  const quoted = `'${file.replaceAll("'", "'\\''")}'`;
   const what = text.endsWith('}') ? 'is no line of a run' : 'is cut off';
   return new InputError(
-    `${file}, line ${number}, ${what}; \`head -n ${number - 1} ${file}\` prints what stands before it.`,
+    `${file}, line ${number}, ${what}; \`head -n ${number - 1} ${quoted}\` prints what stands before it.`,
   );
 }

@@ -65,12 +65,15 @@ export interface Sample extends Answer {
   intendedMs: number;
   /** When it was written to its socket. */
   sentMs: number;
-  /** When the first byte of the answer was read. */
+  /** When the first byte of the answer was read, or of an interim one (1xx) before it. */
   firstByteMs: number | null;
   /** When the last byte of the answer was read. */
   lastByteMs: number | null;
   outcome: Outcome;
-  /** Why there is no complete answer: a system error code such as ECONNRESET, or `no answer`, `incomplete answer`. */
+  /**
+   * Why there is no complete answer: a system error code such as ECONNRESET, or `no answer`, `incomplete answer`,
+   * `answer too large` (8 MiB).
+   */
   error: string | null;
   /** From Lambda's REPORT line, where a log was joined, ms: the handler's time. */
   durationMs: number | null;

@@ -33,8 +33,8 @@ function known(value: number | undefined): number | null {
 }
 
 /**
- * All samples of a run, in columns: about 100 bytes each, so that a hundred thousand fit in 10 MB. Not a number stands
- * for null.
+ * All samples of a run, in columns: a hundred thousand take about 10 MB, which bench/loadtest/statistics.mjs weighs. Not
+ * a number stands for null.
  */
 export class Samples implements Iterable<Kept> {
   readonly #blocks: Block[] = [];
@@ -71,7 +71,7 @@ export class Samples implements Iterable<Kept> {
     block.statuses[row] = sample.status ?? 0;
   }
 
-  // Every field by its name: a loop over names takes four times as long, and a report walks through all samples.
+  // Every field by its name: a loop over names is slower, and a report walks through all samples.
   *[Symbol.iterator](): Iterator<Kept> {
     for (let at = 0; at < this.#length; at++) {
       const { times, parts, words, bursts, outcomes, starts, statuses } = this.#blocks[Math.floor(at / ROWS)] as Block;

@@ -2,6 +2,7 @@ import { type Percentile, percentile } from './percentile.js';
 import type { BurstInfo } from './run-file.js';
 import { type LatencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from './sample.js';
 import type { Kept } from './samples.js';
+import { type Window, Windows } from './windows.js';
 
 /** Values of one kind, ms. */
 export interface Distribution {
@@ -19,16 +20,6 @@ export interface Distribution {
   max: number | null;
 }
 
-/** What the gateway admitted in one calendar minute of its own. */
-export interface Window {
-  /** Answers that passed the rate limit. A request without an answer may have passed it too. */
-  admitted: number;
-  /** Answers `kong-429`. */
-  refused: number;
-  /** What the key may send in it. More admitted is over-admission. */
-  limit: number;
-}
-
 export interface Summary {
   /** The sum of `outcomes`. */
   sent: number;
@@ -43,6 +34,8 @@ export interface Summary {
   initTypes: Record<string, number>;
   /** In order of time, those that answers told of. */
   windows: Window[];
+  /** Requests of others with the same key, in the window that had most of them. */
+  others: number;
 }
 
 /**
@@ -57,7 +50,8 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
   const [all, init] = [new Values(), new Values()];
   // What a header says is anything: constructor, toString. A plain object would have these already.
   const [statuses, initTypes] = [new Map<number, number>(), new Map<string, number>()];
-  const windows = new Windows(bursts);
+  const releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
+  const windows = new Windows();
   let sent = 0;
   for (const sample of samples) {
     sent++;
@@ -69,7 +63,7 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
     if (sample.start === 'cold') init.push(sample.initMs);
     if (sample.status !== null) increment(statuses, sample.status);
     if (sample.initType !== null) increment(initTypes, sample.initType);
-    windows.add(sample);
+    windows.see(sample, releases.size === 0 ? 0 : releases.get(sample.burst));
   }
   const described = STARTS.map((start) => [start, latency[start].describe()]);
   return {
@@ -80,6 +74,7 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
     init: init.describe(),
     initTypes: Object.fromEntries(initTypes),
     windows: windows.inOrder(),
+    others: windows.others,
   };
 }
 
@@ -99,38 +94,6 @@ class Values {
       ...{ n: sorted.length, censored: this.censored, min: sorted[0] ?? null },
       ...{ p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: sorted.at(-1) ?? null },
     };
-  }
-}
-
-const WINDOW_MS = 60_000;
-
-/**
- * Tells the gateway's windows apart by when each ends: `ratelimit-reset`, whole seconds, after the request was sent. The
- * ends lie whole minutes apart, whatever the gateway's clock says, give or take that second and the way to it.
- */
-class Windows {
-  readonly #releases: Map<number, number>;
-  readonly #found = new Map<number, Window>();
-  #firstEndMs: number | undefined;
-
-  constructor(bursts: readonly BurstInfo[]) {
-    this.#releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
-  }
-
-  add({ burst, sentMs, outcome, limit, resetS }: Kept): void {
-    const releasedMs = this.#releases.size === 0 ? 0 : this.#releases.get(burst);
-    if (limit === null || resetS === null || releasedMs === undefined) return;
-    const endMs = releasedMs + sentMs + resetS * 1000;
-    this.#firstEndMs ??= endMs;
-    const which = Math.round((endMs - this.#firstEndMs) / WINDOW_MS);
-    const window = this.#found.get(which) ?? { admitted: 0, refused: 0, limit };
-    if (outcome === 'kong-429') window.refused++;
-    else window.admitted++;
-    this.#found.set(which, window);
-  }
-
-  inOrder(): Window[] {
-    return [...this.#found].sort(([a], [b]) => a - b).map(([, window]) => window);
   }
 }
 

@@ -1,4 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Result } from 'autocannon';
+import { InputError } from './input-error.js';
 import type { Load } from './request.js';
 import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from './sample.js';
 
@@ -20,7 +22,9 @@ const BAILOUT = 1000;
  *
  * autocannon sends; counting and statistics are ours, because its percentiles pool 429s with answers. Rates,
  * reconnecting and worker threads stay off: its figures are wrong with them. It verifies no certificate, so the caller
- * decides where the key may go.
+ * decides where the key may go. What could not connect is no request.
+ *
+ * @throws {InputError} when the target goes away; the samples before were told
  */
 export async function runSustained(options: SustainedOptions): Promise<void> {
   const { timeoutMs = 60_000, signal, onSample } = options;
@@ -32,7 +36,7 @@ export async function runSustained(options: SustainedOptions): Promise<void> {
   let sent = 0;
   const ends: (() => void)[] = [];
 
-  await new Promise<void>((resolve, reject) => {
+  const { errors } = await new Promise<Result>((resolve, reject) => {
     const run = autocannon(
       {
         url: options.url.href,
@@ -47,11 +51,16 @@ export async function runSustained(options: SustainedOptions): Promise<void> {
         sampleInt: 20,
         setupClient: (client) => void ends.push(record(client, nowMs, () => sent++, onSample)),
       },
-      (error: unknown) => (error ? reject(error) : resolve()),
+      (error: unknown, result: Result) => (error ? reject(error) : resolve(result)),
     );
     signal?.addEventListener('abort', () => run.stop(), { once: true });
   });
   for (const end of ends) end();
+  if (errors >= BAILOUT && !signal?.aborted) {
+    throw new InputError(
+      `${options.url.host} went away: ${errors} requests or connections had failed after ${(nowMs() / 1000).toFixed(1)} s of ${options.durationMs / 1000} s; see whether it still runs.`,
+    );
+  }
 }
 
 /**
@@ -70,6 +79,8 @@ function record(
   let previous: Sample | undefined;
   let head: { statusCode: number; headers: IncomingHttpHeaders } | undefined;
   let closing = false;
+  /** Whether the last connection was refused; and whether the one before was, so that nobody knows of this one. */
+  let [refused, doubtful] = [false, false];
   const flush = () => {
     if (previous) onSample(previous);
     previous = undefined;
@@ -77,9 +88,10 @@ function record(
 
   client.on('request', () => {
     const now = nowMs();
-    if (closing && current) {
-      // Written after the target said that it closes the connection: never received, and now sent again.
-      closing = false;
+    doubtful = refused;
+    if ((closing || refused) && current) {
+      // Written after the target said that it closes the connection, or to nobody: never received, and now sent again.
+      closing = refused = false;
       current.intendedMs = current.sentMs = now;
       current.error = null;
       return;
@@ -118,6 +130,7 @@ function record(
   });
   client.on('connError', (error: NodeJS.ErrnoException) => {
     if (current) current.error = error.code ?? error.message;
+    refused = error.syscall === 'connect';
   });
   // Emitted after the next request has left.
   client.on('timeout', () => {
@@ -125,6 +138,6 @@ function record(
   });
   return () => {
     flush();
-    if (current) onSample(current);
+    if (current && !refused && !doubtful) onSample(current);
   };
 }

@@ -189,13 +189,19 @@ function predictedCounts({ n, provisioned, kong429, lambda429 }: PlanRow): Recor
   };
 }
 
-/** Whether the emulator agrees: the same counts, and percentiles within 5 % and the emulator's own time. */
-export function agrees({ row, p50, p95, counts, ownMs }: Validation): boolean {
+export type Agreement = 'agrees' | 'differs' | 'undecided';
+
+/**
+ * Whether the emulator agrees: the same counts, and percentiles within 5 % and the emulator's own time. Undecided where
+ * too few answers leave an interval without an end.
+ */
+export function agreement({ row, p50, p95, counts, ownMs }: Validation): Agreement {
   const near = (predicted: number, { lower, upper }: Percentile) =>
     (lower ?? 0) <= predicted * 1.05 + ownMs && (upper ?? Number.POSITIVE_INFINITY) >= predicted * 0.95;
   const within = ({ predicted: [least, most], measured }: Validation['counts'][Fate]) =>
     measured >= least && measured <= most;
-  return near(row.p50.value, p50) && near(row.p95.value, p95) && Object.values(counts).every(within);
+  if (!(near(row.p50.value, p50) && near(row.p95.value, p95) && Object.values(counts).every(within))) return 'differs';
+  return [p50, p95].some(({ lower, upper }) => lower === null || upper === null) ? 'undecided' : 'agrees';
 }
 
 /** The route of kong/kong.yaml, with one consumer and this limit. */

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
+import net, { type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test, vi } from 'vitest';
 import { type BurstOptions, runBurst } from '../src/burst.js';
 import { summarise } from '../src/summary.js';
 import { createCertificate } from './certificate.js';
-import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
+import { answerKong429, answerLambda429, answerNer, listen, listenRaw } from './server.js';
 
 const certificate = await createCertificate();
 
@@ -119,6 +121,94 @@ test('an aborted burst keeps what was answered; the rest is cut', async () => {
   });
   const { samples } = await burst({ url: server.url, n: 10, signal: abort.signal });
   expect(summarise(samples, 'sent').outcomes).toMatchObject({ ok: 3, cut: 7 });
+});
+
+test('an answer is whole by what it says of its length, though its connection stays open', async () => {
+  const OK = 'HTTP/1.1 200 OK\r\nx-ner-cold-start: 0\r\n';
+  await using server = await listenRaw((socket, nth) => {
+    if (nth === 0) socket.write(`${OK}content-length: 2\r\n\r\n{}`);
+    else if (nth === 1) socket.write('HTTP/1.1 429 No\r\nx-kong-response-latency: 1\r\ncontent-length: 2\r\n\r\n{}');
+    else if (nth === 2) {
+      socket.write(`${OK}transfer-encoding: chunked\r\n\r\n1\r\n{\r\n`);
+      setTimeout(() => socket.write('1\r\n}\r\n0\r\n\r\n'), 400);
+    } else if (nth === 3) socket.write(`${OK}content-length: 3\r\n\r\n{}`);
+    else socket.write(`${OK}\r\n{}`);
+  });
+  const began = performance.now();
+  const outcomes = async (n: number, timeoutMs: number) =>
+    summarise((await burst({ url: server.url, n, timeoutMs })).samples, 'sent').outcomes;
+  expect(await outcomes(3, 50_000)).toMatchObject({ ok: 2, 'kong-429': 1, timeout: 0 });
+  expect(performance.now() - began, 'it does not wait for the time-out').toBeLessThan(40_000);
+  expect(await outcomes(2, 500), 'one too short, one of unknown length').toMatchObject({ ok: 0, timeout: 2 });
+});
+
+test('a body of unknown length is whole at an orderly end alone', async () => {
+  await using server = await listenRaw((socket, nth) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n{"entities":', () => {
+      if (nth === 0) socket.end('[]}');
+      else setTimeout(() => socket.resetAndDestroy(), 50);
+    });
+  });
+  const { samples } = await burst({ url: server.url, n: 2 });
+  expect(samples.map(({ outcome, error }) => [outcome, error]).sort()).toEqual([
+    ['connection-error', 'ECONNRESET'],
+    ['ok', null],
+  ]);
+});
+
+test('an answer without an end is given up', async () => {
+  await using server = await listenRaw((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    const more = () => void (socket.destroyed || socket.write(Buffer.alloc(2 ** 20), more));
+    more();
+  });
+  const { samples } = await burst({ url: server.url, n: 2 });
+  for (const sample of samples) {
+    expect(sample).toMatchObject({ outcome: 'connection-error', error: 'answer too large', status: null });
+  }
+});
+
+/** Lets each connection in, by its number, to a server or to nobody. */
+async function listenDoor(enter: (socket: net.Socket, nth: number) => URL | undefined) {
+  const sockets = new Set<net.Socket>();
+  let nth = 0;
+  const door = net.createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    const to = enter(socket, nth++);
+    if (!to) return;
+    const inside = net.connect(Number(to.port), '127.0.0.1').on('error', () => {});
+    sockets.add(inside);
+    socket.pipe(inside).pipe(socket);
+  });
+  await once(door.listen(0, '127.0.0.1'), 'listening');
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    door.close();
+  };
+  const url = new URL(`https://127.0.0.1:${(door.address() as AddressInfo).port}/nlp/ner`);
+  return { url, [Symbol.asyncDispose]: close };
+}
+
+test('a connection that cannot be made is a connection-error, and the others are measured', async () => {
+  await using server = await listen((response) => answerNer(response, false), certificate);
+  // Of three handshakes the first is reset, the second never answered.
+  await using door = await listenDoor((socket, nth) => {
+    if (nth === 0) socket.resetAndDestroy();
+    return nth < 2 ? undefined : server.url;
+  });
+  const { samples, spreadMs } = await burst({ url: door.url, ca: certificate.cert, n: 3, timeoutMs: 3000 });
+  expect(summarise(samples, 'sent').outcomes).toMatchObject({ ok: 1, 'connection-error': 2, timeout: 0 });
+  expect(samples.map(({ error }) => error)).toEqual(expect.arrayContaining(['ECONNRESET', 'ETIMEDOUT', null]));
+  expect(spreadMs).toBe(0);
+  expect(server.seen).toHaveLength(1);
+});
+
+test('one certificate that does not verify among good ones: nothing is sent', async () => {
+  await using server = await listen((response) => answerNer(response, false), certificate);
+  await using stranger = await listen((response) => answerNer(response, false), await createCertificate());
+  await using door = await listenDoor((_socket, nth) => (nth === 1 ? stranger : server).url);
+  await expect(burst({ url: door.url, ca: certificate.cert, n: 3 })).rejects.toThrow('does not verify');
+  expect([...server.seen, ...stranger.seen]).toEqual([]);
 });
 
 test('a target that is not there is one sentence', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { duration, forecast, type Intent } from '../src/forecast.js';
+import { forecast, type Intent } from '../src/forecast.js';
+import { formatDuration } from '../src/report/quantity.js';
 
 const line = (name: string, intent: Partial<Intent>) =>
   new RegExp(`^  ${name} +(.*)$`, 'm').exec(
@@ -12,13 +13,13 @@ const RATE = { n: null, bursts: 0, rate: 2, durationMs: 30_000 };
 const LOOP = { n: 10, bursts: 0, durationMs: 30_000 };
 
 test.each([
-  [{}, '20', 'at most 1 min'],
-  [{ bursts: 20, everyMs: 61_000 }, '400', '19 min 19 s, and at most 1 min for the last answers'],
+  [{}, '20', 'at most 60 s'],
+  [{ bursts: 20, everyMs: 61_000 }, '400', '19 min 19 s, and at most 60 s for the last answers'],
   // It waits before the first one, too.
-  [{ bursts: 2, everyMs: 600_000, idle: true }, '40', '20 min, and at most 1 min for the last answers'],
-  [{ ...RATE, rate: 0.01 }, '1', '30 s, and at most 1 min for the last answers'],
-  [RATE, '60', '30 s, and at most 1 min for the last answers'],
-  [LOOP, 'as many as are answered', '30 s, and at most 1 min for the last answers'],
+  [{ bursts: 2, everyMs: 600_000, idle: true }, '40', '20 min, and at most 60 s for the last answers'],
+  [{ ...RATE, rate: 0.01 }, '1', '30 s, and at most 60 s for the last answers'],
+  [RATE, '60', '30 s, and at most 60 s for the last answers'],
+  [LOOP, 'as many as are answered', '30 s, and at most 60 s for the last answers'],
 ])('requests and time of %j', (intent, requests, time) => {
   expect([line('requests', intent), line('time', intent)]).toEqual([requests, time]);
 });
@@ -49,7 +50,7 @@ test.each([
 });
 
 test('times for people', () => {
-  expect([0, 350, 1000, 59_400, 60_000, 61_000, 3_600_000, 7_500_000].map(duration)).toEqual([
-    ...['0 ms', '350 ms', '1 s', '59 s', '1 min', '1 min 1 s', '1 h', '2 h 5 min'],
+  expect([0, 350, 1000, 59_400, 61_000, 120_000, 1_159_000, 3_600_000, 7_500_000].map(formatDuration)).toEqual([
+    ...['0 ms', '350 ms', '1 s', '59.4 s', '61 s', '2 min', '19 min 19 s', '1 h', '2 h 5 min'],
   ]);
 });

@@ -123,13 +123,14 @@ test('Fargate: as many tasks as answer 95 % within p95, each with the size of an
     19 * 730 * (0.04048 + 2 * 0.004445),
     6,
   );
-  expect([128, 1024, 1769, 2048, 3008, 7076].map((mb) => Object.values(fargateTask(mb)))).toEqual([
+  expect([128, 1024, 1769, 2048, 3008, 7076, 10_240].map((mb) => Object.values(fargateTask(mb)))).toEqual([
     [0.25, 0.5],
-    [0.5, 1],
+    [1, 2],
     [1, 2],
     [1, 2],
     [1, 3],
-    [4, 8],
+    [1, 7],
+    [2, 10],
   ]);
 });
 
@@ -173,7 +174,7 @@ test('answers that were initialised ahead are warm; those that do not say, and f
 
 test('bursts of the run that are as planned stand first, as they were measured', () => {
   const bursts = [0, 1, 2].flatMap((burst) => [
-    sample(50 + burst, { burst, start: 'ahead', initType: 'provisioned' }),
+    sample(50 + burst, { burst, start: 'ahead', initType: 'provisioned', instance: 'p' }),
     cold(2000 + burst, { burst }),
   ]);
   // The fourth found an environment of the third, and the fifth was before they were provisioned.
@@ -186,11 +187,25 @@ test('bursts of the run that are as planned stand first, as they were measured',
   expect(plan(run([sample(1), cold(2, { burst: 0 })]), { n: [2], provisioned: [1] })).toHaveLength(1);
 });
 
+test('a burst of which some failed is no measurement of its setting; one environment counts once', () => {
+  const provisioned = { start: 'ahead', initType: 'provisioned', instance: 'p' } as const;
+  const lost = { outcome: 'timeout', start: 'unknown', lastByteMs: null } as const;
+  const failed = [sample(40, { ...provisioned, burst: 0 }), cold(900, { burst: 0 }), sample(0, { ...lost, burst: 0 })];
+  const whole = [50, 60].map((ms) => sample(ms, { ...provisioned, burst: 1 })).concat(cold(2000, { burst: 1 }));
+  const rows = (samples: Sample[]) => plan(run(samples, { n: 3, bursts: 2 }), { n: [3], provisioned: [1] });
+  expect(rows(failed)).toHaveLength(1);
+  expect(rows([...failed, ...whole])).toMatchObject([
+    { measured: true, provisioned: 1, p50: { value: 60 }, p95: { value: 2000 } },
+    {},
+  ]);
+});
+
 test('the table tells ranges, break-evens out of reach, and what is too little measured', () => {
   const options = { n: [150], provisioned: [5], reserved: 50, prices: { ...PRICES, region: 'eu-west-1' } };
   const text = stripVTControlCharacters(planReport(fixed, feedOf(fixed), plan(fixed, options).slice(-1), options));
   expect(text).toMatch(/150 +5 +90 % +3\.00 s \[\? – \?\].+0–50 +50–100$/m);
   expect(text).toMatch(/^150 +5 +[\d,]+\* +[\d,]+\* +\d+\* +\$0\.0\d+ +\$0\.00\d+$/m);
+  expect(text).toContain('Percentiles, cold and dollars are with all admitted, last answer is with 100.');
   expect(text).toContain('Prices of eu-west-1, 2026-11-23, arm64');
 });
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,14 +89,14 @@ test('samples in memory are the same as on disk, over many blocks and words', as
 
 test('a killed run is read, and has no end; Ctrl-C is told', async () => {
   expect(await readRun(written([FULL]))).toMatchObject({ end: null, bursts: [BURST], samples: { length: 1 } });
-  expect((await readRun(written([], 'interrupted'))).end).toBe('interrupted');
+  expect((await readRun(written([FULL], 'interrupted'))).end).toBe('interrupted');
 });
 
 test('a file that is cut or damaged: which line, and how to keep what stands before it', async () => {
   const file = written([FULL, FULL], 'complete');
   truncateSync(file, readFileSync(file, 'utf8').indexOf('"type":"burst"') + 20);
   await expect(readRun(file)).rejects.toThrow(
-    new InputError(`${file}, line 4, is cut off; \`head -n 3 ${file}\` prints what stands before it.`),
+    new InputError(`${file}, line 4, is cut off; \`head -n 3 '${file}'\` prints what stands before it.`),
   );
   writeFileSync(file, readFileSync(file, 'utf8').split('\n').slice(0, 3).join('\n'));
   expect(await readRun(file), 'as the sentence says').toMatchObject({ end: null, samples: { length: 2 } });
@@ -118,6 +119,27 @@ test('what is no run: one sentence', async () => {
   }
   writeFileSync(file, `${JSON.stringify({ type: 'run', format: 2, ...INFO })}\n`);
   await expect(readRun(file), 'of another version').rejects.toThrow("this version's");
+});
+
+test('the command that keeps the rest takes any name', async () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), "it's $(date) run");
+  writeFileSync(file, `${JSON.stringify({ type: 'run', format: 1, ...INFO })}\n{"ty`);
+  const error = await readRun(file).catch((error: InputError) => error.message);
+  const command = /`(.*)`/.exec(String(error))?.[1] ?? '';
+  expect(spawnSync('sh', ['-c', command], { encoding: 'utf8' }).stdout).toMatch(/^{"type":"run".*}\n$/);
+});
+
+test('a run takes no file that holds something, and one that measured nothing leaves none that does', async () => {
+  const file = written([FULL], 'complete');
+  const before = readFileSync(file, 'utf8');
+  expect(() => new RunFile(file, INFO)).toThrow(
+    new InputError(`${file} holds something already; give another name, or delete it.`),
+  );
+  expect(readFileSync(file, 'utf8')).toBe(before);
+  const empty = temporary();
+  new RunFile(empty, INFO).end('interrupted');
+  expect(readFileSync(empty, 'utf8')).toBe('');
+  expect(() => new RunFile(empty, INFO).end('interrupted')).not.toThrow();
 });
 
 test('a file that cannot be written', () => {

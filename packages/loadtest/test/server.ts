@@ -1,6 +1,6 @@
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
+import net, { type AddressInfo } from 'node:net';
 
 /**
  * A loopback server that counts its requests from 0; `await using` closes it. As Kong it refuses a body that is announced
@@ -36,6 +36,23 @@ export async function listen(
     await new Promise((resolve) => server.close(resolve));
   };
   return { url, seen, open: () => connections, close, [Symbol.asyncDispose]: close };
+}
+
+/** A loopback server that writes its own bytes once a request came, and leaves connections open. */
+export async function listenRaw(answer: (socket: net.Socket, nth: number) => void) {
+  const sockets = new Set<net.Socket>();
+  let nth = 0;
+  const server = net.createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    socket.once('data', () => answer(socket, nth++));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const close = async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  };
+  const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/nlp/ner`);
+  return { url, [Symbol.asyncDispose]: close };
 }
 
 /** An answer of the function behind Kong, as Kong 3.9 passes it on. */

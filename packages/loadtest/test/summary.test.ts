@@ -75,8 +75,8 @@ test("the gateway's minutes are told apart by when they end, over bursts and wit
     ...[...answers(2, 7, 45), lost('timeout'), sample(1, { outcome: '4xx', status: 401 })],
   ];
   expect(summarise(samples, 'sent', [burst(0, 0), burst(1, 25), burst(2, 55)]).windows).toEqual([
-    { admitted: 105, refused: 3, limit: 100 },
-    { admitted: 7, refused: 0, limit: 100 },
+    { admitted: 105, refused: 3, limit: 100, remaining: 0 },
+    { admitted: 7, refused: 0, limit: 100, remaining: 0 },
   ]);
   const shifted = samples.map((one) => ({ ...one, sentMs: one.sentMs + 29_000 }));
   expect(summarise(shifted, 'sent', [burst(0, 0), burst(1, 25), burst(2, 55)]).windows).toHaveLength(2);

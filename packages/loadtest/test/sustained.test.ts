@@ -1,11 +1,16 @@
 import { expect, test } from 'vitest';
+import { InputError } from '../src/input-error.js';
 import type { Sample } from '../src/sample.js';
 import { summarise } from '../src/summary.js';
 import { runSustained } from '../src/sustained.js';
 import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
 
-async function sustained(url: URL, times = { durationMs: 600, timeoutMs: 10_000 }, signal = AbortSignal.any([])) {
-  const samples: Sample[] = [];
+async function sustained(
+  url: URL,
+  times = { durationMs: 600, timeoutMs: 10_000 },
+  signal = AbortSignal.any([]),
+  samples: Sample[] = [],
+) {
   const onSample = (sample: Sample) => void samples.push(sample);
   await runSustained({ url, apiKey: 'secret-key', text: 'x', connections: 4, ...times, signal, onSample });
   // Each is told once.
@@ -57,12 +62,15 @@ test('a request that is dropped and one that is never answered are told apart', 
   expect(outcomes).toMatchObject({ 'connection-error': 1, timeout: 1 });
 });
 
-test('a target that goes away ends the run', async () => {
-  const server = await listen((_response, nth) => {
-    if (nth === 3) void server.close();
+test('a target that goes away ends the run, and what could not connect is no request', async () => {
+  const server = await listen((response, nth) => {
+    if (nth < 8) answerNer(response, false);
+    if (nth === 11) void server.close();
   });
-  const samples = await sustained(server.url, { durationMs: 60_000, timeoutMs: 10_000 });
-  expect(samples.some(({ error }) => error === 'ECONNREFUSED')).toBe(true);
-  const { sent, outcomes } = summarise(samples, 'sent');
-  expect(outcomes['connection-error'] + outcomes.cut).toBe(sent);
+  const samples: Sample[] = [];
+  const running = sustained(server.url, { durationMs: 60_000, timeoutMs: 10_000 }, undefined, samples);
+  await expect(running).rejects.toThrow(InputError);
+  await expect(running).rejects.toThrow(/^127\.0\.0\.1:\d+ went away: \d+ requests or connections had failed after /);
+  // Of each connection the one that was under way.
+  expect(summarise(samples, 'sent')).toMatchObject({ sent: 12, outcomes: { ok: 8, 'connection-error': 4, cut: 0 } });
 });

@@ -1,14 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
+import { judge } from '../src/judgement.js';
 import type { Sample } from '../src/sample.js';
 import { summarise } from '../src/summary.js';
-import { exitCode, judge, parseThreshold } from '../src/threshold.js';
-import { generator, sample } from './report/run.js';
+import { exitCode, parseThreshold } from '../src/threshold.js';
+import { generator, repeat, run, sample } from './report/run.js';
 
 const LOST = { firstByteMs: null, lastByteMs: null, status: null, start: 'unknown' } as const;
 const upTo = (n: number, more: Partial<Sample> = {}) => Array.from({ length: n }, (_, i) => sample(i + 1, more));
-const judged = (text: string, samples: Sample[]) =>
-  judge(parseThreshold(text, 'run'), samples, 'sent', summarise(samples, 'sent'));
+const judged = (text: string, samples: Sample[], mode: 'sustained' | 'bursts' = 'sustained') =>
+  judge(parseThreshold(text, 'run'), run(samples, { mode }), summarise(samples, 'sent'));
 
 describe('the grammar', () => {
   test.each([
@@ -50,12 +51,14 @@ describe('a run is judged', () => {
     // The interval of the median of 20 is from the 6th to the 15th value.
     expect(judged('warm.p50 > 5ms', upTo(20))).toMatchObject({
       verdict: 'broken',
-      sentence: '10.0 ms [6.0 ms – 15.0 ms], 20 warm answers',
+      sentence: '10.0 ms: 15 of 20 warm answers above',
     });
     expect(judged('warm.p50 > 15ms', upTo(20))).toMatchObject({ verdict: 'held' });
     expect(judged('warm.p50 > 6ms', upTo(20))).toMatchObject({ verdict: 'undecided' });
     expect(judged('warm.p50 > 14ms', upTo(20))).toMatchObject({ verdict: 'undecided' });
-    expect(judged('all.p50 > 5ms', [...upTo(10), ...upTo(10, { start: 'cold' })]).sentence).toMatch(/, 20 answers;/);
+    expect(judged('all.p50 > 5ms', [...upTo(10), ...upTo(10, { start: 'cold' })]).sentence).toMatch(
+      /^5\.0 ms: 10 of 20 answers above;/,
+    );
   });
 
   test('the same as the interval that is printed, whatever the values', () => {
@@ -97,13 +100,16 @@ describe('a run is judged', () => {
       sample(0, { ...LOST, outcome: 'timeout' }),
       sample(1, { outcome: '5xx', status: 500 }),
     ];
-    expect(judged('timeout > 0', samples)).toMatchObject({ verdict: 'broken', sentence: '1 of 22 requests' });
+    expect(judged('timeout > 0', samples)).toMatchObject({ verdict: 'broken', sentence: '4.5 %: 1 of 22 requests' });
     expect(judged('timeout > 1', samples)).toMatchObject({ verdict: 'held' });
-    expect(judged('warm.max > 19ms', samples)).toMatchObject({ verdict: 'broken', sentence: '20.0 ms' });
-    expect(judged('warm.max > 20ms', samples)).toMatchObject({ verdict: 'held' });
+    expect(judged('warm.max > 19ms', samples)).toMatchObject({
+      verdict: 'broken',
+      sentence: '20.0 ms: 1 of 20 warm answers above',
+    });
+    expect(judged('warm.max > 20ms', upTo(20))).toMatchObject({ verdict: 'held' });
     expect(judged('all.max > 1m', samples), 'a time-out has no end').toMatchObject({
       verdict: 'broken',
-      sentence: 'timed out',
+      sentence: 'timed out: 1 of 21 answers above',
     });
   });
 
@@ -113,17 +119,17 @@ describe('a run is judged', () => {
       ...Array.from({ length: failed }, () => sample(1, { outcome: '5xx', status: 500 })),
     ];
     // Clopper and Pearson's intervals: 0 of 368 up to 1.0 %; 10 of 400 from 1.2 to 4.5 %.
-    expect(judged('5xx > 1%', some(0, 368))).toMatchObject({ verdict: 'held', sentence: '0 of 368 requests (0 %)' });
+    expect(judged('5xx > 1%', some(0, 368))).toMatchObject({ verdict: 'held', sentence: '0 %: 0 of 368 requests' });
     expect(judged('5xx > 1%', some(0, 367))).toMatchObject({ verdict: 'undecided' });
     expect(judged('5xx > 1%', some(10, 400))).toMatchObject({
       verdict: 'broken',
-      sentence: '10 of 400 requests (2.5 %)',
+      sentence: '2.5 %: 10 of 400 requests',
     });
     expect(judged('5xx > 1.3%', some(10, 400))).toMatchObject({ verdict: 'undecided' });
     const starts = [...upTo(100, { start: 'cold' }), ...upTo(100), ...upTo(50, { start: 'unknown' })];
     expect(judged('cold.share > 40%', starts)).toMatchObject({
       verdict: 'broken',
-      sentence: '100 of 200 answers that tell their start (50 %)',
+      sentence: '50 %: 100 of 200 answers that tell their start',
     });
     expect(judged('cold.share > 60%', starts)).toMatchObject({ verdict: 'held' });
   });
@@ -132,9 +138,52 @@ describe('a run is judged', () => {
     const timeouts = Array.from({ length: 15 }, () => sample(0, { ...LOST, outcome: 'timeout' as const }));
     expect(judged('all.p50 > 10s', [...upTo(5), ...timeouts])).toMatchObject({
       verdict: 'broken',
-      sentence: 'timed out [? – ?], 20 answers',
+      sentence: 'timed out: 15 of 20 answers above',
     });
-    expect(judged('warm.p50 > 10s', [...upTo(6), ...timeouts])).toMatchObject({ verdict: 'held' });
+  });
+
+  test('nothing of one start is held while time-outs, whose start nobody knows, could break it', () => {
+    const lost = (n: number) => Array.from({ length: n }, () => sample(0, { ...LOST, outcome: 'timeout' as const }));
+    expect(judged('warm.p50 > 10s', [...upTo(20), ...lost(3)])).toMatchObject({ verdict: 'held' });
+    const half = [...upTo(20), ...lost(20)];
+    expect(judged('warm.p50 > 10s', half)).toMatchObject({
+      verdict: 'undecided',
+      sentence: '10.0 ms: 0 of 20 warm answers above, and 20 time-outs whose start nobody knows',
+    });
+    expect(judged('warm.max > 10s', half)).toMatchObject({ verdict: 'undecided' });
+    expect(judged('warm.p50 > 1ms', half)).toMatchObject({ verdict: 'broken' });
+  });
+
+  test('of bursts as so many independent requests as they are worth', () => {
+    const burstsOf = (...counts: number[]) =>
+      counts.flatMap((above, burst) => Array.from({ length: 20 }, (_, i) => sample(i < above ? 200 : 100, { burst })));
+    // 240 of 400 above the median's bound: of independent requests enough to break it.
+    const alike = burstsOf(...repeat(20, 12));
+    const apart = burstsOf(...repeat(8, 0), ...repeat(12, 20));
+    expect(judged('warm.p50 > 150ms', alike, 'bursts')).toMatchObject({ verdict: 'broken' });
+    expect(judged('warm.p50 > 150ms', apart)).toMatchObject({ verdict: 'broken' });
+    const { verdict, sentence } = judged('warm.p50 > 150ms', apart, 'bursts');
+    expect(verdict).toBe('undecided');
+    const more = Number(
+      /^200 ms: 240 of 400 warm answers above; about (\d+) more bursts would tell$/.exec(sentence)?.[1],
+    );
+    // A tenth above, for whole bursts.
+    const times = (1.1 * (20 + more)) / 20;
+    const grown = burstsOf(...repeat(Math.ceil(8 * times), 0), ...repeat(Math.ceil(12 * times), 20));
+    expect(judged('warm.p50 > 150ms', grown, 'bursts')).toMatchObject({ verdict: 'broken' });
+    // Failures come in bursts too.
+    const failing = burstsOf(...repeat(20, 0)).map((one) =>
+      one.burst === 3 ? { ...one, outcome: '5xx' as const, status: 500 } : one,
+    );
+    expect(judged('5xx > 1%', failing)).toMatchObject({ verdict: 'broken' });
+    expect(judged('5xx > 1%', failing, 'bursts')).toMatchObject({ verdict: 'undecided' });
+    // Fewer than five tell nothing of how much bursts differ; a count is a fact.
+    expect(judged('warm.p50 > 1s', burstsOf(...repeat(5, 0)), 'bursts')).toMatchObject({ verdict: 'held' });
+    expect(judged('warm.p50 > 1s', burstsOf(...repeat(4, 0)), 'bursts')).toMatchObject({
+      verdict: 'undecided',
+      sentence: expect.stringContaining('it takes 5 bursts'),
+    });
+    expect(judged('timeout > 0', burstsOf(0), 'bursts')).toMatchObject({ verdict: 'held' });
   });
 
   test('not by what it has not', () => {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { startEmulator } from '../../emulator/src/index.js';
 import { type PlanRow, planFrom } from '../src/plan.js';
 import { validationReport } from '../src/report/planned.js';
-import { agrees, loadEmulator, type Validation, validate } from '../src/validate.js';
+import { agreement, loadEmulator, type Validation, validate } from '../src/validate.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const python = path.join(ROOT, 'packages/service/.venv/bin/python');
@@ -46,16 +46,18 @@ const measured = (value: number, lower: number | null = value, upper: number | n
 });
 
 test('it agrees with the same counts, and an interval within 5 % and the emulator’s own time', () => {
-  expect(agrees(measured(1902))).toBe(true);
-  expect(agrees(measured(1903))).toBe(false);
-  expect(agrees(measured(1903, null))).toBe(true);
-  expect(agrees(measured(1709))).toBe(false);
-  expect(agrees(measured(1709, 1709, null))).toBe(true);
+  expect(agreement(measured(1902))).toBe('agrees');
+  expect(agreement(measured(1903))).toBe('differs');
+  expect(agreement(measured(1709))).toBe('differs');
+  // An end that is missing neither agrees nor hides that the other one differs.
+  expect(agreement(measured(1800, null))).toBe('undecided');
+  expect(agreement(measured(1800, 1800, null))).toBe('undecided');
+  expect(agreement(measured(1903, 1903, null))).toBe('differs');
   const differs = measured(1800);
   differs.counts.cold.measured = 1;
   differs.counts.failed.measured = 1;
-  expect(agrees(differs)).toBe(false);
-  const text = stripVTControlCharacters(validationReport([{ ...differs, agrees: false }]));
+  expect(agreement(differs)).toBe('differs');
+  const text = stripVTControlCharacters(validationReport([{ ...differs, agreement: 'differs' }]));
   expect(text).toMatch(
     /^4 +1 .+ 1\.80 s : 1\.80 s \(\+0\.0 %\) +warm 1 : 1, cold 2 : 1, lambda-429 0–1 : 1, failed 0 : 1 +12\.0 ms +differs$/m,
   );

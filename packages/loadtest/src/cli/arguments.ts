@@ -1,9 +1,16 @@
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { validateHeaderValue } from 'node:http';
 import { InvalidArgumentError } from 'commander';
 import { InputError } from '../input-error.js';
 
 /** @throws {InputError} with the sentence; the command ends with exit code 3 */
 export function fail(sentence: string): never {
   throw new InputError(sentence);
+}
+
+/** Keeps every value of an option that can be repeated. */
+export function collect(value: string, earlier: string[]): string[] {
+  return [...earlier, value];
 }
 
 /** A whole number from 1 to 99999. */
@@ -36,23 +43,54 @@ export function parseRate(value: string): number {
   return Number(value);
 }
 
-/** An http:// or https:// address. */
-export function parseUrl(value: string): URL {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol)) {
-    throw new InvalidArgumentError('url must start with http:// or https://.');
+/** MB that a function of Lambda may have. */
+export function parseMemory(value: string): number {
+  if (!(/^\d+$/.test(value) && Number(value) >= 128 && Number(value) <= 10_240)) {
+    throw new InvalidArgumentError('give whole MB from 128 to 10240, as Lambda does.');
   }
-  return url;
+  return Number(value);
 }
 
+/** An http:// or https:// address. A wrong one is not repeated: it may hold a password. */
+export const parseUrl =
+  (name: string) =>
+  (value: string): URL => {
+    const url = URL.canParse(value) ? new URL(value) : undefined;
+    return url && /^https?:$/.test(url.protocol) ? url : fail(`${name} must start with http:// or https://.`);
+  };
+
 /** An address with the route that requests go to. */
-export function parseTarget(value: string): URL {
-  const url = parseUrl(value);
-  if (url.pathname === '/') throw new InvalidArgumentError('url must include the route, e.g. /nlp/ner.');
-  return url;
-}
+export const parseTarget =
+  (name: string) =>
+  (value: string): URL => {
+    const url = parseUrl(name)(value);
+    return url.pathname === '/' ? fail(`${name} must include the route, e.g. /nlp/ner.`) : url;
+  };
 
 /** Whether an address is this machine's own. */
 export function isLoopback({ hostname }: URL): boolean {
   return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
+}
+
+/** A page is drawn after the run: that is too late to be told. */
+export function refuseUnwritable(file: string): void {
+  const found = existsSync(file);
+  try {
+    closeSync(openSync(file, 'a'));
+    if (!found) rmSync(file);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    fail(`Cannot write ${file} (${code}); is there such a folder, and may you write to it?`);
+  }
+}
+
+/** The API key of NER_API_KEY. */
+export function readKey(): string {
+  const key = process.env['NER_API_KEY'] || fail('NER_API_KEY is not set; set it to the API key of a Kong consumer.');
+  try {
+    validateHeaderValue('apikey', key);
+  } catch {
+    fail('NER_API_KEY holds a character that no header can carry, such as a line break.');
+  }
+  return key;
 }

@@ -3,9 +3,11 @@ import { compare } from '../compare.js';
 import { comparisonReport } from '../report/comparison.js';
 import { type Run, readRun } from '../run-file.js';
 import { exitCode, parseThreshold, type Threshold } from '../threshold.js';
+import { collect } from './arguments.js';
+import { settle } from './present.js';
 
 interface CompareOptions {
-  failIf: Threshold[];
+  failIf: string[];
   json?: true;
 }
 
@@ -17,7 +19,7 @@ export function compareCommand(): Command {
     .option(
       '--fail-if <threshold>',
       "what B must not be, such as 'warm.p50 > +10%'; can be repeated (default: medians worse at all)",
-      (text: string, earlier: Threshold[]) => [...earlier, parseThreshold(text, 'compare')],
+      collect,
       [],
     )
     .option('--json', 'print one JSON object in place of the table')
@@ -26,20 +28,21 @@ export function compareCommand(): Command {
       '\nExit codes: 0 not worse, 1 worse or a threshold broken, 2 undecided: more bursts are needed, 3 not to be compared.',
     )
     .action(async (fileA: string, fileB: string, { failIf, json }: CompareOptions) => {
+      const thresholds = failIf.map((text) => parseThreshold(text, 'compare'));
       const [a, b] = [await readRun(fileA), await readRun(fileB)];
-      process.exitCode = presentComparison(a, b, { failIf, ...(json && { json }) });
+      process.exitCode = presentComparison(a, b, { failIf: thresholds, ...(json && { json }) });
     });
 }
 
 /**
  * Compares two runs, prints what came of it, and returns the exit code.
  *
- * @throws {InputError} when they cannot be compared
+ * @throws {InputError} when they cannot be compared, or nothing is broken and a threshold cannot be judged
  */
-export function presentComparison(a: Run, b: Run, { failIf, json }: CompareOptions): number {
+export function presentComparison(a: Run, b: Run, { failIf, json }: { failIf: Threshold[]; json?: true }): number {
   const comparison = compare(a, b, failIf);
   process.stdout.write(
     json ? `${JSON.stringify({ a: a.info, b: b.info, ...comparison })}\n` : comparisonReport(a, b, comparison),
   );
-  return exitCode(comparison.effects.map(({ verdict }) => verdict));
+  return settle(exitCode(comparison.effects.map(({ verdict }) => verdict)), comparison.unjudged);
 }

@@ -1,17 +1,19 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type BurstsOptions, runBursts, type Side } from '../bursts.js';
 import type { Cold } from '../cold.js';
-import { duration } from '../forecast.js';
 import { InputError } from '../input-error.js';
-import { KeyWatch } from '../key-watch.js';
 import { probe, refuse } from '../probe.js';
 import { Progress } from '../progress.js';
 import { runRate } from '../rate.js';
 import { Recorder } from '../recorder.js';
+import { formatDuration } from '../report/quantity.js';
 import type { Load } from '../request.js';
 import type { Run, RunInfo } from '../run-file.js';
 import type { Outcome, Sample } from '../sample.js';
 import { runSustained } from '../sustained.js';
+import { Windows } from '../windows.js';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What is to be measured. */
 export interface Order
@@ -28,12 +30,12 @@ export interface Measured {
   runs: Run[];
   /** Why it ended early. What was measured before is in the runs. */
   problem: InputError | undefined;
-  /** Whether it was ended by Ctrl-C. */
+  /** Whether it was ended by Ctrl-C, or asked to end. */
   interrupted: boolean;
 }
 
 /**
- * Runs an order until it is done, cannot go on, or Ctrl-C. Says on standard error how it goes.
+ * Runs an order until it is done, cannot go on, or is asked to end (Ctrl-C). Says on standard error how it goes.
  *
  * @param limit requests a minute that were expected of the gateway
  */
@@ -45,17 +47,19 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
     interrupted = true;
     stop.abort();
   };
-  process.once('SIGINT', onSignal);
+  for (const name of SIGNALS) process.once(name, onSignal);
   const load = { apiKey, text, timeoutMs, signal: stop.signal };
   const progress = new Progress();
-  const watch = new KeyWatch();
+  /** Of each gateway. */
+  const gateways = new Map(order.sides.map(({ url }) => [url.origin, new Windows()]));
   const recorders: Recorder[] = [];
   let problem: InputError | undefined;
   let alone = true;
   const onSample = (sample: Sample, url: URL, originMs: number) => {
     refuse(url, sample.status);
-    watch.see(sample, originMs);
-    if (!alone || watch.others === 0) return;
+    const windows = gateways.get(url.origin);
+    windows?.see(sample, originMs);
+    if (!alone || !windows?.others) return;
     alone = false;
     progress.line(
       'Somebody else uses this key, or an earlier run did in the same minute: less is left than was sent here.',
@@ -86,12 +90,14 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
     }
   });
   progress.end();
-  process.off('SIGINT', onSignal);
+  for (const name of SIGNALS) process.off(name, onSignal);
   const reason = problem || interrupted ? 'interrupted' : 'complete';
   for (const recorder of recorders) await attempt(() => recorder.end(reason));
 
-  if (watch.limit !== null && watch.limit !== limit) {
-    progress.line(`The gateway's answers tell a limit of ${watch.limit} a minute, not ${limit}.`);
+  for (const [origin, { limit: told }] of gateways) {
+    if (told !== null && told !== limit) {
+      progress.line(`The answers of ${origin} tell a limit of ${told} a minute, not ${limit}.`);
+    }
   }
   return { runs: recorders.map(({ run }) => run), problem, interrupted };
 }
@@ -119,7 +125,7 @@ async function runSteady(
   };
   progress.still(() => {
     const counts = [...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'no answer yet';
-    return `${duration(Date.now() - startedAt)} of ${duration(durationMs ?? 0)}: ${counts}; Ctrl-C keeps what was measured`;
+    return `${formatDuration(1000 * Math.ceil((Date.now() - startedAt) / 1000))} of ${formatDuration(durationMs ?? 0)}: ${counts}; Ctrl-C keeps what was measured`;
   });
   const common = { ...load, url, durationMs: durationMs ?? 0, onSample: take };
   if (mode === 'rate') await runRate({ ...common, rate: rate ?? 1 });

@@ -5,8 +5,8 @@ import { type Feed, feedOf } from '../pools.js';
 import { planCaveats, planReport, validationReport } from '../report/planned.js';
 import { readReportLog } from '../report-log.js';
 import { readRun } from '../run-file.js';
-import { agrees, loadEmulator, type Validation, validate } from '../validate.js';
-import { fail, parseCount, parseCounts, parseDuration } from './arguments.js';
+import { type Agreement, agreement, loadEmulator, type Validation, validate } from '../validate.js';
+import { fail, parseCount, parseCounts, parseDuration, parseMemory } from './arguments.js';
 
 interface Options {
   n: number[];
@@ -39,7 +39,7 @@ export function planCommand(): Command {
     .option('--limit <count>', 'requests a minute that the gateway admits', parseCount, 100)
     .option('--bursts-per-day <count>', 'for the cost', parseCount, 24)
     .option('--hours-a-day <hours>', 'of a schedule of provisioned environments; bursts fall into it', parseHours, 8)
-    .option('--memory <mb>', 'memory of the function', parseCount, 2048)
+    .option('--memory <mb>', 'memory of the function', parseMemory, 2048)
     .addOption(new Option('--arch <name>', 'its instruction set').choices(['arm64', 'x86_64']).default('arm64'))
     .option('--init <time>', "the median initialisation to plan with, in place of the run's, e.g. 4s", parseDuration)
     .option('--efs <mb>', 'MB that a cold start reads of an EFS file system with elastic throughput', parseCount)
@@ -51,7 +51,10 @@ export function planCommand(): Command {
     .option('--validate', 'fire the same bursts at packages/emulator, with a function that waits as the run says')
     .option('--bursts <count>', 'with --validate: how many bursts of each', parseCount, 5)
     .option('--python <path>', 'with --validate: an interpreter with awslambdaric', 'packages/service/.venv/bin/python')
-    .addHelpText('after', '\nExit codes: 0 planned, 1 --validate differs, 3 no plan can be made of it.')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 planned, 1 --validate differs, 2 too few bursts to tell, 3 no plan can be made of it.',
+    )
     .action(async (file: string | undefined, options: Options) => {
       process.exitCode = await main(file, options);
     });
@@ -83,14 +86,15 @@ async function main(file: string | undefined, options: Options): Promise<number>
       `${JSON.stringify({ run: run.info, rows, prices: { date, region }, caveats, ...(validations && { validations }) })}\n`,
     );
   } else if (validations) process.stdout.write(`\n${validationReport(validations)}`);
-  return validations?.every((validation) => validation.agrees) === false ? 1 : 0;
+  const found = validations?.map((validation) => validation.agreement) ?? [];
+  return found.includes('differs') ? 1 : found.includes('undecided') ? 2 : 0;
 }
 
 async function measured(
   feed: Feed,
   rows: readonly PlanRow[],
   { bursts, python, limit }: Options,
-): Promise<(Validation & { agrees: boolean })[]> {
+): Promise<(Validation & { agreement: Agreement })[]> {
   const startEmulator = await loadEmulator();
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
@@ -104,7 +108,7 @@ async function measured(
           process.stderr.write(`Validate n ${n}, ${provisioned} provisioned: burst ${burst} of ${bursts} …\n`),
       },
     );
-    return validations.map((validation) => ({ ...validation, agrees: agrees(validation) }));
+    return validations.map((validation) => ({ ...validation, agreement: agreement(validation) }));
   } catch (error) {
     if (stop.signal.aborted) process.exit(130);
     throw error;

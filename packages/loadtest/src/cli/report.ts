@@ -2,15 +2,15 @@ import { Command } from 'commander';
 import { plan } from '../plan.js';
 import { readReportLog } from '../report-log.js';
 import { readRun } from '../run-file.js';
-import { parseThreshold, type Threshold } from '../threshold.js';
-import { fail, parseCounts } from './arguments.js';
+import { parseThreshold } from '../threshold.js';
+import { collect, fail, parseCounts } from './arguments.js';
 import { present } from './present.js';
 
 interface ReportOptions {
   html?: string;
   json?: true;
   reportLog?: string;
-  failIf: Threshold[];
+  failIf: string[];
   planN?: number[];
   planProvisioned: number[];
 }
@@ -22,12 +22,7 @@ export function reportCommand(): Command {
     .option('--html <file>', 'write a page too: one file, which needs no network and no script')
     .option('--json', 'print one JSON object in place of the report')
     .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
-    .option(
-      '--fail-if <threshold>',
-      "such as 'warm.p95 > 250ms' or 'timeout > 0'; can be repeated",
-      (text: string, earlier: Threshold[]) => [...earlier, parseThreshold(text, 'run')],
-      [],
-    )
+    .option('--fail-if <threshold>', "such as 'warm.p95 > 250ms' or 'timeout > 0'; can be repeated", collect, [])
     .option(
       '--plan-n <counts>',
       'with --html or --json: also what `plan` says of such bursts, e.g. 20,100',
@@ -46,6 +41,7 @@ export function reportCommand(): Command {
 async function report(file: string, options: ReportOptions): Promise<number> {
   const { html, json, reportLog, failIf, planN, planProvisioned } = options;
   if (planN && html === undefined && !json) fail('--plan-n goes with --html or --json; `plan` prints a table.');
+  const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
   const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
   let joined = 0;
   const run = await readRun(file, (sample) => {
@@ -53,5 +49,5 @@ async function report(file: string, options: ReportOptions): Promise<number> {
   });
   if (join) process.stderr.write(`${reportLog} has REPORT lines of ${joined} of ${run.samples.length} requests.\n`);
   const plans = planN ? plan(run, { n: planN, provisioned: planProvisioned }) : [];
-  return present(run, { failIf, plans, ...(html !== undefined && { html }), ...(json && { json }) });
+  return present(run, { failIf: thresholds, plans, ...(html !== undefined && { html }), ...(json && { json }) });
 }

@@ -1,11 +1,25 @@
 import { readFileSync } from 'node:fs';
-import { validateHeaderValue } from 'node:http';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Cold } from '../cold.js';
 import type { Arch } from '../cost.js';
-import { duration, forecast } from '../forecast.js';
+import { forecast } from '../forecast.js';
+import { LEAST_BURSTS } from '../judgement.js';
+import { load } from '../report/sentences.js';
 import { parseThreshold } from '../threshold.js';
-import { fail, isLoopback, parseCount, parseDuration, parseRate, parseTarget, parseUrl } from './arguments.js';
+import {
+  collect,
+  fail,
+  isLoopback,
+  parseCount,
+  parseDuration,
+  parseMemory,
+  parseRate,
+  parseTarget,
+  parseUrl,
+  readKey,
+  refuseUnwritable,
+} from './arguments.js';
 import { presentComparison } from './compare.js';
 import { measure, type Order } from './measure.js';
 import { present } from './present.js';
@@ -28,7 +42,7 @@ interface RunOptions {
   out?: string;
   html?: string;
   json?: true;
-  failIf?: string[];
+  failIf: string[];
   limit: number;
   memory: number;
   arch: Arch;
@@ -45,7 +59,7 @@ const BURSTS = ['n', 'bursts', 'every', 'cold', 'against'];
 export function runCommand(): Command {
   return new Command('run')
     .description('fire bursts, or with --rate or --duration other load; the key comes from NER_API_KEY')
-    .argument('<url>', 'address with its route, e.g. http://localhost:8000/nlp/ner', parseTarget)
+    .argument('<url>', 'address with its route, e.g. http://localhost:8000/nlp/ner', parseTarget('url'))
     .option('-n <count>', 'requests released at one instant', parseCount, 20)
     .option('--bursts <count>', 'how many times', parseCount, 1)
     .option('--every <time>', 'from one release to the next (default: 61s, a window of Kong each)', parseDuration)
@@ -54,9 +68,13 @@ export function runCommand(): Command {
         .choices(['none', 'idle', 'restart', 'config-bump'])
         .default('none'),
     )
-    .option('--emulator <url>', 'with --cold restart: the functionUrl of `burst-ner-emulator up`', parseUrl)
+    .option(
+      '--emulator <url>',
+      'with --cold restart: the functionUrl of `burst-ner-emulator up`',
+      parseUrl('--emulator'),
+    )
     .option('--cold-command <command>', 'with --cold config-bump: a shell command that updates the function')
-    .option('--against <url>', "a second target, whose bursts alternate with the first one's", parseTarget)
+    .option('--against <url>', "a second target, whose bursts alternate with the first one's", parseTarget('--against'))
     .option('--against-out <file>', 'with --against: where its samples go')
     .addOption(
       new Option('--rate <rate>', 'an open model: so many requests a second, whatever the answers do')
@@ -76,18 +94,14 @@ export function runCommand(): Command {
     .option('--out <file>', 'keep every sample, one JSON object a line')
     .option('--html <file>', 'write a report of one HTML file')
     .option('--json', 'print one JSON object in place of the report')
-    .option(
-      '--fail-if <threshold>',
-      "e.g. 'warm.p95 > 250ms' or 'timeout > 0'; repeatable",
-      (text: string, earlier: string[] = []) => [...earlier, text],
-    )
+    .option('--fail-if <threshold>', "e.g. 'warm.p95 > 250ms' or 'timeout > 0'; repeatable", collect, [])
     .option(
       '--limit <count>',
       'requests a minute that the gateway lets this key send, for the forecast',
       parseCount,
       100,
     )
-    .option('--memory <mb>', 'memory of the function, for the forecast of its cost', parseCount, 2048)
+    .option('--memory <mb>', 'memory of the function, for the forecast of its cost', parseMemory, 2048)
     .addOption(new Option('--arch <name>', 'its instruction set').choices(['arm64', 'x86_64']).default('arm64'))
     .option('--text <text>', 'the document that every request carries', DEFAULT_TEXT)
     .addOption(new Option('--text-file <file>', 'the same, from a UTF-8 file').conflicts('text'))
@@ -113,7 +127,7 @@ Exit codes: 0 measured; 1 a threshold is broken, or no request succeeded; 2 unde
 
 /** Checks what was asked for, says what it takes, measures, prints, and returns the exit code. */
 async function run(target: URL, options: RunOptions): Promise<number> {
-  const { against, json, html, failIf = [], limit, memory: memoryMb, arch, timeout: timeoutMs } = options;
+  const { against, json, html, failIf, limit, memory: memoryMb, arch, timeout: timeoutMs } = options;
   const order = orderOf(target, options);
   // Before anything is sent.
   const thresholds = failIf.map((text) => parseThreshold(text, against ? 'compare' : 'run'));
@@ -128,6 +142,7 @@ async function run(target: URL, options: RunOptions): Promise<number> {
   for (const { url } of sides) {
     if (!isLoopback(url) && !options.yes) fail(`${url.host} is not this machine; add --yes to send load to it.`);
   }
+  if (html !== undefined) refuseUnwritable(html);
   process.stderr.write(`${describe(order)}\n${expected}`);
 
   const { runs, problem, interrupted } = await measure(order, apiKey, limit);
@@ -171,6 +186,13 @@ function orderOf(target: URL, options: RunOptions): Order {
   if (againstOut && !against) fail('--against-out goes with --against.');
   if (against && options.html)
     fail('--html goes with one target; make a page of each file with `burst-ner-load report`.');
+  if (against && bursts < LEAST_BURSTS) {
+    fail(
+      `--against compares whole bursts, and it takes ${LEAST_BURSTS} of each: give --bursts ${LEAST_BURSTS} or more.`,
+    );
+  }
+  const files = [out, againstOut, options.html].flatMap((file) => (file === undefined ? [] : [resolve(file)]));
+  if (new Set(files).size < files.length) fail('--out, --against-out and --html must be different files.');
   const many = bursts > 1 || against !== undefined || by === 'idle';
   return {
     mode,
@@ -211,30 +233,10 @@ function textOf({ text, textFile }: RunOptions): string {
   }
 }
 
-function readKey(): string {
-  const key = process.env['NER_API_KEY'] || fail('NER_API_KEY is not set; set it to the API key of a Kong consumer.');
-  try {
-    validateHeaderValue('apikey', key);
-  } catch {
-    fail('NER_API_KEY holds a character that no header can carry, such as a line break.');
-  }
-  return key;
-}
-
-/** 20 bursts of 20 to http://localhost:8000/nlp/ner, 61 s apart, cold by restart. */
-function describe({ mode, n, bursts, everyMs, rate, durationMs, cold, sides }: Order): string {
+/** 20 bursts of 20 every 61 s to http://localhost:8000/nlp/ner, cold by restart. */
+function describe(order: Order): string {
+  const { cold, sides } = order;
   const targets = sides.map(({ url }) => `${url.origin}${url.pathname}`).join(' and ');
-  const load =
-    mode === 'rate'
-      ? `${rate} a second for ${duration(durationMs ?? 0)}`
-      : mode === 'sustained'
-        ? `${n} connections for ${duration(durationMs ?? 0)}`
-        : bursts === 1
-          ? `One burst of ${n}`
-          : `${bursts} bursts of ${n}`;
-  const rest = [
-    everyMs === null ? '' : `, ${duration(everyMs)} apart`,
-    cold.by === 'none' ? '' : `, cold by ${cold.by}`,
-  ];
-  return `${load} to ${sides.length > 1 ? `each of ${targets}` : targets}${rest.join('')}`;
+  const by = cold.by === 'none' ? '' : `, cold by ${cold.by}`;
+  return `${load(order)} to ${sides.length > 1 ? `each of ${targets}` : targets}${by}`;
 }

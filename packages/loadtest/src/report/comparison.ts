@@ -13,7 +13,9 @@ export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: C
     effect.metric,
     show(effect, effect.a),
     show(effect, effect.b),
-    `${signed(effect, effect.change)} [${signed(effect, effect.lower)}, ${signed(effect, effect.upper)}]`,
+    Number.isFinite(effect.change)
+      ? `${signed(effect, effect.change)} [${signed(effect, effect.lower)}, ${signed(effect, effect.upper)}]`
+      : '',
     paired ? String(effect.bursts.a) : `${effect.bursts.a} and ${effect.bursts.b}`,
     verdict(effect),
   ]);
@@ -36,6 +38,7 @@ export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: C
 }
 
 function show({ unit }: Effect, value: number): string {
+  if (!Number.isFinite(value)) return 'timed out';
   return unit === 'ms' ? formatMs(value) : formatShare(value);
 }
 
@@ -45,9 +48,10 @@ function signed({ unit }: Effect, change: number): string {
   return `${change > 0 ? '+' : ''}${percent}${unit === 'ms' ? ' %' : ' points'}`;
 }
 
-function verdict({ threshold, verdict, upper, moreBursts }: Effect): string {
-  const more =
-    moreBursts === null
+function verdict({ threshold, verdict, change, upper, moreBursts }: Effect): string {
+  const more = !Number.isFinite(change)
+    ? 'too few bursts timed out to tell'
+    : moreBursts === null
       ? 'too near for more bursts to tell'
       : `about ${formatCount(moreBursts)} more bursts of each would tell`;
   const said = verdict === 'undecided' ? `undecided: ${more}` : verdict;

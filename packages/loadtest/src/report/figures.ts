@@ -1,6 +1,5 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import type { PlanRow } from '../plan.js';
 import { STARTS } from '../sample.js';
 import { Markup } from './markup.js';
 import { KINDS, type Measured, type Request } from './measured.js';
@@ -17,7 +16,7 @@ const COLOUR = { domain: KINDS, range: KINDS.map((kind) => `var(--${kind})`) };
 const { document } = parseHTML('<html></html>');
 
 /** @param label says to those who cannot see it what the figure shows */
-function draw(label: string, options: (size: Size) => Plot.PlotOptions): Markup {
+export function draw(label: string, options: (size: Size) => Plot.PlotOptions): Markup {
   const drawn = SIZES.map((size) => {
     const svg = Plot.plot({
       ...{ document, width: size.width, marginLeft: 56, marginRight: 20, ariaLabel: label, color: COLOUR },
@@ -33,7 +32,7 @@ function draw(label: string, options: (size: Size) => Plot.PlotOptions): Markup 
 }
 
 /** A scale of values that all lie above 0, and its axis: logarithmic, unless the values are close together. */
-function scale(
+export function scale(
   values: readonly number[],
   margin: number,
   most: number,
@@ -57,8 +56,7 @@ function scale(
   };
 }
 
-const formatTick = (ms: number) => formatDuration(Number(ms.toPrecision(6)));
-const formatUsd = (usd: number) => `$${usd < 1 ? usd.toFixed(2) : Number(usd.toPrecision(2))}`;
+export const formatTick = (ms: number) => formatDuration(Number(ms.toPrecision(6)));
 
 /** Points of one curve: enough for any screen. */
 const POINTS = 80;
@@ -207,61 +205,6 @@ export function courseFigure(requests: readonly Request[]): { figure: Markup; no
   }));
   const some = ` Shown: ${shown.length} of ${formatCount(dots.length)}, the ${SLOWEST} slowest among them.`;
   return { figure, note: shown.length < dots.length ? some : '' };
-}
-
-/** Dollars a month against p95: each setting is a point for each way to pay for it. */
-export function planFigure(plans: readonly PlanRow[]): Markup {
-  const points = plans.flatMap(({ n, provisioned, p95, dollarsAMonth, measured }) => {
-    const at = (usd: number, scheduled: boolean) => ({
-      ...{
-        burst: `${n} at once`,
-        name: measured ? '' : provisioned === 0 ? 'on demand' : `P ${provisioned}`,
-        usd,
-        ms: p95.value,
-        scheduled,
-        measured,
-      },
-      ...{ lower: p95.lower ?? p95.value, upper: p95.upper ?? p95.value },
-    });
-    if (provisioned === 0) return [at(dollarsAMonth.onDemand, false)];
-    return [at(dollarsAMonth.provisioned, false), at(dollarsAMonth.scheduled, true)];
-  });
-  const bursts = [...new Set(points.map(({ burst }) => burst))];
-  const [usd, ms] = [points.map((point) => point.usd), points.flatMap(({ lower, upper }) => [lower, upper])];
-  const place = { x: 'usd', y: 'ms', fy: 'burst' };
-  return draw('Dollars a month against the 95th percentile of latency, for each setting', ({ name }) => {
-    const times = scale(ms, 1.5, 7, Plot.axisY, formatTick);
-    const dollars = scale(usd, 1.9, name === 'wide' ? 9 : 4, Plot.axisX, formatUsd);
-    return {
-      ...{ height: 50 + 230 * bursts.length, marginTop: 8 },
-      ...{ x: dollars.scale, y: times.scale, fy: { domain: bursts, label: null, axis: null, padding: 0.12 } },
-      marks: [
-        ...[dollars.axis, dollars.grid, times.axis, times.grid],
-        Plot.text(bursts, { fy: (burst) => burst, text: (burst) => burst, frameAnchor: 'bottom-left', dx: 6, dy: -6 }),
-        Plot.ruleX(points, { x: 'usd', y1: 'lower', y2: 'upper', fy: 'burst', stroke: 'var(--soft)' }),
-        Plot.dot(
-          points.filter(({ scheduled }) => !scheduled),
-          { ...place, r: 4.5, fill: 'var(--ink)' },
-        ),
-        Plot.dot(
-          points.filter(({ scheduled }) => scheduled),
-          {
-            ...{ ...place, r: 4.5, symbol: 'square', fill: 'var(--paper)', stroke: 'var(--ink)' },
-          },
-        ),
-        Plot.dot(
-          points.filter(({ measured, scheduled }) => measured && !scheduled),
-          {
-            ...{ ...place, r: 9, stroke: 'var(--refused)', strokeWidth: 2 },
-          },
-        ),
-        Plot.text(points, {
-          ...{ ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start' },
-          ...{ stroke: 'var(--paper)', strokeWidth: 4, fill: 'var(--ink)' },
-        }),
-      ],
-    };
-  });
 }
 
 /** So many of a list, evenly, with the first and the last. */

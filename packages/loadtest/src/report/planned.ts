@@ -4,7 +4,7 @@ import type { PlanOptions, PlanRow } from '../plan.js';
 import type { Feed } from '../pools.js';
 import type { Run } from '../run-file.js';
 import type { Estimate } from '../simulate.js';
-import { FATES, type Validation } from '../validate.js';
+import { type Agreement, FATES, type Validation } from '../validate.js';
 import { formatCount, formatMs, formatRange, formatShare } from './quantity.js';
 import { title } from './sentences.js';
 
@@ -66,7 +66,7 @@ export function planCaveats(run: Run, feed: Feed, rows: readonly PlanRow[], opti
     'last answer: refused requests are sent again, no more in flight than environments, no more a minute than the limit; [95 % of bursts].',
     ...(rows.some(({ n }) => n > limit)
       ? [
-          `Of more than ${limit} at once Kong admits between ${limit} and all: policy local checks first and counts later.`,
+          `Of more than ${limit} at once Kong admits between ${limit} and all: policy local checks first and counts later. Percentiles, cold and dollars are with all admitted, last answer is with ${limit}.`,
         ]
       : []),
     'Between bursts all environments on demand have gone. Latencies are the run’s, whatever n: its own n is the best to plan.',
@@ -87,8 +87,8 @@ export function planCaveats(run: Run, feed: Feed, rows: readonly PlanRow[], opti
 }
 
 /** What was predicted beside what the emulator measured. */
-export function validationReport(validations: readonly (Validation & { agrees: boolean })[]): string {
-  const rows = validations.map(({ row, p50, p95, counts, ownMs, agrees }) => [
+export function validationReport(validations: readonly (Validation & { agreement: Agreement })[]): string {
+  const rows = validations.map(({ row, p50, p95, counts, ownMs, agreement }) => [
     ...setting(row),
     ...[[row.p50, p50] as const, [row.p95, p95] as const].map(([predicted, measured]) => {
       const by = (measured.value ?? Number.NaN) / predicted.value - 1;
@@ -98,7 +98,7 @@ export function validationReport(validations: readonly (Validation & { agrees: b
       .map((fate) => `${fate} ${range(counts[fate].predicted)} : ${formatCount(counts[fate].measured)}`)
       .join(', '),
     formatMs(ownMs),
-    agrees ? 'agrees' : 'differs',
+    agreement,
   ]);
   return join([
     [
@@ -108,6 +108,9 @@ export function validationReport(validations: readonly (Validation & { agrees: b
     [
       'Agrees: the counts are the same, and the interval of what was measured comes within 5 % of what was predicted, and of',
       "the emulator's own time (of the median request), which grows with the requests at once and shrinks with more cores.",
+      ...(validations.some(({ agreement }) => agreement === 'undecided')
+        ? ['Undecided: p95 takes 72 answers for an interval with both ends; give more --bursts.']
+        : []),
     ],
   ]);
 }

@@ -13,9 +13,13 @@ export function formatRange(lower: number, upper: number): string {
     : `${formatMs(lower)} – ${formatMs(upper)}`;
 }
 
-/** A time that somebody set: 61 s, 500 ms. */
+/** A time that somebody set or waits: 500 ms, 61 s, 19 min 19 s, 2 h 5 min; from two minutes in whole seconds. */
 export function formatDuration(ms: number): string {
-  return ms < 1000 ? `${ms} ms` : `${ms / 1000} s`;
+  if (ms < 1000) return `${ms} ms`;
+  if (ms < 120_000) return `${ms / 1000} s`;
+  const s = Math.round(ms / 1000);
+  const parts = [`${Math.floor(s / 3600)} h`, `${Math.floor(s / 60) % 60} min`, `${s % 60} s`];
+  return parts.filter((part) => !part.startsWith('0 ')).join(' ');
 }
 
 const unit = (ms: number) => (ms < 999.5 ? 'ms' : 's');

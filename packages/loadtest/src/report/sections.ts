@@ -3,9 +3,10 @@ import type { Run } from '../run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
 import type { Estimate } from '../simulate.js';
 import type { Distribution, Summary } from '../summary.js';
-import { burstFigure, courseFigure, distributionFigure, planFigure } from './figures.js';
+import { burstFigure, courseFigure, distributionFigure } from './figures.js';
 import { type Markup, markup } from './markup.js';
 import { type Breakdown, KINDS, type Measured, PARTS } from './measured.js';
+import { planFigure } from './plan-figure.js';
 import { formatCount, formatDuration, formatMs, formatRange, formatShare, readPercentile } from './quantity.js';
 import { admissions, load, plain } from './sentences.js';
 
@@ -153,7 +154,7 @@ export function whatIf(plans: readonly PlanRow[]): Markup {
 <li><span class="swatch" style="border:1px solid var(--ink)"></span>provisioned by schedule</li>
 ${plans.some(({ measured }) => measured) ? markup`<li><span class="swatch round" style="border:2px solid var(--refused)"></span>measured</li>` : ''}</ul>
 <figure>${planFigure(plans)}</figure>
-<p class="note">p95 of the requests that are answered at once, against US dollars a month. All but what was measured is simulated from this run.</p>
+<p class="note">p95 of the requests that are answered at once, against US dollars a month. All but what was measured is simulated from this run.${plans.some(({ kong429 }) => kong429[1] > 0) ? ' Of more at once than the limit Kong may admit all: all figures are with all admitted, but for when all is done.' : ''}</p>
 <div class="scroll"><table class="small"><thead><tr>${heads.map((head) => markup`<th scope="col">${head}</th>`)}</tr></thead><tbody>
 ${plans.map(
   (

@@ -1,4 +1,3 @@
-import { KeyWatch } from '../key-watch.js';
 import type { Run, RunInfo } from '../run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
 import type { Distribution, Summary } from '../summary.js';
@@ -10,7 +9,14 @@ export function title(info: RunInfo): string {
 }
 
 /** What was sent, and when. */
-export function load({ mode, n, bursts, everyMs, rate, durationMs }: RunInfo): string {
+export function load({
+  mode,
+  n,
+  bursts,
+  everyMs,
+  rate,
+  durationMs,
+}: Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'durationMs'>): string {
   const time = formatDuration(durationMs ?? 0);
   if (mode === 'rate') return `${rate} requests a second for ${time}`;
   if (mode === 'sustained') return `${n} connections busy for ${time}`;
@@ -68,7 +74,7 @@ const GOOD_DELAY_MS = 10;
 export function caveats(run: Run, summary: Summary): string[] {
   const { info } = run;
   const { outcomes, statuses, latency, windows } = summary;
-  const { errors, late, others, warmBefore } = look(run);
+  const { errors, late, warmBefore } = look(run);
   const lines = [...ending(run), ...spread(run)];
   if (info.mode === 'rate' && late > 0.01 * summary.sent) {
     lines.push(`busy machine: ${formatShare(late / summary.sent)} of the requests left over ${GOOD_DELAY_MS} ms late.`);
@@ -96,7 +102,9 @@ export function caveats(run: Run, summary: Summary): string[] {
       `over-admission: the gateway let ${admitted} through in a minute of ${limit}${more}; requests at one instant pass before they are counted.`,
     );
   }
-  if (others > 0) lines.push(`others on the key: ${others} requests in one minute were not sent from here.`);
+  // The two runs of a pair may share a key.
+  if (summary.others > 0 && info.pair === null)
+    lines.push(`others on the key: ${summary.others} requests in one minute were not sent from here.`);
   if (latency.unknown && latency.unknown.n > 0) {
     lines.push('unknown: the answer has no x-ner-cold-start header, so nobody can tell.');
   }
@@ -115,9 +123,7 @@ export function admissions({ windows }: Summary): string | null {
 }
 
 /** What only the samples tell, in one walk through them. */
-function look({ info, bursts, samples }: Run) {
-  const releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
-  const key = new KeyWatch();
+function look({ info, samples }: Run) {
   const errors = new Set<string>();
   /** In which burst each environment started. */
   const started = new Map<string | null, number>();
@@ -125,15 +131,13 @@ function look({ info, bursts, samples }: Run) {
   let late = 0;
   for (const sample of samples) {
     const { burst, instance, start, outcome, error } = sample;
-    const originMs = info.mode === 'bursts' ? releases.get(burst) : 0;
-    if (originMs !== undefined) key.see(sample, originMs);
     if (sample.sentMs - sample.intendedMs > GOOD_DELAY_MS) late++;
     if (outcome === 'connection-error' && error) errors.add(error);
     if (start === 'cold') started.set(instance, burst);
     if (start === 'warm' && info.cold !== 'none') warm.push({ instance, burst });
   }
   const before = warm.filter(({ instance, burst }) => started.get(instance) !== burst);
-  return { errors, late, others: key.others, warmBefore: before.length };
+  return { errors, late, warmBefore: before.length };
 }
 
 function ending({ info, bursts, end }: Run): string[] {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -85,6 +85,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
 
   test('it is kept as it looks', async () => {
     mkdirSync(REPORTS, { recursive: true });
+    const pictures: Buffer[] = [];
     for (const [width, scheme] of [
       [1000, 'light'],
       [1000, 'dark'],
@@ -93,8 +94,16 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
     ] as const) {
       await page.look({ width, scheme });
       const file = join(REPORTS, `loadtest-report-${width}-${scheme}.png`);
-      writeFileSync(file, await page.screenshot());
-      expect(existsSync(file)).toBe(true);
+      const picture = Buffer.from(await page.screenshot());
+      writeFileSync(file, picture);
+      // Width and height stand in a PNG's first chunk.
+      expect(picture.readUInt32BE(16) % width, file).toBe(0);
+      expect(picture.readUInt32BE(20)).toBeGreaterThan(width);
+      expect(
+        pictures.some((other) => other.equals(picture)),
+        'each looks different',
+      ).toBe(false);
+      pictures.push(picture);
     }
   });
 });

@@ -13,9 +13,9 @@ const folder = mkdtempSync(join(tmpdir(), 'burst-ner-report-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const RUN = join(folder, 'run.ndjson');
-const file = new RunFile(RUN, { ...INFO, bursts: 2, everyMs: 61_000 });
-const samples = bursts(2, 20, { cold: 12 }).map((found, i) => ({ ...found, lambdaRequestId: `id-${i}` }));
-for (const burst of [0, 1]) {
+const file = new RunFile(RUN, { ...INFO, bursts: 5, everyMs: 61_000 });
+const samples = bursts(5, 20, { cold: 12 }).map((found, i) => ({ ...found, lambdaRequestId: `id-${i}` }));
+for (const burst of [0, 1, 2, 3, 4]) {
   file.samples(samples.filter((found) => found.burst === burst));
   file.burst({ burst, releasedAt: `2026-11-23T22:4${burst}:00.000Z`, spreadMs: 0.3 });
 }
@@ -33,14 +33,31 @@ test('a run that was kept is reported again, judged, and drawn', () => {
   const html = join(folder, 'report.html');
   const planned = ['--plan-n', '20,100', '--plan-provisioned', '0,20'];
   const { code, stdout } = report(RUN, '--html', html, ...planned, '--fail-if', 'cold.p50 > 3s');
-  expect(stdout).toContain('40 of 40 requests succeeded: 24 cold');
+  expect(stdout).toContain('100 of 100 requests succeeded: 60 cold');
   expect(stdout).toContain('held: fail if cold.p50 > 3s');
   expect(code).toBe(0);
   expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>.*<h2>What if<\/h2>.*100 at once/s);
   expect(report(RUN, '--fail-if', 'cold.p50 > 3ms').code).toBe(1);
   const json = JSON.parse(report(RUN, '--json', '--plan-n', '20').stdout);
-  expect(json).toMatchObject({ sent: 40, run: { n: 20 }, thresholds: [] });
+  expect(json).toMatchObject({ sent: 100, run: { n: 20 }, thresholds: [] });
   expect(json.plans.map((plan: { provisioned: number }) => plan.provisioned)).toEqual([0, 5, 20]);
+});
+
+test('a threshold that cannot be judged hides no other one, and no failure', () => {
+  const missing = report(RUN, '--fail-if', 'ahead.p50 > 3s', '--fail-if', 'cold.p50 > 3s');
+  expect(missing.stdout).toContain('held: fail if cold.p50 > 3s');
+  expect(missing.stderr).toContain("--fail-if 'ahead.p50 > 3s' cannot be judged: the run has no ahead answers.");
+  expect(missing.code).toBe(3);
+  expect(report(RUN, '--fail-if', 'ahead.p50 > 3s', '--fail-if', 'cold.p50 > 3ms').code).toBe(1);
+  const failed = join(folder, 'failed.ndjson');
+  const nothing = new RunFile(failed, INFO);
+  nothing.samples(
+    samples.slice(0, 20).map((found) => ({ ...found, outcome: '5xx', status: 503, start: 'unknown' }) as const),
+  );
+  nothing.end('complete');
+  const { code, stdout } = report(failed, '--fail-if', 'warm.p50 > 3s', '--fail-if', '5xx > 0');
+  expect(stdout).toContain('broken: fail if 5xx > 0');
+  expect(code).toBe(1);
 });
 
 test("the function's log is joined by request id", () => {
@@ -56,7 +73,7 @@ test("the function's log is joined by request id", () => {
   );
   const html = join(folder, 'joined.html');
   const { code, stderr } = report(RUN, '--report-log', log, '--html', html);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: `${log} has REPORT lines of 30 of 40 requests.\n` });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: `${log} has REPORT lines of 30 of 100 requests.\n` });
   expect(readFileSync(html, 'utf8')).toContain('runtime start');
 });
 

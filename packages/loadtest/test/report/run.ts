@@ -57,6 +57,15 @@ export function bursts(count: number, n: number, { cold, refused = 0 }: { cold: 
   });
 }
 
+export const repeat = (times: number, ...values: number[]) => Array.from({ length: times }, () => values).flat();
+
+/** A burst for each median, of five answers around it. */
+export const samplesOf = (medians: readonly number[], more: Partial<Sample> = {}): Sample[] =>
+  medians.flatMap((ms, burst) => [0.5, 0.8, 1, 2, 9].map((times) => sample(ms * times, { burst, ...more })));
+
+export const runOf = (medians: readonly number[], info: Partial<RunInfo> = {}): Run =>
+  run(samplesOf(medians), { n: 5, bursts: medians.length, ...info });
+
 /** Numbers from 0 to 1, the same ones each time (a linear congruential generator, as of Numerical Recipes). */
 export function generator(seed: number): () => number {
   let state = seed;

@@ -141,6 +141,13 @@ test.each<[string, Sample[], Parameters<typeof run>[1], Parameters<typeof run>[2
     {},
     'others on the key: 30 requests in one minute',
   ],
+  [
+    'the other run of a pair on the key',
+    [sample(9, { limit: 100, remaining: 69, resetS: 9 })],
+    { pair: { id: 'p', side: 'a' } },
+    {},
+    /^(?!.*others on the key)/s,
+  ],
 ])('what to keep in mind: %s', (_name, samples, info, more, expected) => {
   expect(print(samples, info, more)).toMatch(expected);
 });

@@ -1,16 +1,17 @@
 import { expect, test } from 'vitest';
-import { KeyWatch } from '../src/key-watch.js';
+import type { Outcome } from '../src/sample.js';
+import { Windows } from '../src/windows.js';
 
 const NOON = Date.UTC(2026, 0, 5, 12);
 
 /** Answers of a gateway whose clock is ahead by so many ms, as it counts one request after the other. */
-function watch(requests: { at: number; remaining: number }[], aheadMs = 0): KeyWatch {
-  const key = new KeyWatch();
+function watch(requests: { at: number; remaining: number }[], aheadMs = 0): Windows {
+  const windows = new Windows();
   for (const { at, remaining } of requests) {
     const second = Math.floor((NOON + at + aheadMs) / 1000) % 60;
-    key.see({ sentMs: at, limit: 100, remaining, resetS: 60 - second }, NOON);
+    windows.see({ sentMs: at, outcome: 'ok', limit: 100, remaining, resetS: 60 - second }, NOON);
   }
-  return key;
+  return windows;
 }
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 
@@ -40,9 +41,16 @@ test('a burst, whose answers all tell nearly the same, raises no alarm', () => {
   expect(watch(upTo(50).map(() => ({ at: 0, remaining: 98 }))).others).toBe(0);
 });
 
-test('requests without an answer may have been counted', () => {
-  const key = watch(upTo(10).map((i) => ({ at: i, remaining: 94 - i })));
-  expect(key.others).toBe(5);
-  for (const _ of upTo(5)) key.see({ sentMs: 0, limit: null, remaining: null, resetS: null }, NOON);
-  expect(key.others).toBe(0);
+test('requests without an answer may have been counted; those that the gateway refused were not', () => {
+  const windows = watch(upTo(10).map((i) => ({ at: i, remaining: 94 - i })));
+  expect(windows.others).toBe(5);
+  const see = (outcome: Outcome, limit: number | null, originMs: number | undefined = NOON) =>
+    windows.see({ sentMs: 0, outcome, limit, remaining: limit && 84, resetS: limit && 60 }, originMs);
+  for (const _ of upTo(20)) see('kong-429', 100);
+  for (const _ of upTo(20)) see('kong-429', null);
+  expect(windows.others).toBe(6);
+  for (const _ of upTo(2)) see('timeout', null);
+  expect(windows.others).toBe(4);
+  windows.see({ sentMs: 0, outcome: 'ok', limit: 100, remaining: 0, resetS: 60 }, undefined);
+  expect(windows.others).toBe(3);
 });

@@ -1,0 +1,61 @@
+import * as Plot from '@observablehq/plot';
+import type { PlanRow } from '../plan.js';
+import { draw, formatTick, scale } from './figures.js';
+import type { Markup } from './markup.js';
+
+const formatUsd = (usd: number) => `$${usd < 1 ? usd.toFixed(2) : Number(usd.toPrecision(2))}`;
+
+/** Dollars a month against p95: each setting is a point for each way to pay for it. */
+export function planFigure(plans: readonly PlanRow[]): Markup {
+  const points = plans.flatMap(({ n, provisioned, p95, dollarsAMonth, measured }) => {
+    const at = (usd: number, scheduled: boolean) => ({
+      ...{
+        burst: `${n} at once`,
+        name: measured ? '' : provisioned === 0 ? 'on demand' : `P ${provisioned}`,
+        usd,
+        ms: p95.value,
+        scheduled,
+        measured,
+      },
+      ...{ lower: p95.lower ?? p95.value, upper: p95.upper ?? p95.value },
+    });
+    if (provisioned === 0) return [at(dollarsAMonth.onDemand, false)];
+    return [at(dollarsAMonth.provisioned, false), at(dollarsAMonth.scheduled, true)];
+  });
+  const bursts = [...new Set(points.map(({ burst }) => burst))];
+  const [usd, ms] = [points.map((point) => point.usd), points.flatMap(({ lower, upper }) => [lower, upper])];
+  const place = { x: 'usd', y: 'ms', fy: 'burst' };
+  return draw('Dollars a month against the 95th percentile of latency, for each setting', ({ name }) => {
+    const times = scale(ms, 1.5, 7, Plot.axisY, formatTick);
+    const dollars = scale(usd, 1.9, name === 'wide' ? 9 : 4, Plot.axisX, formatUsd);
+    return {
+      ...{ height: 50 + 230 * bursts.length, marginTop: 8 },
+      ...{ x: dollars.scale, y: times.scale, fy: { domain: bursts, label: null, axis: null, padding: 0.12 } },
+      marks: [
+        ...[dollars.axis, dollars.grid, times.axis, times.grid],
+        Plot.text(bursts, { fy: (burst) => burst, text: (burst) => burst, frameAnchor: 'bottom-left', dx: 6, dy: -6 }),
+        Plot.ruleX(points, { x: 'usd', y1: 'lower', y2: 'upper', fy: 'burst', stroke: 'var(--soft)' }),
+        Plot.dot(
+          points.filter(({ scheduled }) => !scheduled),
+          { ...place, r: 4.5, fill: 'var(--ink)' },
+        ),
+        Plot.dot(
+          points.filter(({ scheduled }) => scheduled),
+          {
+            ...{ ...place, r: 4.5, symbol: 'square', fill: 'var(--paper)', stroke: 'var(--ink)' },
+          },
+        ),
+        Plot.dot(
+          points.filter(({ measured, scheduled }) => measured && !scheduled),
+          {
+            ...{ ...place, r: 9, stroke: 'var(--refused)', strokeWidth: 2 },
+          },
+        ),
+        Plot.text(points, {
+          ...{ ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start' },
+          ...{ stroke: 'var(--paper)', strokeWidth: 4, fill: 'var(--ink)' },
+        }),
+      ],
+    };
+  });
+}
