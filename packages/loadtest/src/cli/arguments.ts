@@ -67,11 +67,6 @@ export const parseTarget =
     return url.pathname === '/' ? fail(`${name} must include the route, e.g. /nlp/ner.`) : url;
   };
 
-/** Whether an address is this machine's own. */
-export function isLoopback({ hostname }: URL): boolean {
-  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname);
-}
-
 /** A page is drawn after the run: that is too late to be told. */
 export function refuseUnwritable(file: string): void {
   const found = existsSync(file);

@@ -5,12 +5,12 @@ import type { Cold } from '../cold.js';
 import type { Arch } from '../cost.js';
 import { forecast } from '../forecast.js';
 import { LEAST_BURSTS } from '../judgement.js';
+import { isLoopback } from '../loopback.js';
 import { load } from '../report/sentences.js';
 import { parseThreshold } from '../threshold.js';
 import {
   collect,
   fail,
-  isLoopback,
   parseCount,
   parseDuration,
   parseMemory,
@@ -186,6 +186,11 @@ function orderOf(target: URL, options: RunOptions): Order {
   if (againstOut && !against) fail('--against-out goes with --against.');
   if (against && options.html)
     fail('--html goes with one target; make a page of each file with `burst-ner-load report`.');
+  if (against && by === 'restart') {
+    fail(
+      '--cold restart would restart one of the two emulators alone; measure each by itself, and `compare` the files.',
+    );
+  }
   if (against && bursts < LEAST_BURSTS) {
     fail(
       `--against compares whole bursts, and it takes ${LEAST_BURSTS} of each: give --bursts ${LEAST_BURSTS} or more.`,

@@ -6,9 +6,9 @@ import type { Run } from '../run-file.js';
 import type { Estimate } from '../simulate.js';
 import { type Agreement, FATES, type Validation } from '../validate.js';
 import { formatCount, formatMs, formatRange, formatShare } from './quantity.js';
-import { title } from './sentences.js';
+import { ofThisMachine, title } from './sentences.js';
 
-/** Bursts a day: one every five minutes, between which environments on demand may not go. */
+/** Bursts a day: one every five minutes. With more, environments on demand would not go in between, and cost nothing. */
 const STAY_WARM = 288;
 
 /** A plan for the terminal: what users see, what it costs, what it rests on. */
@@ -59,9 +59,6 @@ export function planCaveats(run: Run, feed: Feed, rows: readonly PlanRow[], opti
   const open = rows.some((row) => [row.p50, row.p95, row.p99].some(({ upper }) => upper === null));
   return [
     'Percentiles are of the requests that are answered at once, [95 % interval] by how many answers were measured.',
-    ...(rows.some((row) => Object.values(row.breakEven).some((bursts) => bursts !== null && bursts > STAY_WARM))
-      ? ['*: with so many bursts environments on demand would stay warm, so it is never cheaper.']
-      : []),
     ...(open ? ['?: too few answers were measured for this end of the interval.'] : []),
     'last answer: refused requests are sent again, no more in flight than environments, no more a minute than the limit; [95 % of bursts].',
     ...(rows.some(({ n }) => n > limit)
@@ -69,6 +66,7 @@ export function planCaveats(run: Run, feed: Feed, rows: readonly PlanRow[], opti
           `Of more than ${limit} at once Kong admits between ${limit} and all: policy local checks first and counts later. Percentiles, cold and dollars are with all admitted, last answer is with ${limit}.`,
         ]
       : []),
+    ...ofThisMachine(run),
     'Between bursts all environments on demand have gone. Latencies are the run’s, whatever n: its own n is the best to plan.',
     ...(initMs === undefined
       ? [
@@ -120,7 +118,7 @@ function setting({ n, provisioned }: Pick<PlanRow, 'n' | 'provisioned'>): string
 }
 
 function formatBreakEven(bursts: number | null): string {
-  return bursts === null ? 'never' : `${formatCount(Math.ceil(bursts))}${bursts > STAY_WARM ? '*' : ''}`;
+  return bursts === null || bursts > STAY_WARM ? 'never' : formatCount(Math.ceil(bursts));
 }
 
 function formatEstimate({ value, lower, upper }: Estimate): string {

@@ -1,3 +1,4 @@
+import { isLoopback } from '../loopback.js';
 import type { Run, RunInfo } from '../run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
 import type { Distribution, Summary } from '../summary.js';
@@ -102,9 +103,12 @@ export function caveats(run: Run, summary: Summary): string[] {
       `over-admission: the gateway let ${admitted} through in a minute of ${limit}${more}; requests at one instant pass before they are counted.`,
     );
   }
+  if (latency.cold) lines.push(...ofThisMachine(run));
   // The two runs of a pair may share a key.
   if (summary.others > 0 && info.pair === null)
-    lines.push(`others on the key: ${summary.others} requests in one minute were not sent from here.`);
+    lines.push(
+      `others on the key: ${summary.others} requests in one minute were not of this run, but of an earlier one or of somebody else.`,
+    );
   if (latency.unknown && latency.unknown.n > 0) {
     lines.push('unknown: the answer has no x-ner-cold-start header, so nobody can tell.');
   }
@@ -140,9 +144,17 @@ function look({ info, samples }: Run) {
   return { errors, late, warmBefore: before.length };
 }
 
+/** Of a target on loopback, which shares its cores with what measures it. */
+export function ofThisMachine({ info }: Pick<Run, 'info'>): string[] {
+  if (!isLoopback(new URL(info.target))) return [];
+  return ['this machine: cold starts share its cores and wait for each other here; on Lambda each has its own.'];
+}
+
 function ending({ info, bursts, end }: Run): string[] {
   const done = info.mode === 'bursts' ? ` after ${bursts.length} of ${info.bursts} bursts` : '';
-  if (end === 'interrupted') return [`interrupted: by Ctrl-C or an error${done}.`];
+  if (end === 'interrupted') {
+    return [`interrupted: by Ctrl-C or an error${done}; of what was on its way, the fastest are in the figures.`];
+  }
   return end === null ? [`no end: the run was killed${done}; what was on its way is missing.`] : [];
 }
 

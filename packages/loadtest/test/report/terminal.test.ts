@@ -110,7 +110,7 @@ test.each<[string, Sample[], Parameters<typeof run>[1], Parameters<typeof run>[2
     six,
     { bursts: 20 },
     { end: 'interrupted', bursts: [] },
-    'interrupted: by Ctrl-C or an error after 0 of 20 bursts.',
+    'interrupted: by Ctrl-C or an error after 0 of 20 bursts; of what was on its way, the fastest are in the figures.',
   ],
   ['a kill', six, {}, { end: null }, 'no end: the run was killed after 1 of 1 bursts;'],
   [
