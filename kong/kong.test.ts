@@ -1,7 +1,7 @@
 // What a platform team does with these files: merge, patch, sync, compose.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -156,12 +156,17 @@ describe('compose.yaml', () => {
   test('what runs in it gives Kong a file and a certificate that lead to the function', {
     timeout: 120_000,
   }, async () => {
+    const file = path.join(folder, 'kong.yaml');
+    // Of a start that was killed: it leads nowhere, and Kong must not start with it.
+    writeFileSync(file, '');
+    const changes = watch(folder);
     const child = spawn(process.execPath, [path.join(root, 'kong/lambda.mjs'), folder], {
       env: { ...process.env, DECK_BATCH_PROCESSOR_KEY: 'key-of-batch' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const file = path.join(folder, 'kong.yaml');
     try {
+      expect(await once(changes, 'change')).toEqual(['rename', 'kong.yaml']);
+      changes.close();
       await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
       const ca = readFileSync(path.join(folder, 'ca.pem'), 'utf8');
       const gateway = await startGateway({ file, text: readFileSync(file, 'utf8'), port: 0, ca });

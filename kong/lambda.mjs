@@ -13,6 +13,8 @@ import { render } from './render.mjs';
 await command(async () => {
   const [folder, ...more] = process.argv.slice(2);
   if (!folder || more.length > 0) throw new UserError('Usage: node kong/lambda.mjs FOLDER');
+  const file = path.join(folder, 'kong.yaml');
+  fs.rmSync(file, { force: true }); // of a start that was killed
   await setUp();
   const { startEmulator } = await import('../packages/emulator/dist/index.js');
   const kong = path.join(root, 'kong/kong.yaml');
@@ -24,7 +26,6 @@ await command(async () => {
     model: await prepareModel(describeModel(DEFAULT_MODEL)),
     env,
   });
-  const file = path.join(folder, 'kong.yaml');
   fs.writeFileSync(path.join(folder, 'ca.pem'), emulator.functionUrl.ca);
   const rendered = render(fs.readFileSync(kong, 'utf8'), {
     ...env,

@@ -161,11 +161,15 @@ async function burst(emulator, signal) {
   console.log(`\n${bold(`A burst of ${BURST}`)} ${dim('(burst-ner-load run, all requests at one instant)')}`);
   console.log(dim(`Cold starts share ${cores} cores here and wait for each other; on Lambda each has its own.\n`));
   const cli = path.join(root, 'packages/loadtest/dist/cli.js');
-  const load = child_process.spawn(process.execPath, [cli, 'run', emulator.endpoint, '-n', String(BURST), '--limit', LIMIT], {
-    stdio: 'inherit',
-    env: { ...process.env, NER_API_KEY: emulator.keys['load-generator'] },
-    signal,
-  });
+  const load = child_process.spawn(
+    process.execPath,
+    [cli, 'run', emulator.endpoint, '-n', String(BURST), '--limit', LIMIT],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, NER_API_KEY: emulator.keys['load-generator'] },
+      signal,
+    },
+  );
   const code = await new Promise((resolve, reject) => load.on('error', reject).on('close', resolve));
   if (code !== 0) throw new UserError(`The burst failed (exit code ${code}); its own message stands above.`);
 }

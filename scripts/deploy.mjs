@@ -4,7 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 import { buildModel, packFunction, packModel, packProvisioner } from './deploy/build.mjs';
-import { checkKong, checkSecrets, renderKong, syncKong } from './deploy/kong.mjs';
+import { checkFile, checkKong, renderKong, syncKong } from './deploy/kong.mjs';
 import { findSecrets } from './deploy/secrets.mjs';
 import { build, Terraform } from './deploy/terraform.mjs';
 import { setUp } from './setup.mjs';
@@ -30,27 +30,30 @@ await command(async () => {
   checkKong(options);
   await setUp();
   await terraform.init();
-  const deployed = terraform.outputs()['alias_arn'];
-  const region = regionOf(options.region, deployed, options.action);
-  /** @type {Record<string, unknown>} */
+  const deployed = terraform.outputs();
+  const region = regionOf(options.region, deployed.place, options.action);
   const variables = {
     region,
     model_store: options.modelStore,
     model: 'not-built-yet',
-    ...(options.modelStore === 'efs' && { model_archive: `build/${MODEL_ARCHIVE}` }),
+    model_archive: options.modelStore === 'efs' ? `build/${MODEL_ARCHIVE}` : null,
+    code_zip: 'build/function.zip',
+    provisioner_zip: 'build/provisioner.zip',
+    /** @type {string[]} */
+    origin_secret_sha256: [],
   };
   terraform.set(variables);
   console.error('  Look at credentials and variables …');
-  terraform.check();
+  const values = terraform.values();
+  samePlace(deployed.place, terraform.check());
   if (options.action === 'destroy') {
     await terraform.run('destroy', options);
-    console.log('Kong still has its part; take it out with: deck gateway reset --select-tag nlp-ner');
+    if (deployed.function_url) console.log(outOfKong(deployed.function_url));
     return;
   }
 
-  const values = terraform.values();
-  const secrets = findSecrets(values.name, { deployed: deployed !== undefined });
-  checkSecrets(secrets.env);
+  const secrets = findSecrets(values.name, deployed.origin_secret_sha256 ?? []);
+  checkFile(KONG_FILE, options, secrets.env);
   const model = await buildModel(options.model);
   await packFunction(
     path.join(build, 'function.zip'),
@@ -66,9 +69,9 @@ await command(async () => {
   if (options.action === 'plan') return;
 
   const outputs = terraform.outputs();
-  renderKong(String(outputs['function_url']), options.patches, KONG_FILE);
-  console.log(`\n${values.name} in ${region}: version ${outputs['live_version']} is live. Model: ${model.name}`);
-  console.log(`Dashboard: ${outputs['dashboard_url']}`);
+  renderKong(String(outputs.function_url), options.patches, KONG_FILE);
+  console.log(`\n${values.name} in ${region}: version ${outputs.live_version} is live. Model: ${model.name}`);
+  console.log(`Dashboard: ${outputs.dashboard_url}`);
   if (
     options.admin === undefined ||
     !(await syncKong(KONG_FILE, options.admin, { secrets: secrets.env, yes: options.yes }))
@@ -153,22 +156,34 @@ function parse() {
 }
 
 /**
- * In another region Terraform would find nothing of what it made, forget it, and make it anew.
  * @param {string | undefined} wanted
- * @param {string | undefined} deployed ARN of the alias that was applied before
+ * @param {string | undefined} deployed place of what was applied before
  * @param {'plan' | 'apply' | 'destroy'} action
  */
 function regionOf(wanted, deployed, action) {
-  const there = deployed?.split(':')[3];
-  if (there && (wanted === undefined || action === 'destroy')) return there;
-  if (wanted === undefined)
-    throw new UserError('Give --region, such as --region eu-west-1; the texts are processed there.');
-  if (there && there !== wanted) {
-    throw new UserError(
-      `Terraform's state is of a deployment in ${there}: destroy it first, or use another workspace (terraform -chdir=infra workspace new ${wanted}).`,
-    );
-  }
-  return wanted;
+  const there = deployed?.split(':')[1];
+  const region = (action === 'destroy' ? there : undefined) ?? wanted ?? there;
+  if (region) return region;
+  throw new UserError('Give --region, such as --region eu-west-1; the texts are processed there.');
+}
+
+/**
+ * Elsewhere Terraform would find nothing of what it made, forget it, and make it anew; under another name it would
+ * replace all of it.
+ * @param {string | undefined} deployed account:region:name of what was applied before
+ * @param {string | undefined} asked the same, of what would be applied
+ */
+function samePlace(deployed, asked) {
+  if (deployed === undefined || deployed === asked) return;
+  throw new UserError(
+    `Terraform's state is of ${deployed} (account:region:name), not of ${asked}: give the same options and --var-file as before; a second deployment takes another workspace (terraform -chdir=infra workspace new X) and another name in the var file.`,
+  );
+}
+
+/** Whether Kong has gone over to another deployment is not known here. @param {string} url */
+function outOfKong(url) {
+  return `If Kong still calls ${url}, take the route out:
+  deck gateway reset --select-tag nlp-ner --kong-addr http://YOUR-KONG:8001`;
 }
 
 /** @param {import('./deploy/secrets.mjs').Secrets} secrets @param {string | undefined} admin */

@@ -1,5 +1,5 @@
 // `npm run deploy` with stand-ins for terraform and deck that write down how they were called; everything else is real.
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -36,6 +36,7 @@ const SECRETS = {
   DECK_BATCH_PROCESSOR_KEY: 'batch',
   DECK_LOAD_GENERATOR_KEY: 'load',
 };
+const noTerraform = spawnSync('terraform', ['version']).status !== 0;
 let home: string;
 let checkout: string;
 let model: string;
@@ -60,6 +61,7 @@ function makeCheckout() {
   mkdirSync(path.join(checkout, 'packages/service/.venv/bin'), { recursive: true });
   for (const part of ['scripts', 'kong', 'infra/provisioner'])
     cpSync(path.join(root, part), path.join(checkout, part), { recursive: true });
+  cpSync(path.join(root, 'infra/variables.tf'), path.join(checkout, 'infra/variables.tf'));
   for (const name of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'node_modules'])
     link(name);
   for (const name of ['client', 'emulator', 'loadtest']) link(`packages/${name}`);
@@ -125,7 +127,7 @@ const STAND_IN = `#!${process.execPath}
 const fs = require('node:fs');
 const program = require('node:path').basename(__filename);
 const args = process.argv.slice(2);
-const { HOME_OF_TEST: home, DIAGNOSTIC, PING } = process.env;
+const { HOME_OF_TEST: home, DIAGNOSTIC, PING, PATCH, ACCOUNT = '1', NAME = 'ner-test' } = process.env;
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^DECK_|^NER_/.test(name)));
 const call = { program, args, env };
 if (fs.existsSync('build/deploy.tfvars.json')) call.variables = JSON.parse(fs.readFileSync('build/deploy.tfvars.json', 'utf8'));
@@ -133,11 +135,13 @@ fs.appendFileSync(home + '/calls', JSON.stringify(call) + '\\n');
 `;
 const TERRAFORM = `${STAND_IN}
 const outputs = home + '/outputs';
-const arn = 'arn:aws:lambda:eu-west-1:1:function:ner-test:live';
-const values = { alias_arn: arn, function_url: 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
+const { region, origin_secret_sha256 } = call.variables ?? {};
+const place = [ACCOUNT, region, NAME].join(':');
+const values = { place, origin_secret_sha256, function_url: 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
 if (args[0] === 'version') console.log(JSON.stringify({ terraform_version: process.env.TF_VERSION ?? '1.11.4' }));
 if (args[0] === 'output') console.log(fs.existsSync(outputs) ? fs.readFileSync(outputs, 'utf8') : '{}');
-if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ name: 'ner-test', architecture: 'x86_64', runtime: 'python3.12' })));
+if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ ...call.variables, name: NAME, architecture: 'x86_64', runtime: 'python3.12' })));
+if (args[0] === 'show') console.log(JSON.stringify({ planned_values: { outputs: { place: { value: place } } } }));
 if (args[0] === 'plan' && DIAGNOSTIC) {
   console.log(JSON.stringify({ type: 'diagnostic', diagnostic: JSON.parse(DIAGNOSTIC) }));
   process.exit(1);
@@ -152,6 +156,13 @@ if (args.includes('ping') && PING) {
   console.error('Error: dial tcp 127.0.0.1:1: connect: connection refused');
   process.exit(1);
 }
+if (args.includes('patch')) {
+  if (PATCH === 'fails') {
+    console.error('Error: invalid patch');
+    process.exit(1);
+  }
+  if (PATCH) fs.appendFileSync(args[args.indexOf('--output-file') + 1], PATCH);
+}
 if (args.includes('diff')) console.log('creating service nlp-ner-service');
 if (args.includes('sync')) console.log('Summary: created 1');
 `;
@@ -164,7 +175,7 @@ describe('--apply', () => {
     expect([status, stderr]).toEqual([0, expect.stringContaining('Initialise Terraform')]);
 
     expect(said().filter((line) => !/version|output/.test(line))).toEqual(
-      ['init', 'plan', 'console', 'apply']
+      ['init', 'console', 'plan', 'show', 'apply']
         .map((name) => `terraform ${name}`)
         .map((line) => expect.stringContaining(line)),
     );
@@ -176,6 +187,8 @@ describe('--apply', () => {
       model_store: 'efs',
       model: `${DEFAULT_MODEL}-3.8.0-${digest(manifest).slice(0, 8)}`,
       model_archive: 'build/model.tar',
+      code_zip: 'build/function.zip',
+      provisioner_zip: 'build/provisioner.zip',
       origin_secret_sha256: [digest(String(secrets['DECK_NER_ORIGIN_SECRET']))],
     });
 
@@ -226,7 +239,7 @@ describe('--apply', () => {
       new RegExp(`--arch x86_64 --python 3\\.12 --with-model ${model}$`),
     );
     expect([existsSync(made('model.tar')), existsSync(made('provisioner.zip'))]).toEqual([false, false]);
-    expect(calls().at(-1)?.variables).not.toHaveProperty('model_archive');
+    expect(calls().at(-1)?.variables).toMatchObject({ model_archive: null });
   });
 
   test('secrets of the environment stay there, and Terraform does not get them', async () => {
@@ -239,11 +252,18 @@ describe('--apply', () => {
   test('a rotation: the old origin secret is taken beside the new one, which is made', async () => {
     await deploy([...apply, '--model', model]);
     const [old = ''] = /(?<=ORIGIN_SECRET=')\w+/.exec(readFileSync(kept(), 'utf8')) ?? [];
-    writeFileSync(kept(), readFileSync(kept(), 'utf8').replace('ORIGIN_SECRET=', 'ORIGIN_SECRET_OLD='));
+    // As an editor leaves it that writes no newline at the end.
+    writeFileSync(kept(), readFileSync(kept(), 'utf8').trim().replace('ORIGIN_SECRET=', 'ORIGIN_SECRET_OLD='));
     const { stdout } = await deploy([...apply, '--model', model]);
     const [fresh = ''] = /(?<=ORIGIN_SECRET=')\w+/.exec(readFileSync(kept(), 'utf8')) ?? [];
     expect(calls().at(-1)?.variables).toMatchObject({ origin_secret_sha256: [digest(fresh), digest(old)] });
     expect(stdout).toMatch(/takes the old origin secret, too/);
+    expect(Object.keys(secretsOf(kept()))).toEqual([
+      'DECK_NER_ORIGIN_SECRET_OLD',
+      'DECK_BATCH_PROCESSOR_KEY',
+      'DECK_LOAD_GENERATOR_KEY',
+      'DECK_NER_ORIGIN_SECRET',
+    ]);
   });
 
   test('--kong-admin: the difference first, then the change, each for our tag alone', async () => {
@@ -257,7 +277,9 @@ describe('--apply', () => {
     expect(deck.map(({ args }) => args.slice(1))).toEqual([
       ['version'],
       ['gateway', 'ping', '--kong-addr', admin],
-      ['file', 'patch', '--state', file, '--output-file', file, patch],
+      // Before anything is changed, and when the address is known.
+      ['file', 'patch', '--state', `${file}.check.new`, '--output-file', `${file}.check.new`, patch],
+      ['file', 'patch', '--state', `${file}.new`, '--output-file', `${file}.new`, patch],
       ['gateway', 'diff', ...ours],
       ['gateway', 'sync', ...ours],
     ]);
@@ -276,6 +298,19 @@ describe('--apply', () => {
     });
     expect([status, last]).toEqual([1, expect.stringMatching(/^terraform apply did not succeed.*stays live/)]);
     expect(said().at(-1)).toMatch(/^terraform apply/);
+  });
+
+  test('Ctrl-D at the question about Kong is a no', () => {
+    const kong = path.join(checkout, 'scripts/deploy/kong.mjs');
+    const code = `const { syncKong } = await import(${JSON.stringify(kong)});
+      console.log(await syncKong('kong.yaml', 'http://127.0.0.1:1', { secrets: {}, yes: false }));`;
+    const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', code], {
+      env: { PATH: `${home}/bin:${process.env['PATH']}`, HOME_OF_TEST: home },
+      encoding: 'utf8',
+      input: '',
+    });
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/Change Kong\?.*false\n$/s)]);
+    expect(said().join()).not.toContain('sync');
   });
 
   test('--smoke asks the doctor, then fires a burst', { timeout: 120_000 }, async () => {
@@ -307,7 +342,12 @@ test('--destroy builds nothing, and takes the region of what is there', async ()
   await deploy([...apply, '--model', model], SECRETS);
   rmSync(made('model.tar'));
   const { status, stdout } = await deploy(['--destroy', '--yes', '--region', 'us-east-1']);
-  expect([status, stdout]).toEqual([0, expect.stringContaining('deck gateway reset --select-tag nlp-ner')]);
+  expect([status, stdout]).toEqual([
+    0,
+    expect.stringMatching(
+      /If Kong still calls https:\/\/abc\.lambda-url.*\n.*deck gateway reset --select-tag nlp-ner --kong-addr http/,
+    ),
+  ]);
   expect(calls().at(-1)).toMatchObject({
     args: ['destroy', '-var-file=build/deploy.tfvars.json', '-auto-approve'],
     variables: { region: 'eu-west-1' },
@@ -352,11 +392,6 @@ describe('refused with one sentence, before anything is changed', () => {
     ['no terraform', () => apply, /^There is no terraform on PATH/, { PATH: '/nowhere' }],
     ['an old terraform', () => apply, /^Terraform 1\.11 or later is needed; this is 1\.9\.8/, { TF_VERSION: '1.9.8' }],
     ['no var file', () => [...apply, '--var-file', 'none.tfvars'], /^There is no file .*none\.tfvars/],
-    [
-      'a var file with our variable',
-      () => [...apply, '--var-file', file('a.tfvars', 'zone_count = 2\nmodel_store = "efs"\n')],
-      /a\.tfvars sets model_store.*--model-store/,
-    ],
     ['a patch that is not there', () => [...apply, '--kong-patch', 'none.yaml'], /^There is no file .*none\.yaml/],
     [
       'Kong does not answer',
@@ -371,10 +406,16 @@ describe('refused with one sentence, before anything is changed', () => {
       { DIAGNOSTIC: failure('No valid credential sources found') },
     ],
     [
-      'a variable out of range',
-      () => apply,
-      /^zone_count must be 2, 3 or 4$/,
-      { DIAGNOSTIC: failure('Invalid value for variable', 'zone_count must be 2,\n3 or 4\n\nThis was checked by') },
+      'a patch that does not apply',
+      () => [...apply, '--kong-patch', path.join(root, 'kong/redis.yaml')],
+      /^decK cannot apply the patch: Error: invalid patch/,
+      { ...SECRETS, PATCH: 'fails' },
+    ],
+    [
+      'a patch whose secret is not there',
+      () => [...apply, '--kong-admin', 'http://127.0.0.1:1', '--kong-patch', path.join(root, 'kong/redis.yaml')],
+      /redis\.yaml, line \d+: the environment variable DECK_NER_REDIS_HOST is not set/,
+      { ...SECRETS, PATCH: 'host: $' + '{{ env "DECK_NER_REDIS_HOST" }}' },
     ],
     [
       'a short secret',
@@ -423,13 +464,49 @@ describe('refused with one sentence, before anything is changed', () => {
     expect(said().filter((line) => /apply|destroy|sync/.test(line))).toEqual([]);
   });
 
-  test('a deployment whose secret another machine has, or that is in another region', async () => {
+  test.skipIf(noTerraform).each([
+    ['a variable out of range', 'zone_count = 9\n', /^zone_count must be 2, 3 or 4: .* more than four add nothing\.$/],
+    ['what is not HCL', 'name = \n', /^Terraform: Invalid expression \(\S+a\.tfvars line 1\)\. Expected the start/],
+    ['our variable', 'zone_count = 2\nmodel_store = "package"\n', /a\.tfvars sets model_store.*--model-store/],
+    ['our path', 'tags = {\n  region = "x"\n}\ncode_zip = "mine.zip"\n', /a\.tfvars sets code_zip.*take it out\.$/],
+  ])('a var file with %s, by the real terraform', async (_, text, sentence) => {
+    const bin = path.join(home, 'bin/terraform');
+    rmSync(bin);
+    try {
+      const { status, last, stderr } = await deploy([...apply, '--var-file', file('a.tfvars', text)]);
+      expect([status, last, stderr]).toEqual([1, expect.stringMatching(sentence), expect.not.stringContaining('\x1b')]);
+    } finally {
+      writeProgram('bin/terraform', TERRAFORM);
+    }
+  });
+
+  test('a secret that would lock Kong out: none is here, or another', async () => {
     await deploy([...apply, '--model', model], SECRETS);
-    expect((await deploy([...apply, '--model', model])).last).toMatch(
-      /has an origin secret that is not here.*lock Kong out/,
-    );
-    expect((await deploy(['--apply', '--yes', '--region', 'us-west-2'])).last).toMatch(
-      /^Terraform's state is of a deployment in eu-west-1/,
-    );
+    const locked = /has an origin secret that is not here.*lock Kong out/;
+    expect((await deploy([...apply, '--model', model])).last).toMatch(locked);
+    const other = { ...SECRETS, DECK_NER_ORIGIN_SECRET: 'n'.repeat(40) };
+    expect((await deploy([...apply, '--model', model], other)).last).toMatch(locked);
+    const both = { ...other, DECK_NER_ORIGIN_SECRET_OLD: SECRETS.DECK_NER_ORIGIN_SECRET };
+    expect((await deploy([...apply, '--model', model], both)).status).toBe(0);
+  });
+
+  test.each<[string, string[], Record<string, string>]>([
+    ['region', ['--apply', '--yes', '--region', 'us-west-2'], {}],
+    ['account', apply, { ACCOUNT: '2' }],
+    ['name, as of a forgotten --var-file', apply, { NAME: 'other' }],
+    ['name, which --destroy would take to be gone', ['--destroy', '--yes'], { NAME: 'other' }],
+  ])('another %s', async (_, args, env) => {
+    await deploy([...apply, '--model', model], SECRETS);
+    const before = calls().length;
+    const { status, last } = await deploy(args, { ...SECRETS, ...env });
+    expect([status, last]).toEqual([
+      1,
+      expect.stringMatching(/^Terraform's state is of 1:eu-west-1:ner-test .*another workspace.* and another name/),
+    ]);
+    expect(
+      calls()
+        .slice(before)
+        .map(({ args: [name] }) => name),
+    ).not.toEqual(expect.arrayContaining([args[0]?.slice(2)]));
   });
 });

@@ -1,5 +1,6 @@
 // Kong's side: the file that decK takes, and decK itself.
 import child_process from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
@@ -45,15 +46,29 @@ export function checkKong({ admin, patches }) {
 }
 
 /**
- * Whether every reference of kong.yaml has a value that it can hold.
+ * Whether the patches apply, and every reference has a value that the file can hold. Those of patches are wanted when
+ * decK runs, which is later without `admin`.
+ * @param {string} out where renderKong is to write; this leaves it as it is
+ * @param {{ admin: string | undefined, patches: string[] }} kong
  * @param {Record<string, string>} secrets
  * @throws {UserError}
  */
-export function checkSecrets(secrets) {
+export function checkFile(out, { admin, patches }, secrets) {
+  const url = 'https://example.com/';
+  const copy = `${out}.check`;
+  renderKong(url, patches, copy);
+  const patched = fs.readFileSync(copy, 'utf8');
+  fs.rmSync(copy);
   try {
-    render(fs.readFileSync(source, 'utf8'), { ...secrets, DECK_NER_FUNCTION_URL: 'https://example.com/' });
+    render(fs.readFileSync(source, 'utf8'), { ...secrets, DECK_NER_FUNCTION_URL: url });
   } catch (error) {
     throw new UserError(`kong/kong.yaml, ${/** @type {Error} */ (error).message}`);
+  }
+  if (admin === undefined) return;
+  try {
+    render(patched, { ...process.env, ...secrets });
+  } catch (error) {
+    throw new UserError(`kong/kong.yaml with ${patches.join(', ')}, ${/** @type {Error} */ (error).message}`);
   }
 }
 
@@ -65,10 +80,13 @@ export function checkSecrets(secrets) {
  * @param {string} out
  */
 export function renderKong(functionUrl, patches, out) {
-  fs.writeFileSync(out, fs.readFileSync(source, 'utf8').replace(FUNCTION_URL, functionUrl));
-  if (patches.length === 0) return;
-  const { status, stderr } = deck(['file', 'patch', '--state', out, '--output-file', out, ...patches]);
-  if (status !== 0) throw new UserError(`decK cannot apply the patch: ${stderr.trim()}`);
+  const fresh = `${out}.new`;
+  fs.writeFileSync(fresh, fs.readFileSync(source, 'utf8').replace(FUNCTION_URL, functionUrl));
+  if (patches.length > 0) {
+    const { status, stderr } = deck(['file', 'patch', '--state', fresh, '--output-file', fresh, ...patches]);
+    if (status !== 0) throw new UserError(`decK cannot apply the patch: ${stderr.trim()}`);
+  }
+  fs.renameSync(fresh, out);
 }
 
 /**
@@ -87,7 +105,9 @@ export async function syncKong(file, admin, { secrets, yes }) {
   console.log(`\nWhat changes in the Kong at ${admin}:\n${diff.stdout.trim()}`);
   if (!yes) {
     const question = readline.createInterface({ input: process.stdin, output: process.stdout });
-    const answer = await question.question('Change Kong? Only "yes" does. ');
+    // Ctrl-D closes it without an answer.
+    const closed = once(question, 'close').then(() => 'no');
+    const answer = await Promise.race([question.question('Change Kong? Only "yes" does. '), closed]);
     question.close();
     if (answer !== 'yes') return false;
   }

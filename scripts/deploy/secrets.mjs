@@ -19,11 +19,11 @@ const MADE = [ORIGIN, 'DECK_BATCH_PROCESSOR_KEY', 'DECK_LOAD_GENERATOR_KEY'];
 
 /**
  * @param {string} name of the deployment
- * @param {{ deployed: boolean }} state whether there is a function that already has a secret
+ * @param {string[]} deployed SHA-256 of the origin secrets that the function takes now
  * @returns {Secrets}
- * @throws {UserError} for a file that others can read, a secret that is too short, and one that another machine has
+ * @throws {UserError} for a file that others can read, a secret that is too short, and one that Kong does not send yet
  */
-export function findSecrets(name, { deployed }) {
+export function findSecrets(name, deployed) {
   const file = path.join(
     process.env['XDG_CONFIG_HOME'] || path.join(os.homedir(), '.config'),
     'burst-ner',
@@ -36,12 +36,12 @@ export function findSecrets(name, { deployed }) {
     const value = process.env[key] || kept[key];
     if (value) env[key] = value;
   }
-  if (deployed && !env[ORIGIN] && !env[OLD]) {
+  const origins = [env[ORIGIN], env[OLD]].filter((secret) => secret !== undefined);
+  if (deployed.length > 0 && !origins.some((secret) => deployed.includes(sha256(secret)))) {
     throw new UserError(
-      `This deployment has an origin secret that is not here, and a new one would lock Kong out: copy ${file} from the machine that has it, or set ${ORIGIN}.`,
+      `This deployment has an origin secret that is not here, and a new one would lock Kong out: copy ${file} from the machine that has it, or set ${ORIGIN} (${OLD} beside a new one).`,
     );
   }
-  const origins = [env[ORIGIN], env[OLD]].filter((secret) => secret !== undefined);
   if (origins.some((secret) => secret.length < 32)) {
     throw new UserError(`${ORIGIN} is shorter than 32 characters; make one with: openssl rand -hex 32`);
   }
@@ -49,12 +49,17 @@ export function findSecrets(name, { deployed }) {
   if (missing.length > 0) {
     for (const key of missing) env[key] = crypto.randomBytes(32).toString('hex');
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
-    fs.appendFileSync(file, missing.map((key) => `${key}='${env[key]}'\n`).join(''), { mode: 0o600 });
+    const lines = missing.map((key) => `${key}='${env[key]}'\n`);
+    if (endsMidLine(file)) lines.unshift('\n');
+    fs.appendFileSync(file, lines.join(''), { mode: 0o600 });
     console.error(`  Made ${missing.join(', ')} in ${file}`);
   }
   const digests = [env[ORIGIN], env[OLD]].filter((secret) => secret !== undefined).map(sha256);
   return { file, fromFile: MADE.some((key) => !process.env[key]), env, digests };
 }
+
+/** As an editor may leave it. @param {string} file */
+const endsMidLine = (file) => fs.existsSync(file) && /[^\n]$/.test(fs.readFileSync(file, 'utf8'));
 
 /** @param {string} file lines of NAME='value', as a shell reads them @returns {Record<string, string>} */
 function read(file) {

@@ -10,22 +10,26 @@ const infra = path.join(root, 'infra');
 /** Where the command puts what it makes; the paths are as Terraform sees them, the same on every machine. */
 export const build = path.join(infra, 'build');
 const VARIABLES = 'build/deploy.tfvars.json';
-
-/** Set by the command itself. */
-const OWN = 'region|model|model_store|model_archive|code_zip|provisioner_zip|origin_secret_sha256';
+const PLAN = 'build/check.tfplan';
 
 /** Terraform has no use for secrets, so it gets none. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^DECK_|^NER_API_KEY$/.test(name)));
 
 export class Terraform {
+  #varFile;
   #varFiles;
+  /** @type {Record<string, unknown>} */
+  #own = {};
 
   /**
    * @param {string | undefined} varFile the user's variables
-   * @throws {UserError} without Terraform 1.11, or for a file that is not there or sets what the command sets
+   * @throws {UserError} without Terraform 1.11, or for a file that is not there
    */
   constructor(varFile) {
-    if (varFile) refuse(varFile);
+    if (varFile && !fs.existsSync(varFile)) {
+      throw new UserError(`There is no file ${varFile}; --var-file takes a .tfvars file.`);
+    }
+    this.#varFile = varFile;
     this.#varFiles = [...(varFile ? [varFile] : []), VARIABLES].map((file) => `-var-file=${file}`);
     const { error, stdout } = child_process.spawnSync('terraform', ['version', '-json'], { encoding: 'utf8', env });
     if (error) throw new UserError('There is no terraform on PATH; install Terraform 1.11 or later.');
@@ -49,59 +53,79 @@ export class Terraform {
     });
   }
 
-  /** @param {Record<string, unknown>} variables the command's own */
+  /** @param {Record<string, unknown>} variables the command's own, which win over the user's */
   set(variables) {
+    this.#own = variables;
     fs.mkdirSync(build, { recursive: true });
     fs.writeFileSync(path.join(infra, VARIABLES), `${JSON.stringify(variables, null, 2)}\n`);
   }
 
   /**
-   * Plans nothing but a look at who calls: that needs credentials, and all variables in order.
+   * Variables as Terraform sees them: defaults, the user's file, environment. It checks each against its range.
+   * @returns {{ name: string, architecture: string, runtime: string }}
+   * @throws {UserError} the first that is wrong, or that the user's file sets beside the command
+   */
+  values() {
+    const names = ['name', 'architecture', 'runtime', ...Object.keys(this.#own)];
+    // The user's file last, so that what it sets shows.
+    const { status, stdout, stderr } = this.#capture(
+      'console',
+      '-no-color',
+      ...this.#varFiles.toReversed(),
+      `jsonencode({ ${names.map((name) => `${name} = var.${name}`).join(', ')} })`,
+    );
+    if (status !== 0) throw new UserError(reason(stderr));
+    // Warnings stand before it, and it is there after an error about a value, too.
+    const values = JSON.parse(JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? ''));
+    const own = Object.keys(this.#own).find((name) => JSON.stringify(values[name]) !== JSON.stringify(this.#own[name]));
+    if (own === undefined) {
+      if (/^Error: /m.test(stderr)) throw new UserError(reason(stderr));
+      return values;
+    }
+    const instead = { region: '--region', model: '--model', model_store: '--model-store' }[own];
+    throw new UserError(
+      `${this.#varFile} sets ${own}, which this command sets itself: take it out${instead ? `, and pass ${instead}` : ''}.`,
+    );
+  }
+
+  /**
+   * Plans nothing but a look at who calls, which needs credentials.
+   * @returns {string | undefined} the place, account:region:name
    * @throws {UserError} what is missing or wrong
    */
   check() {
-    const target = '-target=data.aws_caller_identity.current';
-    const { status, stdout } = this.#capture('plan', '-json', '-input=false', '-lock=false', target, ...this.#varFiles);
+    const args = ['-json', '-input=false', '-lock=false', '-target=data.aws_caller_identity.current', `-out=${PLAN}`];
+    const { status, stdout } = this.#capture('plan', ...args, ...this.#varFiles);
     const lines = stdout.split('\n').filter((line) => line.includes('"type":"diagnostic"'));
     const diagnostics = lines.map((line) => JSON.parse(line).diagnostic);
     const unknown = diagnostics.find((each) => each.summary === 'Value for undeclared variable');
     if (unknown) throw new UserError(paragraph(unknown.detail));
-    if (status === 0) return;
-    const errors = diagnostics.filter(({ severity }) => severity === 'error');
+    if (status === 0) return this.#planned()['place']?.value;
     const { summary = 'it does not say why', detail = '' } =
-      errors.find((each) => /^Invalid value/.test(each.summary)) ?? errors[0] ?? {};
+      diagnostics.find(({ severity }) => severity === 'error') ?? {};
     if (/credential|security token|STS|AWS account|SSO/i.test(summary)) {
       throw new UserError(
         `AWS takes no credentials from here (${summary.split('\n')[0]}): set AWS_PROFILE, sign in with "aws sso login", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
       );
     }
-    throw new UserError(
-      /^Invalid value/.test(summary) ? paragraph(detail) : `Terraform: ${summary}. ${paragraph(detail)}`,
-    );
+    throw new UserError(`Terraform: ${summary}. ${paragraph(detail)}`);
+  }
+
+  /** @returns {Record<string, { value?: string }>} outputs of the plan that check() made */
+  #planned() {
+    const { stdout } = this.#capture('show', '-json', PLAN);
+    fs.rmSync(path.join(infra, PLAN), { force: true });
+    return JSON.parse(stdout).planned_values.outputs ?? {};
   }
 
   /**
-   * Variables as Terraform sees them: defaults, the user's file, environment.
-   * @returns {{ name: string, architecture: string, runtime: string }}
+   * @returns {{ place?: string, origin_secret_sha256?: string[], function_url?: string, live_version?: string,
+   *   dashboard_url?: string }} none before the first apply, and some after one that failed
    */
-  values() {
-    const { stdout, stderr } = this.#capture(
-      'console',
-      ...this.#varFiles,
-      'jsonencode({ name = var.name, architecture = var.architecture, runtime = var.runtime })',
-    );
-    try {
-      return JSON.parse(JSON.parse(stdout));
-    } catch {
-      throw new UserError(`Terraform cannot tell its variables: ${stderr.trim()}`);
-    }
-  }
-
-  /** @returns {Record<string, string>} none before the first apply */
   outputs() {
     const { status, stdout, stderr } = this.#capture('output', '-json');
     if (status !== 0) throw new UserError(`Terraform cannot read its state: ${stderr.trim()}`);
-    /** @type {Record<string, { value: string }>} */
+    /** @type {Record<string, { value: unknown }>} */
     const outputs = JSON.parse(stdout);
     return Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]));
   }
@@ -136,15 +160,16 @@ export class Terraform {
   }
 }
 
-/** @param {string} varFile */
-function refuse(varFile) {
-  if (!fs.existsSync(varFile)) throw new UserError(`There is no file ${varFile}; --var-file takes a .tfvars file.`);
-  const own = new RegExp(`^\\s*"?(${OWN})"?\\s*[=:]`, 'm').exec(fs.readFileSync(varFile, 'utf8'))?.[1];
-  if (!own) return;
-  const instead = { region: '--region', model: '--model', model_store: '--model-store' }[own];
-  throw new UserError(
-    `${varFile} sets ${own}, which this command sets itself: take it out${instead ? `, and pass ${instead}` : ''}.`,
-  );
+/**
+ * The first error of Terraform's own text: what is wrong with a value, or what and where.
+ * @param {string} stderr
+ */
+function reason(stderr) {
+  const [summary = '', ...rest] = stderr.slice(stderr.search(/^Error: /m)).split('\n\n');
+  const detail = paragraph(rest.find((each) => /^\S/.test(each)) ?? '');
+  if (summary === 'Error: Invalid value for variable') return detail;
+  const place = /^ +on (.* line \d+)/m.exec(rest[0] ?? '')?.[1];
+  return `Terraform: ${paragraph(summary).replace('Error: ', '')}${place ? ` (${place})` : ''}. ${detail}`;
 }
 
 /** The first paragraph, as one line. @param {string} text */
