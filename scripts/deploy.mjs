@@ -67,6 +67,7 @@ await command(async () => {
   terraform.set({ ...variables, model: model.name, origin_secret_sha256: secrets.digests });
   await terraform.run(options.action, options);
   if (options.action === 'plan') return;
+  terraform.keep();
 
   const outputs = terraform.outputs();
   renderKong(String(outputs.function_url), options.patches, KONG_FILE);

@@ -223,7 +223,7 @@ describe('--apply', () => {
   });
 
   test('again: the same secrets and the same bytes', async () => {
-    const files = ['model.tar', 'provisioner.zip', 'deploy.tfvars.json'];
+    const files = ['model.tar', 'provisioner.zip', 'deploy.tfvars.json', 'applied.tfvars.json'];
     const run = async () => {
       await deploy([...apply, '--model', model]);
       return [digest(readFileSync(kept())), ...files.map((file) => digest(readFileSync(made(file))))];

@@ -10,6 +10,7 @@ const infra = path.join(root, 'infra');
 /** Where the command puts what it makes; the paths are as Terraform sees them, the same on every machine. */
 export const build = path.join(infra, 'build');
 const VARIABLES = 'build/deploy.tfvars.json';
+const APPLIED = 'build/applied.tfvars.json';
 const PLAN = 'build/check.tfplan';
 
 /** Terraform has no use for secrets, so it gets none. */
@@ -58,6 +59,11 @@ export class Terraform {
     this.#own = variables;
     fs.mkdirSync(build, { recursive: true });
     fs.writeFileSync(path.join(infra, VARIABLES), `${JSON.stringify(variables, null, 2)}\n`);
+  }
+
+  /** Keeps the variables of an apply that went well, for whoever has to go back without this command. */
+  keep() {
+    fs.copyFileSync(path.join(infra, VARIABLES), path.join(infra, APPLIED));
   }
 
   /**
