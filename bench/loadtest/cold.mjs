@@ -43,13 +43,14 @@ export async function rows({ quick = false } = {}) {
     // Some find what was initialised for them, the rest waits for its own.
     await told(
       model,
-      'restart, 3 provisioned and 3 proactive',
-      { provisioned: 3, proactive: 3 },
-      // A proactive environment knows itself by its age, at least 1 s: a restart must be over long before the burst.
-      (url) => [...size, ...at(20_000), '--cold', 'restart', '--emulator', url],
+      'restart, 3 provisioned',
+      { provisioned: 3 },
+      (url) => [...size, ...at(1000), '--cold', 'restart', '--emulator', url],
       ['cold', 'ahead'],
       true,
     ),
+    // No more than were initialised: what replaces them is younger than 1 s, by which the function tells ahead from cold.
+    await told(model, 'none, 3 proactive', { proactive: 3 }, () => [...size, '-n', '3', ...at(1000)], ['ahead']),
   ];
 }
 
