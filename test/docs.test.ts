@@ -9,7 +9,9 @@ const source = (name: string) => readFileSync(path.join(root, name), 'utf8');
 
 test('the cost table is what the command prints', () => {
   const printed = execFileSync(process.execPath, [path.join(root, 'scripts/cost.mjs')], { encoding: 'utf8' });
-  expect(source('docs/cost.md')).toContain(printed);
+  // The formatter pads the columns.
+  const bare = (text: string) => text.replaceAll(/[ -]+/g, ' ');
+  expect(bare(source('docs/cost.md'))).toContain(bare(printed));
 });
 
 test('sums in the decisions are those of the cost table', () => {
