@@ -1,7 +1,9 @@
 # Execution environments that wait, initialised, on the alias that is called: a fixed number, or by the clock.
 #
-# Moving the alias to another version takes the warm environments away and makes them anew for that version; until they
-# are ready (minutes) requests start cold. So: roll out between the bursts.
+# When the alias moves to another version, AWS makes the environments anew for that version, which takes minutes, and by
+# weights on the alias goes over from the old ones to them. While there are weights it takes no other number ("Alias with
+# weights can not be used with Provisioned Concurrency", hashicorp/terraform#24957). So: never change the number in the
+# apply that rolls a version, and roll between the bursts.
 
 locals {
   function_alias = "${aws_lambda_function.ner.function_name}:${aws_lambda_alias.live.name}"

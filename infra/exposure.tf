@@ -1,7 +1,11 @@
 # Kong reaches the function by its URL and proves itself by a header that the function compares with a digest. Before
-# there is a digest to compare with, the URL takes IAM callers only, so it is never open to everybody.
+# there is a digest to compare with, the URL takes IAM callers only and the function answers none of them.
 locals {
   open = length(var.origin_secret_sha256) > 0
+
+  # A digest of no secret. Without any the function would take every request, and when the URL is to be closed, the alias
+  # moves to the new version before it is.
+  no_secret = join("", [for _ in range(64) : "0"])
 }
 
 resource "aws_lambda_function_url" "live" {
@@ -42,4 +46,14 @@ resource "aws_cloudformation_stack" "url_invoke" {
       }
     }
   })
+}
+
+# What callers meet. An apply that fails before it moves the alias leaves its `output` as it was (`input` it would not), and a
+# version that is rolled back to has its own.
+resource "terraform_data" "origin_secret_sha256" {
+  input = !local.open ? [] : var.live_version == null ? var.origin_secret_sha256 : split(
+    ",", data.aws_lambda_function.live[0].environment[0].variables["ORIGIN_SECRET_SHA256"]
+  )
+
+  depends_on = [aws_lambda_alias.live]
 }

@@ -8,7 +8,8 @@ locals {
     }]
   })
 
-  # What Lambda does to put a function in the VPC. None of these can be narrowed to a resource.
+  # What Lambda does to put a function in the VPC, on the interfaces that it makes itself: on every resource, as AWS's own
+  # policy for this has it. Code of ours is denied all of it.
   network_interface_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -102,10 +103,10 @@ resource "aws_lambda_function" "ner" {
   reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
-    variables = merge(
-      { SPACY_MODEL_PATH = local.model_path },
-      local.open ? { ORIGIN_SECRET_SHA256 = join(",", var.origin_secret_sha256) } : {},
-    )
+    variables = {
+      SPACY_MODEL_PATH     = local.model_path
+      ORIGIN_SECRET_SHA256 = local.open ? join(",", var.origin_secret_sha256) : local.no_secret
+    }
   }
 
   dynamic "vpc_config" {
@@ -140,9 +141,10 @@ resource "aws_lambda_function" "ner" {
 }
 
 # Where the function is since it was made. Its versions keep their network, so AWS would not give back what is taken out of
-# it, and versions without their model store would fail: aws_lambda_alias.live refuses such changes.
+# it, and versions without their model store would fail. Under another name all would be made anew, and this one be gone
+# before Kong knows. aws_lambda_alias.live refuses such changes.
 locals {
-  place = local.efs ? "efs, ${var.vpc_cidr}, ${var.zone_count} zones" : "package"
+  place = join(", ", concat([var.name, var.model_store], local.efs ? [var.vpc_cidr, "${var.zone_count} zones"] : []))
 }
 
 resource "terraform_data" "place" {

@@ -11,6 +11,10 @@ data "aws_availability_zones" "available" {
     values = ["opt-in-not-required"]
   }
 
+  # The oldest zone of us-east-1 lacks the machines that newer services run on (https://wolfman.dev/posts/exclude-use1-az3/),
+  # and Lambda refuses a subnet in a zone without its own.
+  exclude_zone_ids = ["use1-az3"]
+
   lifecycle {
     postcondition {
       condition     = length(self.names) >= var.zone_count
@@ -91,6 +95,9 @@ resource "aws_security_group" "function" {
   vpc_id      = aws_vpc.main[0].id
 
   tags = { Name = "${var.name}-function" }
+
+  # A group goes when its network interfaces have gone, and Lambda needs the right to delete them until then.
+  depends_on = [aws_iam_role_policy.function_efs]
 }
 
 resource "aws_security_group" "provisioner" {
@@ -101,6 +108,8 @@ resource "aws_security_group" "provisioner" {
   vpc_id      = aws_vpc.main[0].id
 
   tags = { Name = "${var.name}-provisioner" }
+
+  depends_on = [aws_iam_role_policy.provisioner] # as above
 }
 
 resource "aws_security_group" "model_store" {

@@ -8,7 +8,9 @@ locals {
   of_alias    = { FunctionName = var.name, Resource = local.function_alias }
   of_service  = { function = var.name }
 
-  # Each is about one-minute values that are greater than the threshold: `minutes` of them in five.
+  # Each is about one-minute values that are greater than the threshold: `minutes` of them in five. The cold starts of a
+  # burst fall into its first minute or two. A throttled minute is how the client finds the limit and keeps to it: only
+  # one who goes on meeting it is to be told.
   alarms = merge(
     {
       failures = {
@@ -28,7 +30,7 @@ locals {
       }
       cold-starts = {
         namespace = "BurstNer", metric = "init_ms", statistic = "p99", dimensions = local.of_service
-        threshold = var.cold_start_budget_ms, minutes = 3
+        threshold = var.cold_start_budget_ms, minutes = 1
         meaning   = "Initialisations take longer than cold_start_budget_ms."
       }
       latency = {
@@ -40,7 +42,7 @@ locals {
     local.warm ? {
       spill-over = {
         namespace = "AWS/Lambda", metric = "ProvisionedConcurrencySpilloverInvocations", statistic = "Sum", dimensions = local.of_alias
-        threshold = 0, minutes = 3
+        threshold = 0, minutes = 1
         meaning   = "Bursts are larger than the provisioned concurrency, so that some requests start cold."
       }
     } : {},

@@ -1,3 +1,9 @@
+# It names no resource, so it is there from the first apply on, also when that fails half way.
+output "place" {
+  description = "The one account, region and name of this state: ACCOUNT:REGION:NAME."
+  value       = "${data.aws_caller_identity.current.account_id}:${var.region}:${var.name}"
+}
+
 output "function_name" {
   description = "Name of the Lambda function."
   value       = aws_lambda_function.ner.function_name
@@ -26,4 +32,9 @@ output "log_group" {
 output "dashboard_url" {
   description = "The CloudWatch dashboard."
   value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.main.dashboard_name}"
+}
+
+output "origin_secret_sha256" {
+  description = "Digests of the origin secrets that the live version takes. Without one the Function URL is closed."
+  value       = terraform_data.origin_secret_sha256.output
 }

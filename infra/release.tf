@@ -26,7 +26,7 @@ data "aws_lambda_function" "live" {
       condition = !local.open || try(length(setsubtract(
         split(",", self.environment[0].variables["ORIGIN_SECRET_SHA256"]), var.origin_secret_sha256
       )) == 0, false)
-      error_message = "live_version: version ${var.live_version} is from before a change of origin_secret_sha256, and would take requests without a secret or with a retired one; list its digests too, or publish its code and model anew."
+      error_message = "live_version: version ${var.live_version} is from before a change of origin_secret_sha256, and would take requests without a secret or with a retired one, or refuse Kong's; list its digests too, or publish its code and model anew."
     }
   }
 }
@@ -40,8 +40,11 @@ resource "aws_lambda_alias" "live" {
   lifecycle {
     precondition {
       condition     = terraform_data.place.output == local.place
-      error_message = "model_store, vpc_cidr and zone_count stay as they were when the function was made (${terraform_data.place.output}), because its versions keep their network; deploy under another name, let Kong call that, then destroy this."
+      error_message = "name, model_store, vpc_cidr and zone_count stay as they were when the function was made (${terraform_data.place.output}), because its versions keep their network; deploy under another name and in another workspace, let Kong call that, then destroy this."
     }
+
+    # While provisioned concurrency goes over to another version, AWS itself puts weights here, and takes them away.
+    ignore_changes = [routing_config]
   }
 
   depends_on = [aws_lambda_invocation.trial, data.aws_lambda_function.live]

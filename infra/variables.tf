@@ -23,6 +23,11 @@ variable "tags" {
   description = "Tags for every resource, beside Project."
   type        = map(string)
   default     = {}
+
+  validation {
+    condition     = length(setunion(keys(var.tags), ["Project"])) <= 10
+    error_message = "tags must be at most nine beside Project: an object in S3 takes ten."
+  }
 }
 
 # Network
@@ -165,8 +170,8 @@ variable "runtime" {
   default     = "python3.13"
 
   validation {
-    condition     = contains(["python3.12", "python3.13", "python3.14"], var.runtime)
-    error_message = "runtime must be python3.12, python3.13 or python3.14: Lambda runs older ones on a system that spaCy's wheels do not fit."
+    condition     = contains(["python3.12", "python3.13"], var.runtime)
+    error_message = "runtime must be python3.12 or python3.13: Lambda runs older ones on a system that spaCy's wheels do not fit, and the AWS provider knows no newer one."
   }
 }
 
@@ -317,7 +322,8 @@ variable "log_retention_days" {
 variable "origin_secret_sha256" {
   description = <<-EOT
     SHA-256 digests (hex) of the x-origin-secret values that the function accepts: one, or two while it is rotated.
-    Kong holds the secret itself; it never enters Terraform. Empty: the Function URL stays closed.
+    Kong holds the secret itself; it never enters Terraform. Empty: the Function URL is closed, and the function answers
+    nobody.
   EOT
   type        = list(string)
   default     = []

@@ -49,14 +49,14 @@ def handler(event: dict[str, str], _context: object = None) -> dict[str, object]
     root, model = Path(os.environ["MODEL_ROOT"]), event["model"]
     if not model or model != Path(model).name or model.startswith("."):
         raise ProvisionError(f"{model!r} is not the name of a model's folder.")
-    with (root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ProvisionError("Another run is writing models; apply again when it has ended.") from None
-        for leftover in root.glob(f"{INCOMING}*"):  # of a run that was killed
-            shutil.rmtree(leftover)
-        try:
+    try:
+        with (root / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ProvisionError("Another run is writing models; apply again when it has ended.") from None
+            for leftover in root.glob(f"{INCOMING}*"):  # of a run that was killed
+                shutil.rmtree(leftover)
             incoming = Path(mkdtemp(prefix=INCOMING, dir=root))
             try:
                 fetch(event, incoming)
@@ -64,8 +64,8 @@ def handler(event: dict[str, str], _context: object = None) -> dict[str, object]
                 changed = publish(incoming, root / model)
             finally:
                 shutil.rmtree(incoming, ignore_errors=True)
-        except OSError as error:
-            raise ProvisionError(f"The file system did not take the model {model}: {error}.") from error
+    except OSError as error:
+        raise ProvisionError(f"The file system did not take the model {model}: {error}.") from error
     return {
         "model": model,
         "changed": changed,

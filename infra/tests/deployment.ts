@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { expect } from 'vitest';
 import { python as servicePython } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
 import { type Invocation, type InvocationResult, type Shim, startShim } from './shim.js';
@@ -120,6 +121,14 @@ export class Deployment {
     return { live: alias['FunctionVersion'], published: published.filter((version: string) => version !== '$LATEST') };
   }
 
+  /** Lets the alias send half of the requests to another version. */
+  async weigh(name: string, version: string): Promise<void> {
+    const alias = `/2015-03-31/functions/${name}/aliases/live`;
+    const { FunctionVersion } = await this.#ask(alias);
+    const weights = { FunctionVersion, RoutingConfig: { AdditionalVersionWeights: { [version]: 0.5 } } };
+    expect(await this.#ask(alias, weights)).toMatchObject(weights);
+  }
+
   async close(): Promise<void> {
     await this.#shim?.close();
     this.#workspace?.remove();
@@ -140,8 +149,9 @@ export class Deployment {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: each call has its own answer
-  async #ask(path: string): Promise<Record<string, any>> {
+  async #ask(path: string, change?: object): Promise<Record<string, any>> {
     const response = await fetch(`${this.#moto}${path}`, {
+      ...(change && { method: 'PUT', body: JSON.stringify(change) }),
       headers: { authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request' },
     });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);

@@ -15,6 +15,7 @@ variables {
 run "choices" {
   command = plan
   variables {
+    name                  = "ner-2"
     region                = "eu-west-3"
     vpc_cidr              = "192.168.8.0/24"
     zone_count            = 3
@@ -22,6 +23,10 @@ run "choices" {
     efs_provisioned_mibps = 64
     reserved_concurrency  = -1
     log_retention_days    = 7
+  }
+  assert {
+    condition     = [aws_lambda_function.ner.function_name, output.place] == ["ner-2", "123456789012:eu-west-3:ner-2"]
+    error_message = "The deployment has another name or place."
   }
   assert {
     condition     = length(aws_efs_mount_target.models) == 3 && aws_subnet.private["us-east-1c"].cidr_block == "192.168.8.32/28"
@@ -49,6 +54,10 @@ run "network" {
   assert {
     condition     = toset([for subnet in aws_subnet.private : subnet.availability_zone]) == toset(["us-east-1a", "us-east-1b"])
     error_message = "There are not two zones."
+  }
+  assert {
+    condition     = data.aws_availability_zones.available[0].exclude_zone_ids == toset(["use1-az3"])
+    error_message = "A zone may be one that Lambda refuses."
   }
   assert {
     condition     = toset([for subnet in aws_subnet.private : subnet.cidr_block]) == toset(["10.0.0.0/20", "10.0.16.0/20"])
@@ -145,7 +154,7 @@ run "model_store" {
     error_message = "A function does not mount the access point."
   }
   assert {
-    condition     = aws_lambda_function.ner.environment[0].variables == tomap({ SPACY_MODEL_PATH = "/mnt/models/en_core_web_lg-3.8.0-folded-f32" })
+    condition     = aws_lambda_function.ner.environment[0].variables["SPACY_MODEL_PATH"] == "/mnt/models/en_core_web_lg-3.8.0-folded-f32"
     error_message = "The function would not find its model below the mount."
   }
 }

@@ -49,6 +49,8 @@ run "bad_values_2" {
     zone_count              = 5
     vpc_cidr                = "10.0.0.0/8"
     model                   = ""
+    runtime                 = "python3.14"
+    tags                    = { a = "", b = "", c = "", d = "", e = "", f = "", g = "", h = "", i = "", j = "" }
     memory_size             = 2048.5
     timeout                 = 4
     provisioned_concurrency = -1
@@ -58,7 +60,7 @@ run "bad_values_2" {
     cold_start_budget_ms    = 3
   }
   expect_failures = [
-    var.model_store, var.zone_count, var.vpc_cidr, var.model, var.memory_size, var.timeout,
+    var.model_store, var.zone_count, var.vpc_cidr, var.model, var.runtime, var.tags, var.memory_size, var.timeout,
     var.provisioned_concurrency, var.live_version, var.origin_secret_sha256, var.alarm_topic_arns,
     var.cold_start_budget_ms,
   ]

@@ -229,6 +229,14 @@ def test_says_when_the_file_system_is_full(upload, root):
     assert sorted(path.name for path in root.iterdir()) == [".lock", "old"]
 
 
+@pytest.mark.parametrize("odd", [".lock/no-file", ".incoming-no-folder"])
+def test_says_when_the_file_system_refuses_the_lock_or_to_tidy_up(upload, root, odd):
+    (root / odd).parent.mkdir(exist_ok=True)
+    (root / odd).touch()
+    with pytest.raises(provision.ProvisionError, match=f"did not take the model {MODEL}: .*director"):
+        provision.handler(upload(pack()))
+
+
 def test_refuses_to_write_beside_another_run(upload, root):
     with (root / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -28,7 +28,7 @@ run "package_needs_no_network_and_no_file_system" {
     error_message = "The function is in a VPC, or mounts something."
   }
   assert {
-    condition     = aws_lambda_function.ner.environment[0].variables == tomap({ SPACY_MODEL_PATH = "/var/task/model" })
+    condition     = aws_lambda_function.ner.environment[0].variables["SPACY_MODEL_PATH"] == "/var/task/model"
     error_message = "The function would not find the model in its zip."
   }
 }
@@ -120,6 +120,10 @@ run "rollback" {
   assert {
     condition     = [aws_lambda_alias.live.function_version, output.live_version] == ["6", "6"]
     error_message = "Callers do not get the version that was asked for."
+  }
+  assert {
+    condition     = terraform_data.origin_secret_sha256.input == tolist([sha256("old")])
+    error_message = "The live version is said to take a secret that it does not know."
   }
   assert {
     condition     = [data.aws_lambda_function.live[0].function_name, data.aws_lambda_function.live[0].qualifier] == ["spacy-ner-service", "6"]
@@ -215,6 +219,14 @@ run "cold_and_closed_by_default" {
     )
     error_message = "Anybody may call the URL, and the function checks no secret; or the URL is not on the alias."
   }
+  assert {
+    condition     = aws_lambda_function.ner.environment[0].variables["ORIGIN_SECRET_SHA256"] == "0000000000000000000000000000000000000000000000000000000000000000"
+    error_message = "The function takes every request until the URL is closed."
+  }
+  assert {
+    condition     = length(terraform_data.origin_secret_sha256.input) == 0
+    error_message = "A digest of no secret passes for one that Kong could hold."
+  }
 }
 
 run "open_to_holders_of_the_secret" {
@@ -225,6 +237,10 @@ run "open_to_holders_of_the_secret" {
   assert {
     condition     = lookup(aws_lambda_function.ner.environment[0].variables, "ORIGIN_SECRET_SHA256", null) == "${sha256("old")},${sha256("new")}"
     error_message = "The function does not know the digests."
+  }
+  assert {
+    condition     = terraform_data.origin_secret_sha256.input == tolist([sha256("old"), sha256("new")])
+    error_message = "What Kong may send is not told."
   }
   assert {
     condition = [
@@ -247,7 +263,6 @@ run "open_to_holders_of_the_secret" {
 run "choices" {
   command = plan
   variables {
-    name         = "ner-2"
     architecture = "x86_64"
     runtime      = "python3.12"
     memory_size  = 1536
@@ -255,9 +270,9 @@ run "choices" {
   }
   assert {
     condition = [
-      aws_lambda_function.ner.function_name, aws_lambda_function.ner.runtime, aws_lambda_function.ner.architectures,
+      aws_lambda_function.ner.runtime, aws_lambda_function.ner.architectures,
       aws_lambda_function.ner.memory_size, aws_lambda_function.ner.timeout,
-    ] == ["ner-2", "python3.12", tolist(["x86_64"]), 1536, 5]
+    ] == ["python3.12", tolist(["x86_64"]), 1536, 5]
     error_message = "The function is not the one that was chosen."
   }
 }
@@ -283,6 +298,16 @@ run "alarms" {
     error_message = "An alarm is missing, or rings at something else."
   }
   assert {
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.function : name => "${alarm.datapoints_to_alarm} of ${alarm.evaluation_periods} x ${alarm.period} s" } == {
+      failures      = "1 of 5 x 60 s"
+      error-answers = "1 of 5 x 60 s"
+      throttles     = "3 of 5 x 60 s"
+      cold-starts   = "1 of 5 x 60 s"
+      latency       = "3 of 5 x 60 s"
+    }
+    error_message = "A burst's cold starts, which fall into a minute, ring nothing; or every throttle rings."
+  }
+  assert {
     condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.function : (
       alarm.dimensions == tomap({ (alarm.namespace == "BurstNer" ? "function" : "FunctionName") = "spacy-ner-service" }) &&
       alarm.alarm_actions == toset(["arn:aws:sns:us-east-1:123456789012:ops"]) &&
@@ -304,6 +329,10 @@ run "alarm_of_spill_over" {
       "ProvisionedConcurrencySpilloverInvocations", tomap({ FunctionName = "spacy-ner-service", Resource = "spacy-ner-service:live" }),
     ]
     error_message = "Nobody is told that the provisioned concurrency does not do."
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.function["spill-over"].datapoints_to_alarm == 1
+    error_message = "A burst is over before it rings."
   }
   assert {
     condition = 2 == length([
@@ -340,4 +369,18 @@ run "outputs" {
     ]
     error_message = "An output is missing, or is not what it says."
   }
+  assert {
+    condition     = output.place == "123456789012:us-east-1:spacy-ner-service"
+    error_message = "A deployment somewhere else could not be told from this one."
+  }
+}
+
+# Against the state of the first run.
+
+run "another_name_in_place" {
+  command = plan
+  variables {
+    name = "ner-2"
+  }
+  expect_failures = [aws_lambda_alias.live]
 }
