@@ -28,8 +28,8 @@ export async function rows({ quick = false } = {}) {
   try {
     const all = [];
     if (capture) {
-      for (const n of [5, 20, 100]) all.push(await burstError(truth, capture, n, quick ? 3 : 9));
-      for (const holdMs of [50, 200]) all.push(await rateError(truth, capture, holdMs, quick ? 3 : 5, quick ? 2 : 5));
+      for (const n of [5, 20, 100]) all.push(await burstError(truth, capture, n, quick ? 3 : 5));
+      for (const holdMs of [50, 200]) all.push(await rateError(truth, capture, holdMs, quick ? 3 : 5, quick ? 2 : 3));
       all.push(await spread(truth, capture, quick ? 10 : 20, ''));
       all.push(await tlsSpread(startTruth, quick ? 10 : 20));
     } else {
