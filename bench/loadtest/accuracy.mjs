@@ -46,9 +46,9 @@ export async function rows({ quick = false } = {}) {
 /** @typedef {import('../../packages/loadtest/src/truth.js').Truth} Truth */
 /** @typedef {Awaited<ReturnType<typeof startCapture>>} Capture */
 
-/** @param {number} port */
-async function startCapture(port) {
-  const child = child_process.spawn('python3', [CAPTURE, String(port)], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** @param {number} port @param {string[]} [flags] */
+async function startCapture(port, flags = []) {
+  const child = child_process.spawn('python3', [CAPTURE, String(port), ...flags], { stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   await lines.next();
   return {
@@ -196,7 +196,7 @@ async function tlsSpread(start, bursts) {
   child_process.execFileSync('openssl', [...openssl, ...names, ...files], { stdio: 'ignore' });
   const cert = fs.readFileSync(file, 'utf8');
   const truth = await start({ key: fs.readFileSync(path.join(folder, 'key.pem'), 'utf8'), cert });
-  const capture = await startCapture(Number(truth.url.port));
+  const capture = await startCapture(Number(truth.url.port), ['tls']);
   try {
     return await spread(truth, capture, bursts, ', TLS', { NODE_EXTRA_CA_CERTS: file });
   } finally {

@@ -1,6 +1,6 @@
 """Tells how long requests to a port of this machine took on the wire: the truth that a load test is held to.
 
-    capture.py PORT     (root, Linux: reads a raw socket on the loopback interface)
+    capture.py PORT [tls]    (root, Linux: reads a raw socket on the loopback interface)
 
 Prints `ready`; then, for each line on standard input, one JSON line about the connections since the last:
 {"latencies": [ms, …], "spreads": [ms, …]}. A latency is from the first byte of a request to the last byte of its
@@ -17,17 +17,16 @@ import threading
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
 PACKET_OUTGOING = 4
-#: A connection that is opened ahead is quiet for longer before its request; what came before is a TLS handshake, s.
-SETTLED = 0.02
+#: Before the request of a TLS connection the client sends its hello and its finished message.
+HANDSHAKE = 2
 #: Bursts are further apart, s.
 APART = 0.1
 
 
 class Connection:
-    def __init__(self):
+    def __init__(self, before: int):
+        self.before = before
         self.released = None
-        self.settled = False
-        self.last = None
         self.sent = None
         self.answered = None
         self.refused = False
@@ -38,14 +37,13 @@ class Connection:
             self.answered = at
             self.refused = self.refused or payload.startswith(b"HTTP/1.1 413")
             return
+        if self.before > 0:
+            self.before -= 1
+            return
         if self.released is None:
             self.released = at
-        elif not self.settled and at - self.last > SETTLED:
-            self.released = at
-            self.settled = True
         if self.answered is not None:
             self.finish()
-        self.last = at
         if self.sent is None:
             self.sent = at
 
@@ -66,7 +64,7 @@ def spreads(released: list) -> list:
     return [(burst[-1] - burst[0]) * 1e3 for burst in bursts if len(burst) > 1]
 
 
-def listen(port: int, connections: dict, lock: threading.Lock):
+def listen(port: int, before: int, connections: dict, lock: threading.Lock):
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
     # A burst is not lost while Python waits for the CPU.
     raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
@@ -86,14 +84,15 @@ def listen(port: int, connections: dict, lock: threading.Lock):
         seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
         up = target == port
         with lock:
-            connection = connections.setdefault(source if up else target, Connection())
+            connection = connections.setdefault(source if up else target, Connection(before))
             connection.see(up, seconds + nanoseconds / 1e9, data[header + (data[header + 12] >> 4) * 4 :])
 
 
 def main():
     connections: dict = {}
     lock = threading.Lock()
-    threading.Thread(target=listen, args=(int(sys.argv[1]), connections, lock), daemon=True).start()
+    before = HANDSHAKE if sys.argv[2:] == ["tls"] else 0
+    threading.Thread(target=listen, args=(int(sys.argv[1]), before, connections, lock), daemon=True).start()
     for _ in sys.stdin:
         with lock:
             seen = list(connections.values())
