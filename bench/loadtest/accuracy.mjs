@@ -48,7 +48,9 @@ export async function rows({ quick = false } = {}) {
 
 /** @param {number} port @param {string[]} [flags] */
 async function startCapture(port, flags = []) {
-  const child = child_process.spawn('python3', [CAPTURE, String(port), ...flags], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = child_process.spawn('python3', [CAPTURE, String(port), ...flags], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   await lines.next();
   return {
