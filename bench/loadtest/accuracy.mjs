@@ -7,7 +7,7 @@ import process from 'node:process';
 import readline from 'node:readline';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { root } from '../../scripts/step.mjs';
-import { figure, median, verdict } from '../median.mjs';
+import { decide, figure, median, verdict } from '../median.mjs';
 import { available, burstLoads, rateLoads } from './peers.mjs';
 
 /** @import { Row } from '../report.mjs' */
@@ -23,65 +23,124 @@ const HOLD_MS = 5;
  */
 export async function rows({ quick = false } = {}) {
   const { startTruth } = await import(pathToFileURL(path.join(DIST, 'truth.js')).href);
+  const captures = process.getuid?.() === 0 && os.type() === 'Linux';
+  const all = captures ? await onTheWire(startTruth, quick) : [NOT_CAPTURED];
   const truth = await startTruth();
-  const capture = process.getuid?.() === 0 && os.type() === 'Linux' && (await startCapture(Number(truth.url.port)));
   try {
-    const all = [];
-    if (capture) {
-      for (const n of [5, 20, 100]) all.push(await burstError(truth, capture, n, quick ? 3 : 5));
-      for (const holdMs of [50, 200]) all.push(await rateError(truth, capture, holdMs, quick ? 3 : 5, quick ? 2 : 3));
-      all.push(await spread(truth, capture, quick ? 10 : 20, ''));
-      all.push(await tlsSpread(startTruth, quick ? 10 : 20));
-    } else {
-      const row = { must: 'a packet capture', value: 'not run: it needs root on Linux', verdict: 'not run' };
-      all.push({ what: 'reported latency and spread against those on the wire', ...row });
-    }
     return [...all, ...(await stall(truth, quick ? 1 : 5))];
   } finally {
-    if (capture) capture.close();
     await truth.close();
   }
 }
 
-/** @typedef {import('../../packages/loadtest/src/truth.js').Truth} Truth */
-/** @typedef {Awaited<ReturnType<typeof startCapture>>} Capture */
+/** @type {Row} */
+const NOT_CAPTURED = {
+  what: 'reported latency and spread against those on the wire',
+  ...{ must: 'a packet capture', value: 'not run: it needs root on Linux', verdict: 'not run' },
+};
 
-/** @param {number} port @param {string[]} [flags] */
-async function startCapture(port, flags = []) {
-  const child = child_process.spawn('python3', [CAPTURE, String(port), ...flags], {
-    stdio: ['pipe', 'pipe', 'inherit'],
+/** @param {StartTruth} startTruth @param {boolean} quick */
+async function onTheWire(startTruth, quick) {
+  const runs = quick ? 3 : 5;
+  const bursts = quick ? 10 : 20;
+  const plain = await Captured.start(startTruth);
+  try {
+    const all = [];
+    for (const n of [5, 20, 100]) all.push(await burstError(plain, n, runs));
+    for (const holdMs of [50, 200]) all.push(await rateError(plain, holdMs, runs, quick ? 2 : 3));
+    return [...all, await spread(plain, bursts, ''), await tlsSpread(startTruth, bursts)];
+  } finally {
+    await plain.close();
+  }
+}
+
+/** @typedef {typeof import('../../packages/loadtest/src/truth.js').startTruth} StartTruth */
+/** @typedef {import('../../packages/loadtest/src/truth.js').Truth} Truth */
+
+/**
+ * A server whose packets are captured. It has cores of its own and the load generators another: a target is a machine of
+ * its own, where neither waits until the other is done with a core.
+ */
+class Captured {
+  /** @param {Truth} truth @param {child_process.ChildProcess} child @param {AsyncIterator<string>} lines @param {string} cores */
+  constructor(truth, child, lines, cores) {
+    this.truth = truth;
+    this.url = truth.url.href;
+    this.child = child;
+    this.lines = lines;
+    this.cores = cores;
+  }
+
+  /** @param {StartTruth} startTruth @param {{ key: string, cert: string }} [certificate] */
+  static async start(startTruth, certificate) {
+    const cores = bound();
+    const [first, others] = apart(cores);
+    bind(others);
+    const truth = await startTruth(certificate);
+    bind(first);
+    const args = [CAPTURE, truth.url.port, ...(certificate ? ['tls'] : [])];
+    const child = child_process.spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    await lines.next();
+    return new Captured(truth, child, lines, cores);
+  }
+
+  /** Since the last call, ms. @returns {Promise<{ latencies: number[], spreads: number[] }>} */
+  async taken() {
+    this.child.stdin?.write('\n');
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error('the packet capture has ended');
+    return JSON.parse(value);
+  }
+
+  async close() {
+    this.child.kill();
+    bind(this.cores);
+    await this.truth.close();
+  }
+}
+
+/** The cores that this process may use, as `0-3,6`. */
+function bound() {
+  return /Cpus_allowed_list:\s*(\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+}
+
+/** The first core and the others; all for both where there is one. @param {string} cores */
+function apart(cores) {
+  const all = cores.split(',').flatMap((range) => {
+    const [from = 0, to = from] = range.split('-').map(Number);
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
   });
-  const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  await lines.next();
-  return {
-    /** Since the last call, ms. @returns {Promise<{ latencies: number[], spreads: number[] }>} */
-    async taken() {
-      child.stdin.write('\n');
-      return JSON.parse((await lines.next()).value);
-    },
-    close: () => child.kill(),
-  };
+  return all.length > 1 ? [`${all[0]}`, all.slice(1).join(',')] : [cores, cores];
+}
+
+/** This process, and what it starts from now on. @param {string} [cores] */
+function bind(cores = '0') {
+  child_process.execFileSync('taskset', ['-acp', cores, String(process.pid)], { stdio: 'ignore' });
 }
 
 /**
- * Runs each load in turn, and compares what it reported with what was captured.
- * @param {Capture} capture
- * @param {string} url
+ * Runs each load in turn, and compares what it reported with what was captured; three times as long when that does not
+ * decide about ours.
+ * @param {Captured} captured
  * @param {ReturnType<typeof burstLoads>} loads
  * @param {number} runs
  * @param {(reported: number, truth: number) => number} compare p50 with p50
+ * @param {(error: number) => boolean} holds
  * @returns {Promise<Map<string, number[]>>}
  */
-async function interleave(capture, url, loads, runs, compare) {
+async function interleave(captured, loads, runs, compare, holds) {
   const found = await available(loads);
   const errors = new Map(found.map(({ name }) => [name, /** @type {number[]} */ ([])]));
-  for (let run = 0; run < runs; run++) {
+  const measure = async () => {
     for (const { name, load } of found) {
-      await capture.taken();
-      const { p50 } = await load(url);
-      errors.get(name)?.push(compare(p50, median((await capture.taken()).latencies)));
+      await captured.taken();
+      const { p50 } = await load(captured.url);
+      errors.get(name)?.push(compare(p50, median((await captured.taken()).latencies)));
     }
-  }
+    return errors.get('ours')?.at(-1) ?? Number.NaN;
+  };
+  await decide(runs, measure, holds);
   return errors;
 }
 
@@ -90,11 +149,12 @@ function peers(errors, format) {
   return Object.fromEntries([...errors].filter(([name]) => name !== 'ours').map(([name, v]) => [name, format(v)]));
 }
 
-/** @param {Truth} truth @param {Capture} capture @param {number} n @param {number} runs @returns {Promise<Row>} */
-async function burstError(truth, capture, n, runs) {
-  await truth.hold({ holdMs: HOLD_MS });
-  const errors = await interleave(capture, truth.url.href, burstLoads(n), runs, (reported, true_) => reported - true_);
+/** @param {Captured} captured @param {number} n @param {number} runs @returns {Promise<Row>} */
+async function burstError(captured, n, runs) {
+  await captured.truth.hold({ holdMs: HOLD_MS });
   const bound = n > 20 ? 1 : 0.5;
+  const holds = (/** @type {number} */ ms) => Math.abs(ms) <= bound;
+  const errors = await interleave(captured, burstLoads(n), runs, (reported, true_) => reported - true_, holds);
   const own = errors.get('ours') ?? [];
   const format = (/** @type {number[]} */ values) => `${figure(values, 2)} ms`;
   return {
@@ -102,18 +162,16 @@ async function burstError(truth, capture, n, runs) {
     must: `<= ${bound} ms`,
     value: format(own),
     peers: peers(errors, format),
-    verdict: verdict(own, (ms) => Math.abs(ms) <= bound),
+    verdict: verdict(own, holds),
   };
 }
 
-/**
- * @param {Truth} truth @param {Capture} capture @param {number} holdMs @param {number} runs @param {number} seconds
- * @returns {Promise<Row>}
- */
-async function rateError(truth, capture, holdMs, runs, seconds) {
-  await truth.hold({ holdMs });
+/** @param {Captured} captured @param {number} holdMs @param {number} runs @param {number} seconds @returns {Promise<Row>} */
+async function rateError(captured, holdMs, runs, seconds) {
+  await captured.truth.hold({ holdMs });
   const percent = (/** @type {number} */ reported, /** @type {number} */ true_) => (reported / true_ - 1) * 100;
-  const errors = await interleave(capture, truth.url.href, rateLoads(seconds), runs, percent);
+  const holds = (/** @type {number} */ error) => Math.abs(error) <= 2;
+  const errors = await interleave(captured, rateLoads(seconds), runs, percent, holds);
   const own = errors.get('ours') ?? [];
   const format = (/** @type {number[]} */ values) => `${figure(values, 1)} %`;
   return {
@@ -121,7 +179,7 @@ async function rateError(truth, capture, holdMs, runs, seconds) {
     must: 'within 2 %',
     value: format(own),
     peers: peers(errors, format),
-    verdict: verdict(own, (error) => Math.abs(error) <= 2),
+    verdict: verdict(own, holds),
   };
 }
 
@@ -161,13 +219,13 @@ async function stall(truth, runs) {
 }
 
 /**
- * @param {Truth} truth @param {Capture} capture @param {number} bursts @param {string} name @param {NodeJS.ProcessEnv} [env]
+ * @param {Captured} captured @param {number} bursts @param {string} name @param {NodeJS.ProcessEnv} [env]
  * @returns {Promise<Row>}
  */
-async function spread(truth, capture, bursts, name, env) {
-  await truth.hold({ holdMs: HOLD_MS });
-  await capture.taken();
-  const args = [path.join(DIST, 'cli.js'), 'run', truth.url.href, '-n', '100', '--bursts', String(bursts)];
+async function spread(captured, bursts, name, env) {
+  await captured.truth.hold({ holdMs: HOLD_MS });
+  await captured.taken();
+  const args = [path.join(DIST, 'cli.js'), 'run', captured.url, '-n', '100', '--bursts', String(bursts)];
   const child = child_process.spawn(process.execPath, [...args, '--every', '500ms', '--json'], {
     env: { ...process.env, NER_API_KEY: 'k', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -178,7 +236,7 @@ async function spread(truth, capture, bursts, name, env) {
   });
   const code = await new Promise((resolve) => child.on('close', resolve));
   if (code !== 0) throw new Error(`the run failed: ${stderr}`);
-  const { spreads } = await capture.taken();
+  const { spreads } = await captured.taken();
   const bound = name ? 10 : 2.5;
   return {
     what: `spread of first bytes on the wire${name}, 100 at once, ${spreads.length} bursts`,
@@ -188,8 +246,8 @@ async function spread(truth, capture, bursts, name, env) {
   };
 }
 
-/** @param {(certificate: { key: string, cert: string }) => Promise<Truth>} start @param {number} bursts */
-async function tlsSpread(start, bursts) {
+/** @param {StartTruth} startTruth @param {number} bursts */
+async function tlsSpread(startTruth, bursts) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-bench-'));
   const file = path.join(folder, 'cert.pem');
   const openssl = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
@@ -197,13 +255,12 @@ async function tlsSpread(start, bursts) {
   const files = ['-keyout', path.join(folder, 'key.pem'), '-out', file];
   child_process.execFileSync('openssl', [...openssl, ...names, ...files], { stdio: 'ignore' });
   const cert = fs.readFileSync(file, 'utf8');
-  const truth = await start({ key: fs.readFileSync(path.join(folder, 'key.pem'), 'utf8'), cert });
-  const capture = await startCapture(Number(truth.url.port), ['tls']);
+  const key = fs.readFileSync(path.join(folder, 'key.pem'), 'utf8');
+  const captured = await Captured.start(startTruth, { key, cert });
   try {
-    return await spread(truth, capture, bursts, ', TLS', { NODE_EXTRA_CA_CERTS: file });
+    return await spread(captured, bursts, ', TLS', { NODE_EXTRA_CA_CERTS: file });
   } finally {
-    capture.close();
-    await truth.close();
+    await captured.close();
     fs.rmSync(folder, { recursive: true });
   }
 }

@@ -8,15 +8,21 @@ answer. A spread is that of a burst: from its first request to its last. Time st
 was answered 413 is none of the load: it tried the key.
 """
 
+import ctypes
 import json
 import socket
 import struct
 import sys
-import threading
 
+SO_ATTACH_FILTER = 26
 SO_RCVBUFFORCE = 33
 SO_TIMESTAMPNS = 35
+SOL_PACKET = 263
+PACKET_STATISTICS = 6
 PACKET_OUTGOING = 4
+ETH_P_ALL = 3
+#: A burst is kept by the kernel until it is asked for, bytes.
+KEPT = 512 << 20
 #: Before the request of a TLS connection the client sends its hello and its finished message.
 HANDSHAKE = 2
 #: Bursts are further apart, s.
@@ -64,40 +70,75 @@ def spreads(released: list) -> list:
     return [(burst[-1] - burst[0]) * 1e3 for burst in bursts if len(burst) > 1]
 
 
-def listen(port: int, before: int, connections: dict, lock: threading.Lock):
-    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.ntohs(3))
-    # A burst is not lost while Python waits for the CPU.
-    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+def of_port(port: int) -> bytes:
+    """A classic BPF program: TCP segments over IPv4 that carry something, from or to the port, as they come in.
+
+    Everything on loopback is seen twice, as it leaves and as it comes; handshakes and acknowledgements are no requests.
+    """
+    program = [
+        (0x28, 0, 0, 0xFFFFF004),  # the packet's type
+        (0x15, 17, 0, PACKET_OUTGOING),
+        (0x28, 0, 0, 12),  # EtherType
+        (0x15, 0, 15, 0x0800),
+        (0x30, 0, 0, 23),  # protocol
+        (0x15, 0, 13, socket.IPPROTO_TCP),
+        (0xB1, 0, 0, 14),  # X: bytes of the IP header
+        (0x48, 0, 0, 14),  # source port
+        (0x15, 2, 0, port),
+        (0x48, 0, 0, 16),  # target port
+        (0x15, 0, 8, port),
+        (0x50, 0, 0, 26),  # bytes of the TCP header
+        (0x54, 0, 0, 0xF0),
+        (0x74, 0, 0, 2),
+        (0x0C, 0, 0, 0),
+        (0x07, 0, 0, 0),  # X: bytes of both
+        (0x28, 0, 0, 16),  # bytes of all
+        (0x2D, 0, 1, 0),
+        (0x06, 0, 0, 128),  # keep as much
+        (0x06, 0, 0, 0),
+    ]
+    return b"".join(struct.pack("HBBI", *step) for step in program)
+
+
+def listen(port: int) -> socket.socket:
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    program = ctypes.create_string_buffer(of_port(port))
+    steps = (len(program) - 1) // 8
+    raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, ctypes.addressof(program)))
+    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, KEPT)
     raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-    raw.bind(("lo", 0))
-    print("ready", flush=True)
+    raw.bind(("lo", ETH_P_ALL))
+    raw.setblocking(False)
+    return raw
+
+
+def taken(raw: socket.socket, port: int, before: int) -> list:
+    """The connections of all segments since the last call. Nothing is read while a load runs: it needs the CPU."""
+    connections: dict = {}
     while True:
-        data, ancillary, _, address = raw.recvmsg(128, 64)
-        # Everything on loopback is seen twice: as it leaves and as it comes.
-        if address[2] == PACKET_OUTGOING or data[12:14] != b"\x08\x00" or data[23] != 6:
-            continue
+        try:
+            data, ancillary, _, _ = raw.recvmsg(128, 64)
+        except BlockingIOError:
+            break
         header = 14 + (data[14] & 15) * 4
         source, target = struct.unpack_from(">HH", data, header)
-        size = struct.unpack_from(">H", data, 16)[0] - (header - 14) - (data[header + 12] >> 4) * 4
-        if size <= 0 or port not in (source, target):
-            continue
         seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
         up = target == port
-        with lock:
-            connection = connections.setdefault(source if up else target, Connection(before))
-            connection.see(up, seconds + nanoseconds / 1e9, data[header + (data[header + 12] >> 4) * 4 :])
+        connection = connections.setdefault(source if up else target, Connection(before))
+        connection.see(up, seconds + nanoseconds / 1e9, data[header + (data[header + 12] >> 4) * 4 :])
+    _, dropped = struct.unpack("II", raw.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+    if dropped:
+        sys.exit(f"{dropped} segments were lost: the load is larger than the buffer")
+    return [connection for connection in connections.values() if not connection.refused]
 
 
 def main():
-    connections: dict = {}
-    lock = threading.Lock()
+    port = int(sys.argv[1])
     before = HANDSHAKE if sys.argv[2:] == ["tls"] else 0
-    threading.Thread(target=listen, args=(int(sys.argv[1]), before, connections, lock), daemon=True).start()
+    raw = listen(port)
+    print("ready", flush=True)
     for _ in sys.stdin:
-        with lock:
-            seen = list(connections.values())
-            connections.clear()
-        seen = [connection for connection in seen if not connection.refused]
+        seen = taken(raw, port, before)
         for connection in seen:
             connection.finish()
         latencies = [ms for connection in seen for ms in connection.latencies]

@@ -178,6 +178,34 @@ describe('startEmulator', () => {
     expect((await post(endpoint, key, 'sleep')).statusCode).toBe(502);
   });
 
+  it.each<[startsAtOnce: number, overlap: boolean]>([
+    [1, false],
+    [3, true],
+  ])('initialises %i at once, of whatever handler is named', async (startsAtOnce, overlap) => {
+    const folder = folderOf({
+      'own.py': `
+import json, time
+began = time.monotonic()
+time.sleep(0.3)
+ended = time.monotonic()
+def answer(event, context):
+    time.sleep(2)
+    return {"statusCode": 200, "body": json.dumps([began, ended])}
+`,
+    });
+    const emulator = await start({ service: folder, handler: 'own.answer', startsAtOnce });
+    later(() => emulator.close());
+    const inits = await Promise.all(
+      [0, 1, 2].map(
+        async () => (await (await post(emulator.endpoint, emulator.keys['load-generator'])).json()) as unknown,
+      ),
+    );
+    const [first, second, third] = (inits as [began: number, ended: number][]).toSorted(([a], [b]) => a - b);
+    if (!first || !second || !third) throw new Error('three requests were answered');
+    expect(new Set(inits.map(String)).size, 'environments').toBe(3);
+    expect(second[0] < first[1] || third[0] < second[1]).toBe(overlap);
+  });
+
   it('leaves nothing behind: closed, closed twice, or stopped while it starts', async () => {
     const emulator = await start({ provisioned: 1 });
     const { pid } = await (await post(emulator.endpoint, emulator.keys['batch-processor'])).json();

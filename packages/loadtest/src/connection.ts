@@ -12,7 +12,7 @@ export interface Target {
   ca?: string;
 }
 
-/** How long an answer pauses before somebody looks whether it is whole, ms. */
+/** How long an answer pauses before somebody looks whether it is whole, and a connection that is over stays open, ms. */
 const QUIET_MS = 100;
 /** More than Lambda ever answers (6 MB), bytes: a hundred connections of it fit in memory. */
 const MOST_BYTES = 8 * 2 ** 20;
@@ -30,7 +30,10 @@ const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut
 export class Connection {
   /** Settles when the connection may send. @throws {TargetError} when it never may. */
   readonly ready: Promise<void>;
-  /** Settles when the connection is over, whatever the reason. */
+  /**
+   * Settles when the connection is over, whatever the reason. Our end of it is closed a moment later: that takes longer
+   * than to read an answer, and others may be waiting for their time stamp.
+   */
   readonly closed: Promise<void>;
   sentAt: bigint | null = null;
   /** Of an interim answer (1xx), where there is one. */
@@ -43,21 +46,23 @@ export class Connection {
   readonly #socket: net.Socket;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
+  /** Whether the other side said that no more comes. */
+  #ended = false;
 
   constructor({ url, ca }: Target) {
     const secure = url.protocol === 'https:';
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const port = Number(url.port || (secure ? 443 : 80));
+    const place = { host, port, allowHalfOpen: true };
     const socket = secure
       ? tls.connect({
-          host,
-          port,
+          ...place,
           // Said aloud: NODE_TLS_REJECT_UNAUTHORIZED=0 must not send the key to a stranger.
           rejectUnauthorized: true,
           ...(net.isIP(host) ? {} : { servername: host }),
           ...(ca === undefined ? {} : { ca }),
         })
-      : net.connect({ host, port });
+      : net.connect(place);
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on('data', (chunk) => {
@@ -75,9 +80,16 @@ export class Connection {
       if (await this.answer()) socket.destroy();
     });
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.error = error.code ?? error.message;
+      if (!this.#ended) this.error = error.code ?? error.message;
     });
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => resolve());
+      socket.once('end', () => {
+        this.#ended = true;
+        resolve();
+        setTimeout(() => socket.destroy(), QUIET_MS);
+      });
+    });
     this.ready = new Promise((resolve, reject) => {
       const refuse = () => {
         const unverified = socket instanceof tls.TLSSocket && Boolean(socket.authorizationError);
@@ -129,7 +141,7 @@ export class Connection {
   /** The complete answer, or null while there is none. */
   async answer(): Promise<{ status: number; headers: http.IncomingHttpHeaders } | null> {
     if (this.#bytes > MOST_BYTES) return null;
-    return parse(Buffer.concat(this.#chunks), this.#socket.closed && this.end === 'closed' && this.error === null);
+    return parse(Buffer.concat(this.#chunks), this.#ended && this.end === 'closed' && this.error === null);
   }
 }
 

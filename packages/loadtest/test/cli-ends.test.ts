@@ -116,6 +116,8 @@ test.concurrent.each([
   ['a name like loopback', ['http://127.0.0.1.example/nlp/ner'], {}, 'is not this machine'],
   ['autocannon on https', ['https://ner.invalid/nlp/ner', '--yes', '--duration', '1s'], {}, 'verifies no certificate'],
   ['no such text', [HERE, '--text-file', '/no/such.txt'], {}, 'Cannot read /no/such.txt (ENOENT).'],
+  ['no text', [HERE, '--text', ''], {}, '--text is empty: the function would answer 400.'],
+  ['a text file without text', [HERE, '--text-file', '/dev/null'], {}, '/dev/null is empty'],
   ['both kinds of load', [HERE, '-n', '5', '--duration', '1s'], {}, "'--duration <time>' cannot be used with"],
   ['connections of a burst', [HERE, '--connections', '5'], {}, '--connections goes with --duration'],
   [

@@ -229,12 +229,16 @@ function coldOf({ cold: by, emulator, coldCommand: command }: RunOptions): Cold 
 }
 
 function textOf({ text, textFile }: RunOptions): string {
-  if (textFile === undefined) return text;
+  const found = textFile === undefined ? text : readText(textFile);
+  return found || fail(`${textFile ?? '--text'} is empty: the function would answer 400.`);
+}
+
+function readText(file: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(textFile));
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return fail(`Cannot read ${textFile} (${code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'not UTF-8' : code}).`);
+    return fail(`Cannot read ${file} (${code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'not UTF-8' : code}).`);
   }
 }
 

@@ -43,6 +43,17 @@ test('a run that was kept is reported again, judged, and drawn', () => {
   expect(json.plans.map((plan: { provisioned: number }) => plan.provisioned)).toEqual([0, 5, 20]);
 });
 
+test('a page that cannot be written is told first, and none replaces its run', () => {
+  const own = report(RUN, '--html', RUN);
+  expect(own.stderr).toContain('--html must be another file than the run.');
+  expect(own.code).toBe(3);
+  const lost = report(RUN, '--html', join(folder, 'none', 'report.html'));
+  expect(lost.stderr).toContain('report.html (ENOENT); is there such a folder');
+  expect(lost.stdout).toBe('');
+  expect(lost.code).toBe(3);
+  expect(report(RUN).code).toBe(0);
+});
+
 test('a threshold that cannot be judged hides no other one, and no failure', () => {
   const missing = report(RUN, '--fail-if', 'ahead.p50 > 3s', '--fail-if', 'cold.p50 > 3s');
   expect(missing.stdout).toContain('held: fail if cold.p50 > 3s');
