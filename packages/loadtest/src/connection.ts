@@ -31,8 +31,8 @@ export class Connection {
   /** Settles when the connection may send. @throws {TargetError} when it never may. */
   readonly ready: Promise<void>;
   /**
-   * Settles when the connection is over, whatever the reason. Our end of it is closed a moment later: that takes longer
-   * than to read an answer, and others may be waiting for their time stamp.
+   * Settles when the connection is over, whatever the reason: a moment after the answer's end, since to close our end, and
+   * to parse what came, takes longer than to read it, and other answers may be waiting for their time stamp.
    */
   readonly closed: Promise<void>;
   sentAt: bigint | null = null;
@@ -82,14 +82,11 @@ export class Connection {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (!this.#ended) this.error = error.code ?? error.message;
     });
-    this.closed = new Promise((resolve) => {
-      socket.once('close', () => resolve());
-      socket.once('end', () => {
-        this.#ended = true;
-        resolve();
-        setTimeout(() => socket.destroy(), QUIET_MS);
-      });
+    socket.once('end', () => {
+      this.#ended = true;
+      setTimeout(() => socket.destroy(), QUIET_MS);
     });
+    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     this.ready = new Promise((resolve, reject) => {
       const refuse = () => {
         const unverified = socket instanceof tls.TLSSocket && Boolean(socket.authorizationError);

@@ -25,8 +25,8 @@ export interface BurstCheck {
 }
 
 /**
- * What is still good. On a quiet machine of two cores the errors are about a third of this; packets captured on the wire
- * (`npm run bench -- loadtest`) put the part of it that is ours at 0.1, 0.1 and 0.9 ms.
+ * What is still good. On a quiet machine of two cores the errors are about a third of this; which part of it is ours,
+ * packets captured on the wire tell (`npm run bench -- loadtest`).
  */
 const BOUNDS = [
   { n: 5, errorMs: 1.5, spreadMs: 2.5 },
