@@ -61,13 +61,17 @@ def long_run_tokenizer(tokenizer: "Tokenizer") -> "Tokenizer":
         tokenizer.vocab,
         rules=tokenizer.rules,
         prefix_search=_at_start(tokenizer.prefix_search),
-        suffix_search=_at_end(tokenizer.suffix_search),
-        # Not the one that keeps runs: these are long.
-        infix_finditer=getattr(tokenizer.infix_finditer, "__wrapped__", tokenizer.infix_finditer),
+        suffix_search=_at_end(_that_keeps_nothing(tokenizer.suffix_search)),
+        infix_finditer=_that_keeps_nothing(tokenizer.infix_finditer),
         token_match=tokenizer.token_match,
         url_match=_without_square(tokenizer.url_match),
         faster_heuristics=tokenizer.faster_heuristics,
     )
+
+
+def _that_keeps_nothing(search: Any) -> Any:
+    """Long runs, thousands of them, would fill the memory."""
+    return getattr(search, "__wrapped__", search)
 
 
 def _at_start(search: Search | None) -> Search | None:

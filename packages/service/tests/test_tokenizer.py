@@ -7,6 +7,8 @@ import spacy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from burst_ner.model import load
+from burst_ner.recognizer import Recognizer
 from burst_ner.tokenizer import LONG_RUN, long_run_tokenizer
 
 PIECES = [
@@ -64,3 +66,13 @@ def test_the_time_of_a_long_run(recognizer, run):
     started = time.process_time()
     recognizer._tokenizer(run)(run)
     assert time.process_time() - started < 2  # spaCy's own takes 10 s for the first
+
+
+def test_long_runs_are_not_kept(prepared_path):
+    recognizer = Recognizer(load(prepared_path)[0])
+    kept = recognizer._nlp.tokenizer.suffix_search
+    recognizer.recognize(["A short run."])
+    short = kept.cache_info().currsize
+    assert short > 0
+    recognizer.recognize([f"{word}{'.' * LONG_RUN}" for word in "abc"])
+    assert kept.cache_info().currsize == short
