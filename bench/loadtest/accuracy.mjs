@@ -10,12 +10,17 @@ import { root } from '../../scripts/step.mjs';
 import { decide, figure, median, verdict } from '../median.mjs';
 import { available, burstLoads, rateLoads } from './peers.mjs';
 
+/** @import { Readable, Writable } from 'node:stream' */
 /** @import { Row } from '../report.mjs' */
 
 const CAPTURE = fileURLToPath(new URL('./capture.py', import.meta.url));
 const DIST = path.join(root, 'packages/loadtest/dist');
 const STALL_MS = 2000;
 const HOLD_MS = 5;
+const CERTIFICATE = [
+  ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'],
+  ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'],
+];
 
 /**
  * @param {{ quick?: boolean }} [options] fewer runs, and shorter ones
@@ -23,9 +28,7 @@ const HOLD_MS = 5;
  */
 export async function rows({ quick = false } = {}) {
   const { startTruth } = await import(pathToFileURL(path.join(DIST, 'truth.js')).href);
-  const captures = process.getuid?.() === 0 && os.type() === 'Linux';
-  const all = captures ? await onTheWire(startTruth, quick) : [NOT_CAPTURED];
-  if (captures) all.push(await tlsSpread(startTruth, quick ? 10 : 20));
+  const all = await onTheWire(startTruth, quick);
   const truth = await startTruth();
   try {
     return [...all, ...(await stall(truth, quick ? 1 : 5))];
@@ -34,70 +37,87 @@ export async function rows({ quick = false } = {}) {
   }
 }
 
-/** @type {Row} */
-const NOT_CAPTURED = {
-  what: 'reported latency and spread against those on the wire',
-  ...{ must: 'a packet capture', value: 'not run: it needs root on Linux', verdict: 'not run' },
-};
+/** Packets cannot be captured here; the message says why. */
+class NoCapture extends Error {}
 
-/** @param {StartTruth} startTruth @param {boolean} quick */
+/** @param {StartTruth} startTruth @param {boolean} quick @returns {Promise<Row[]>} */
 async function onTheWire(startTruth, quick) {
-  const runs = quick ? 3 : 5;
-  const plain = await Captured.start(startTruth);
   try {
-    const all = [];
-    for (const n of [5, 20, 100]) all.push(await burstError(plain, n, runs));
-    for (const holdMs of [50, 200]) all.push(await rateError(plain, holdMs, runs, quick ? 2 : 3));
-    all.push(await spread(plain, quick ? 10 : 20, ''));
-    return all;
-  } finally {
-    await plain.close();
+    if (process.getuid?.() !== 0 || os.type() !== 'Linux') throw new NoCapture('it needs root on Linux');
+    const plain = await Captured.use(startTruth, undefined, (captured) => plainRows(captured, quick));
+    return [...plain, await tlsSpread(startTruth, quick ? 10 : 20)];
+  } catch (error) {
+    if (!(error instanceof NoCapture)) throw error;
+    const row = { must: 'a packet capture', value: `not run: ${error.message}`, verdict: 'not run' };
+    return [{ what: 'reported latency and spread against those on the wire', ...row }];
   }
+}
+
+/** @param {Captured} captured @param {boolean} quick */
+async function plainRows(captured, quick) {
+  const runs = quick ? 3 : 5;
+  const all = [];
+  for (const n of [5, 20, 100]) all.push(await burstError(captured, n, runs));
+  for (const holdMs of [50, 200]) all.push(await rateError(captured, holdMs, runs, quick ? 2 : 3));
+  return [...all, await spread(captured, quick ? 10 : 20, '')];
 }
 
 /** @typedef {typeof import('../../packages/loadtest/src/truth.js').startTruth} StartTruth */
 /** @typedef {import('../../packages/loadtest/src/truth.js').Truth} Truth */
 
 /**
- * A server whose packets are captured. It has cores of its own and the load generators another: a target is a machine of
- * its own, where neither waits until the other is done with a core.
+ * A server whose packets are captured. It has cores of its own and the load generators another, where there are two or
+ * more: a target is a machine of its own, where neither waits until the other is done with a core.
  */
 class Captured {
-  /** @param {Truth} truth @param {child_process.ChildProcess} child @param {AsyncIterator<string>} lines @param {string} cores */
-  constructor(truth, child, lines, cores) {
+  /** @param {Truth} truth @param {child_process.ChildProcessByStdio<Writable, Readable, null>} child */
+  constructor(truth, child) {
     this.truth = truth;
     this.url = truth.url.href;
     this.child = child;
-    this.lines = lines;
-    this.cores = cores;
+    this.lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   }
 
-  /** @param {StartTruth} startTruth @param {{ key: string, cert: string }} [certificate] */
-  static async start(startTruth, certificate) {
+  /**
+   * @template T
+   * @param {StartTruth} startTruth
+   * @param {{ key: string, cert: string } | undefined} certificate
+   * @param {(captured: Captured) => Promise<T>} measure
+   * @returns {Promise<T>}
+   * @throws {NoCapture}
+   */
+  static async use(startTruth, certificate, measure) {
     const cores = bound();
-    const [first, others] = apart(cores);
-    bind(others);
-    const truth = await startTruth(certificate);
-    bind(first);
-    const args = [CAPTURE, truth.url.port, ...(certificate ? ['tls'] : [])];
-    const child = child_process.spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] });
-    const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-    await lines.next();
-    return new Captured(truth, child, lines, cores);
+    const [first = cores, ...others] = apart(cores);
+    /** @type {Truth | undefined} */
+    let truth;
+    /** @type {child_process.ChildProcessByStdio<Writable, Readable, null> | undefined} */
+    let child;
+    try {
+      bind(others.join(',') || first);
+      truth = await startTruth(certificate);
+      bind(first);
+      const args = [CAPTURE, truth.url.port, ...(certificate ? ['tls'] : [])];
+      child = child_process.spawn('python3', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+      // One that ends says nothing more, which is an error where it is read.
+      child.on('error', () => {});
+      child.stdin.on('error', () => {});
+      const captured = new Captured(truth, child);
+      if ((await captured.lines.next()).done) throw new NoCapture('the packet capture does not start');
+      return await measure(captured);
+    } finally {
+      child?.kill();
+      await truth?.close();
+      bind(cores);
+    }
   }
 
   /** Since the last call, ms. @returns {Promise<{ latencies: number[], spreads: number[] }>} */
   async taken() {
-    this.child.stdin?.write('\n');
+    this.child.stdin.write('\n');
     const { value, done } = await this.lines.next();
     if (done) throw new Error('the packet capture has ended');
     return JSON.parse(value);
-  }
-
-  async close() {
-    this.child.kill();
-    bind(this.cores);
-    await this.truth.close();
   }
 }
 
@@ -106,18 +126,21 @@ function bound() {
   return /Cpus_allowed_list:\s*(\S+)/.exec(fs.readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
 }
 
-/** The first core and the others; all for both where there is one. @param {string} cores */
+/** `0-3,6` as single cores. @param {string} cores */
 function apart(cores) {
-  const all = cores.split(',').flatMap((range) => {
+  return cores.split(',').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number);
-    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+    return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}`);
   });
-  return all.length > 1 ? [`${all[0]}`, all.slice(1).join(',')] : [cores, cores];
 }
 
-/** This process, and what it starts from now on. @param {string} [cores] */
-function bind(cores = '0') {
-  child_process.execFileSync('taskset', ['-acp', cores, String(process.pid)], { stdio: 'ignore' });
+/** This process, and what it starts from now on. @param {string} cores */
+function bind(cores) {
+  try {
+    child_process.execFileSync('taskset', ['-acp', cores, String(process.pid)], { stdio: 'ignore' });
+  } catch {
+    throw new NoCapture('it needs taskset (util-linux), to give the server cores of its own');
+  }
 }
 
 /**
@@ -250,18 +273,15 @@ async function spread(captured, bursts, name, env) {
 /** @param {StartTruth} startTruth @param {number} bursts */
 async function tlsSpread(startTruth, bursts) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-bench-'));
-  const file = path.join(folder, 'cert.pem');
-  const openssl = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '1'];
-  const names = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const files = ['-keyout', path.join(folder, 'key.pem'), '-out', file];
-  child_process.execFileSync('openssl', [...openssl, ...names, ...files], { stdio: 'ignore' });
-  const cert = fs.readFileSync(file, 'utf8');
-  const key = fs.readFileSync(path.join(folder, 'key.pem'), 'utf8');
-  const captured = await Captured.start(startTruth, { key, cert });
+  const key = path.join(folder, 'key.pem');
+  const cert = path.join(folder, 'cert.pem');
+  const env = { NODE_EXTRA_CA_CERTS: cert };
   try {
-    return await spread(captured, bursts, ', TLS', { NODE_EXTRA_CA_CERTS: file });
+    const files = ['-keyout', key, '-out', cert];
+    child_process.execFileSync('openssl', [...CERTIFICATE, ...files], { stdio: 'ignore' });
+    const certificate = { key: fs.readFileSync(key, 'utf8'), cert: fs.readFileSync(cert, 'utf8') };
+    return await Captured.use(startTruth, certificate, (captured) => spread(captured, bursts, ', TLS', env));
   } finally {
-    await captured.close();
     fs.rmSync(folder, { recursive: true });
   }
 }

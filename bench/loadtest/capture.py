@@ -105,7 +105,10 @@ def listen(port: int) -> socket.socket:
     program = ctypes.create_string_buffer(of_port(port))
     steps = (len(program) - 1) // 8
     raw.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", steps, ctypes.addressof(program)))
-    raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, KEPT)
+    try:
+        raw.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, KEPT)
+    except PermissionError:  # a container's root; what is lost then is told
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
     raw.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
     raw.bind(("lo", ETH_P_ALL))
     raw.setblocking(False)

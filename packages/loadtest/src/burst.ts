@@ -67,7 +67,7 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
     timer = setTimeout(() => {
       for (const connection of ready) connection.stop('timeout');
     }, timeoutMs);
-    await Promise.all(connections.map((connection) => connection.closed));
+    await Promise.all(connections.map((connection) => connection.over));
     const samples: Sample[] = [];
     // One after the other: answers may be large.
     for (const [index, connection] of connections.entries()) {
@@ -105,7 +105,8 @@ async function warmUp(): Promise<void> {
     const connections = Array.from({ length: 20 }, () => new Connection({ url }));
     await Promise.all(connections.map((connection) => connection.ready));
     fire(connections, bytes);
-    await Promise.all(connections.map((connection) => connection.closed));
+    await Promise.all(connections.map((connection) => connection.over));
+    for (const connection of connections) connection.stop('closed');
   }
   sink.close();
 }

@@ -12,7 +12,7 @@ export interface Target {
   ca?: string;
 }
 
-/** How long an answer pauses before somebody looks whether it is whole, and a connection that is over stays open, ms. */
+/** How long an answer pauses before somebody looks whether it is whole, ms. */
 const QUIET_MS = 100;
 /** More than Lambda ever answers (6 MB), bytes: a hundred connections of it fit in memory. */
 const MOST_BYTES = 8 * 2 ** 20;
@@ -31,10 +31,10 @@ export class Connection {
   /** Settles when the connection may send. @throws {TargetError} when it never may. */
   readonly ready: Promise<void>;
   /**
-   * Settles when the connection is over, whatever the reason: a moment after the answer's end, since to close our end, and
+   * Settles when nothing more comes, whatever the reason. Whoever made the connection stops it then: to close our end, and
    * to parse what came, takes longer than to read it, and other answers may be waiting for their time stamp.
    */
-  readonly closed: Promise<void>;
+  readonly over: Promise<void>;
   sentAt: bigint | null = null;
   /** Of an interim answer (1xx), where there is one. */
   firstByteAt: bigint | null = null;
@@ -82,11 +82,16 @@ export class Connection {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (!this.#ended) this.error = error.code ?? error.message;
     });
-    socket.once('end', () => {
-      this.#ended = true;
-      setTimeout(() => socket.destroy(), QUIET_MS);
+    this.over = new Promise((resolve) => {
+      socket.once('close', () => resolve());
+      socket.once('end', () => {
+        // An end before the request is none of an answer.
+        if (this.sentAt === null) return void socket.destroy();
+        this.#ended = true;
+        socket.setTimeout(0);
+        resolve();
+      });
     });
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
     this.ready = new Promise((resolve, reject) => {
       const refuse = () => {
         const unverified = socket instanceof tls.TLSSocket && Boolean(socket.authorizationError);
@@ -106,11 +111,13 @@ export class Connection {
     this.#socket.write(bytes);
   }
 
-  /** Ends a connection that has not ended by itself. */
+  /** Closes the connection; why, when it is not over by itself. */
   stop(end: 'closed' | 'timeout' | 'cut', error: string | null = null): void {
     if (this.#socket.destroyed) return;
-    this.end = end;
-    this.error = error;
+    if (!this.#ended) {
+      this.end = end;
+      this.error = error;
+    }
     this.#socket.destroy();
   }
 

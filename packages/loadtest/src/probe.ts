@@ -24,7 +24,7 @@ export async function probe({ url, apiKey, timeoutMs = 60_000, signal, ...target
     connection.send(Buffer.from(encodeHead(url, apiKey, TOO_LARGE)));
     clearTimeout(timer);
     timer = setTimeout(cut, PATIENCE_MS);
-    await connection.closed;
+    await connection.over;
     refuse(url, (await connection.answer())?.status ?? null);
   } finally {
     clearTimeout(timer);

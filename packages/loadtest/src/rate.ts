@@ -14,6 +14,8 @@ export interface RateOptions extends Load {
 
 /** How long before its request a connection is opened, ms. */
 const AHEAD_MS = 1000;
+/** From the end of an answer until it is parsed, ms. */
+const SETTLE_MS = 100;
 
 /**
  * Sends requests at even steps, whether earlier ones are answered or not (an open model), each on a connection of its
@@ -48,8 +50,11 @@ export async function runRate(options: RateOptions): Promise<void> {
     const due = !signal?.aborted;
     const timer = setTimeout(() => connection.stop('timeout'), timeoutMs);
     if (due) await connection.ready.then(() => connection.send(bytes)).catch(() => {});
-    await connection.closed;
+    await connection.over;
     clearTimeout(timer);
+    // Answers that come together are all stamped before the first of them is parsed.
+    await pause(SETTLE_MS, signal);
+    connection.stop('closed');
     open.delete(connection);
     if (due) onSample(await connection.sample({ burst: 0, index, intendedMs }, origin));
   };

@@ -1,4 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
+import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test, vi } from 'vitest';
@@ -113,6 +115,39 @@ test('a burst waits for its instant with its connections open, and leaves no ear
   expect(releasedAt - performance.timeOrigin - releaseAt).toBeGreaterThan(-2);
 });
 
+test('the first burst of a process leaves in time, too', async () => {
+  const answer = "'HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\n{}'";
+  const script = `
+    import net from 'node:net';
+    import { runBurst } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url))};
+    const server = net.createServer((socket) => socket.once('data', () => socket.end(${answer}))).listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const url = new URL('http://127.0.0.1:' + server.address().port + '/nlp/ner');
+    const releaseAt = performance.now() + 1500;
+    const { firedAt } = await runBurst({ url, apiKey: 'k', text: 'x', n: 5, releaseAt });
+    console.log(firedAt - releaseAt);
+    server.close();`;
+  const late = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
+  expect(Number(late)).toBeGreaterThanOrEqual(0);
+  expect(Number(late), 'what is compiled before it takes less').toBeLessThan(500);
+});
+
+test('every answer is parsed once, when the burst is over', async () => {
+  const seen: number[] = [];
+  const request = vi.spyOn(http, 'request');
+  await using server = await listen((response, nth) => {
+    setTimeout(() => {
+      seen.push(request.mock.calls.length);
+      answerNer(response, false);
+    }, 150 * nth);
+  });
+  const { samples } = await burst({ url: server.url, n: 3 });
+  expect(samples.map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'ok']);
+  expect(seen).toEqual([0, 0, 0]);
+  expect(request).toHaveBeenCalledTimes(3);
+  request.mockRestore();
+});
+
 test('an aborted burst keeps what was answered; the rest is cut', async () => {
   const abort = new AbortController();
   await using server = await listen((response, nth) => {
@@ -156,6 +191,14 @@ test('a body of unknown length is whole at an orderly end alone', async () => {
   ]);
 });
 
+test('an answer that ended in order stays whole when the others are given up', async () => {
+  await using server = await listenRaw((socket, nth) => {
+    if (nth === 0) socket.end('HTTP/1.1 200 OK\r\n\r\n{}');
+  });
+  const { samples } = await burst({ url: server.url, n: 2, timeoutMs: 500 });
+  expect(samples.map(({ outcome }) => outcome).sort()).toEqual(['ok', 'timeout']);
+});
+
 test('an answer without an end is given up', async () => {
   await using server = await listenRaw((socket) => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -191,14 +234,15 @@ async function listenDoor(enter: (socket: net.Socket, nth: number) => URL | unde
 
 test('a connection that cannot be made is a connection-error, and the others are measured', async () => {
   await using server = await listen((response) => answerNer(response, false), certificate);
-  // Of three handshakes the first is reset, the second never answered.
+  // Of four handshakes the first is reset, the second ended, the third never answered.
   await using door = await listenDoor((socket, nth) => {
     if (nth === 0) socket.resetAndDestroy();
-    return nth < 2 ? undefined : server.url;
+    else if (nth === 1) socket.end();
+    return nth < 3 ? undefined : server.url;
   });
-  const { samples, spreadMs } = await burst({ url: door.url, ca: certificate.cert, n: 3, timeoutMs: 3000 });
-  expect(summarise(samples, 'sent').outcomes).toMatchObject({ ok: 1, 'connection-error': 2, timeout: 0 });
-  expect(samples.map(({ error }) => error)).toEqual(expect.arrayContaining(['ECONNRESET', 'ETIMEDOUT', null]));
+  const { samples, spreadMs } = await burst({ url: door.url, ca: certificate.cert, n: 4, timeoutMs: 3000 });
+  expect(summarise(samples, 'sent').outcomes).toMatchObject({ ok: 1, 'connection-error': 3, timeout: 0 });
+  expect(samples.map(({ error }) => String(error)).sort()).toEqual(['ECONNRESET', 'ECONNRESET', 'ETIMEDOUT', 'null']);
   expect(spreadMs).toBe(0);
   expect(server.seen).toHaveLength(1);
 });

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
+import { closeSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { validateHeaderValue } from 'node:http';
 import { InvalidArgumentError } from 'commander';
 import { InputError } from '../input-error.js';
@@ -67,9 +67,19 @@ export const parseTarget =
     return url.pathname === '/' ? fail(`${name} must include the route, e.g. /nlp/ner.`) : url;
   };
 
-/** A page is drawn after the run: that is too late to be told. */
-export function refuseUnwritable(file: string): void {
-  const found = existsSync(file);
+/**
+ * A page is drawn after the run: that is too late to be told.
+ *
+ * @param inputs files that are read, which a page must not replace by whatever name
+ */
+export function refuseUnwritable(file: string, inputs: readonly string[]): void {
+  const of = (path: string) => statSync(path, { throwIfNoEntry: false });
+  const page = of(file);
+  for (const input of inputs) {
+    const read = of(input);
+    if (page && read && page.ino === read.ino && page.dev === read.dev) fail(`--html would replace ${input}.`);
+  }
+  const found = lstatSync(file, { throwIfNoEntry: false });
   try {
     closeSync(openSync(file, 'a'));
     if (!found) rmSync(file);

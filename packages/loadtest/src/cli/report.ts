@@ -1,4 +1,3 @@
-import { resolve } from 'node:path';
 import { Command } from 'commander';
 import { plan } from '../plan.js';
 import { readReportLog } from '../report-log.js';
@@ -42,10 +41,7 @@ export function reportCommand(): Command {
 async function report(file: string, options: ReportOptions): Promise<number> {
   const { html, json, reportLog, failIf, planN, planProvisioned } = options;
   if (planN && html === undefined && !json) fail('--plan-n goes with --html or --json; `plan` prints a table.');
-  if (html !== undefined) {
-    if (resolve(html) === resolve(file)) fail('--html must be another file than the run.');
-    refuseUnwritable(html);
-  }
+  if (html !== undefined) refuseUnwritable(html, [file, ...(reportLog === undefined ? [] : [reportLog])]);
   const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
   const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
   let joined = 0;

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,9 +44,13 @@ test('a run that was kept is reported again, judged, and drawn', () => {
 });
 
 test('a page that cannot be written is told first, and none replaces its run', () => {
-  const own = report(RUN, '--html', RUN);
-  expect(own.stderr).toContain('--html must be another file than the run.');
-  expect(own.code).toBe(3);
+  const link = join(folder, 'link.html');
+  symlinkSync(RUN, link);
+  for (const html of [RUN, link]) {
+    const own = report(RUN, '--html', html);
+    expect(own.stderr).toContain(`--html would replace ${RUN}.`);
+    expect(own.code).toBe(3);
+  }
   const lost = report(RUN, '--html', join(folder, 'none', 'report.html'));
   expect(lost.stderr).toContain('report.html (ENOENT); is there such a folder');
   expect(lost.stdout).toBe('');
