@@ -51,6 +51,8 @@ export async function prepareModel(model) {
     return out;
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    // Made meanwhile by another command: it is whole as soon as it is there.
+    if (fs.existsSync(out)) return out;
     console.error(`  ${error.message}\n  So it is served as it is, with a longer cold start.`);
     return model.path;
   }
