@@ -88,7 +88,7 @@ class Captured {
    */
   static async use(startTruth, certificate, measure) {
     const cores = bound();
-    const [first = cores, ...others] = apart(cores);
+    const [first = cores, ...others] = single(cores);
     /** @type {Truth | undefined} */
     let truth;
     /** @type {child_process.ChildProcessByStdio<Writable, Readable, null> | undefined} */
@@ -127,7 +127,7 @@ function bound() {
 }
 
 /** `0-3,6` as single cores. @param {string} cores */
-function apart(cores) {
+function single(cores) {
   return cores.split(',').flatMap((range) => {
     const [from = 0, to = from] = range.split('-').map(Number);
     return Array.from({ length: to - from + 1 }, (_, i) => `${from + i}`);

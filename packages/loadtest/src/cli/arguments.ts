@@ -72,11 +72,11 @@ export const parseTarget =
  *
  * @param inputs files that are read, which a page must not replace by whatever name
  */
-export function refuseUnwritable(file: string, inputs: readonly string[]): void {
+export function refuseUnwritable(file: string, inputs: readonly (string | undefined)[]): void {
   const of = (path: string) => statSync(path, { throwIfNoEntry: false });
   const page = of(file);
   for (const input of inputs) {
-    const read = of(input);
+    const read = input === undefined ? undefined : of(input);
     if (page && read && page.ino === read.ino && page.dev === read.dev) fail(`--html would replace ${input}.`);
   }
   const found = lstatSync(file, { throwIfNoEntry: false });

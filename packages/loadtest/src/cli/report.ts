@@ -41,7 +41,7 @@ export function reportCommand(): Command {
 async function report(file: string, options: ReportOptions): Promise<number> {
   const { html, json, reportLog, failIf, planN, planProvisioned } = options;
   if (planN && html === undefined && !json) fail('--plan-n goes with --html or --json; `plan` prints a table.');
-  if (html !== undefined) refuseUnwritable(html, [file, ...(reportLog === undefined ? [] : [reportLog])]);
+  if (html !== undefined) refuseUnwritable(html, [file, reportLog]);
   const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
   const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
   let joined = 0;

@@ -142,7 +142,7 @@ async function run(target: URL, options: RunOptions): Promise<number> {
   for (const { url } of sides) {
     if (!isLoopback(url) && !options.yes) fail(`${url.host} is not this machine; add --yes to send load to it.`);
   }
-  if (html !== undefined) refuseUnwritable(html, options.textFile === undefined ? [] : [options.textFile]);
+  if (html !== undefined) refuseUnwritable(html, [options.textFile]);
   process.stderr.write(`${describe(order)}\n${expected}`);
 
   const { runs, problem, interrupted } = await measure(order, apiKey, limit);
