@@ -1,0 +1,27 @@
+/* Vectors of tokens: what each word is, then what the words around it make of it. */
+
+#ifndef BURST_NER_TOK2VEC_H
+#define BURST_NER_TOK2VEC_H
+
+#include "state.h"
+
+enum { BLOCK = 256 };
+
+/* Documents in a row, with places of no token before, between and after them. */
+struct Stream {
+  uint32_t k; /* which tok2vec */
+  const struct Document *documents;
+  uint32_t count;
+  uint32_t pad;      /* places between two documents */
+  uint64_t *begins;  /* where the tokens of each begin, then where the stream ends */
+};
+
+/* A stream over documents that have tokens; its memory is the engine's, and good until the next one. */
+struct Stream open_stream(struct Engine *engine, uint32_t k, const struct Document *documents, uint32_t count);
+
+/* Vectors of the tokens at the places [from, from + n), n ≤ BLOCK. Returns [rows, stride] for those places that have a
+   token; `tokens` gets their numbers, and `rows` how many there are. Good until the next call. */
+const float *encode(struct Engine *engine, const struct Stream *stream, uint64_t from, uint32_t n, uint32_t *tokens,
+                    uint32_t *rows);
+
+#endif
