@@ -1,4 +1,4 @@
-// Finds a Python that the pinned wheels fit, and makes the service's environment with it.
+// Finds a Python that the pinned wheels fit, makes the service's environment with it, and in that builds the engine.
 import child_process from 'node:child_process';
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -14,6 +14,9 @@ const service = path.join(root, 'packages/service');
 const venv = path.join(service, '.venv');
 const stamp = path.join(venv, 'installed.json');
 
+/** The engine for this machine. */
+export const library = path.join(service, `burst_ner/libburst_ner.${process.platform === 'darwin' ? 'dylib' : 'so'}`);
+
 /** The interpreter of the service's environment. */
 export const python = path.join(venv, 'bin/python');
 
@@ -23,23 +26,47 @@ export const python = path.join(venv, 'bin/python');
  */
 export async function setUpPython({ dev }) {
   const locks = ['requirements.lock', 'requirements-model.lock', ...(dev ? ['requirements-dev.lock'] : [])];
-  const wanted = Object.fromEntries(locks.map((lock) => [lock, digest(path.join(service, lock))]));
-  let installed = works(python) ? read(stamp) : undefined;
+  const installed = works(python) ? read(stamp) : undefined;
   const base = installed && !process.env['PYTHON'] ? undefined : findPython();
   if (base && installed?.['python'] !== base.path) {
     console.error(`  Python ${base.version} (${base.path})`);
     await step('Make the Python environment', base.path, ['-m', 'venv', '--clear', venv]);
-    installed = { python: base.path };
+    note({ python: base.path }); // --clear took the stamp away
   }
-  for (const lock of locks) {
-    if (installed?.[lock] === wanted[lock]) continue;
-    const args = ['-m', 'pip', 'install', '--require-hashes', '--only-binary', ':all:', '--disable-pip-version-check'];
-    if (lock === 'requirements-model.lock') args.push('--no-deps');
-    await step(`Install ${lock}`, python, [...args, '-r', path.join(service, lock)], { explain: explainPip });
-    installed = { ...installed, [lock]: String(wanted[lock]) };
-    fs.writeFileSync(stamp, JSON.stringify(installed));
+  for (const lock of locks) await install(lock);
+}
+
+/**
+ * Puts the engine's library where the function opens it, built by a compiler that pip brings. Where there is no such
+ * compiler, or it does not run, one line says so, and the function works on spaCy.
+ */
+export async function setUpEngine() {
+  const options = { cwd: service, explain: (/** @type {string} */ output) => output.trim() };
+  const inputs = [...fs.readdirSync(path.join(service, 'engine')).map((name) => `engine/${name}`), 'tools/engine.py'];
+  const state = digest(...['requirements-engine.lock', ...inputs].map((name) => path.join(service, name)));
+  if (read(stamp)?.['engine'] === state && fs.existsSync(library)) return;
+  try {
+    await install('requirements-engine.lock');
+    await step('Build the engine', python, ['-m', 'tools.engine'], options);
+    note({ engine: state });
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    console.error(`  There is no engine, so the function runs on spaCy, which is slower: ${error.message}`);
   }
 }
+
+/** Installs what a lock file pins, unless it is there. @param {string} lock */
+async function install(lock) {
+  const wanted = digest(path.join(service, lock));
+  if (read(stamp)?.[lock] === wanted) return;
+  const args = ['-m', 'pip', 'install', '--require-hashes', '--only-binary', ':all:', '--disable-pip-version-check'];
+  if (lock === 'requirements-model.lock') args.push('--no-deps');
+  await step(`Install ${lock}`, python, [...args, '-r', path.join(service, lock)], { explain: explainPip });
+  note({ [lock]: wanted });
+}
+
+/** @param {Record<string, string>} made what is there from now on */
+const note = (made) => fs.writeFileSync(stamp, JSON.stringify({ ...read(stamp), ...made }));
 
 /**
  * The first of PYTHON, python3.14 … python3.11, python3 that is new enough, not too new, and can make environments.
@@ -116,5 +143,9 @@ function read(file) {
   }
 }
 
-/** @param {string} file */
-const digest = (file) => crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex');
+/** @param {string[]} files */
+function digest(...files) {
+  const hash = crypto.createHash('sha256');
+  for (const file of files) hash.update(fs.readFileSync(file));
+  return hash.digest('hex');
+}

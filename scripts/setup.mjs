@@ -1,9 +1,9 @@
-// Everything a command needs, made once and found again: pnpm's packages, the builds, the Python environment.
+// Everything a command needs, made once and found again: pnpm's packages, the builds, the Python environment, the engine.
 import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { setUpPython } from './python.mjs';
+import { setUpEngine, setUpPython } from './python.mjs';
 import { root, step, UserError } from './step.mjs';
 
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
@@ -27,7 +27,9 @@ export async function setUp({ dev = false, python = true } = {}) {
     buildInputs(),
     () => pnpm('Build the packages', ['-r', 'build']),
   );
-  if (python) await setUpPython({ dev });
+  if (!python) return;
+  await setUpPython({ dev });
+  await setUpEngine();
 }
 
 /** @param {string} title @param {string[]} args */

@@ -9,7 +9,12 @@ MAX_WORK_S = 20.0
 
 
 class Deadline:
-    """Says when a request starts no more work; work that has begun is never broken off."""
+    """Says how long a request may still begin work.
+
+    Attributes:
+        full: whether the request has MAX_WORK_S. Lambda counts an initialisation that it had to repeat within the time
+            of the first request, which then has less.
+    """
 
     def __init__(self, remaining_s: float, now: Callable[[], float]) -> None:
         """
@@ -17,8 +22,11 @@ class Deadline:
             remaining_s: seconds until Lambda ends the process.
             now: gives seconds, by a clock that never goes back.
         """
+        work_s = min(remaining_s - RESERVE_S, MAX_WORK_S)
+        self.full = work_s == MAX_WORK_S
         self._now = now
-        self._at = now() + min(remaining_s - RESERVE_S, MAX_WORK_S)
+        self._at = now() + work_s
 
-    def passed(self) -> bool:
-        return self._now() >= self._at
+    def left(self) -> float:
+        """Seconds; 0 or less when no more work may begin."""
+        return self._at - self._now()

@@ -1,7 +1,7 @@
 """The execution environment: how Lambda initialised it, and whether a request found it cold."""
 
+import os
 import time
-import uuid
 from collections.abc import Callable
 
 #: A first request that begins later than this after the initialisation did not wait for it: Lambda initialised the
@@ -24,7 +24,7 @@ class Environment:
     def __init__(self, initialization_type: str = "on-demand", now: Callable[[], float] = time.time) -> None:
         """`now` gives seconds. The wall clock, because a monotonic one may stand still in a frozen environment."""
         self.init_type = _INIT_TYPES.get(initialization_type, "on-demand")
-        self.instance = uuid.uuid4().hex
+        self.instance = os.urandom(16).hex()
         self._now = now
         self._ready_at = now()
         self.requests = 0

@@ -1,7 +1,6 @@
 """The two ways to fail: a request that cannot be served, and an environment that cannot serve."""
 
 from collections.abc import Mapping
-from typing import Any
 
 #: The contract's codes of a whole request, and the HTTP status of each.
 STATUS = {
@@ -34,7 +33,7 @@ class RequestError(Exception):
         fields: further top-level fields of the answer, such as `limits` with 413.
     """
 
-    def __init__(self, code: str, sentence: str, *, headers: Mapping[str, str] | None = None, **fields: Any) -> None:
+    def __init__(self, code: str, sentence: str, *, headers: Mapping[str, str] | None = None, **fields: object) -> None:
         super().__init__(sentence)
         self.status = STATUS[code]
         self.code = code

@@ -1,28 +1,49 @@
-"""Lambda Function URL events (payload format 2.0)."""
+"""HTTP requests as Lambda gets them: payload 2.0 of a Function URL or an HTTP API, and payload 1.0 of a REST API, a load
+balancer, or Kong's plugin aws-lambda."""
 
 import base64
-from typing import Any
 
 from .errors import RequestError
 
+#: Where the function is at the gateway. A gateway may leave this in the path or take it off.
+PREFIX = "/nlp/ner"
+
+
+class ForeignEvent(Exception):
+    """An event that is no HTTP request. Whoever sent it reads no answer: only an error tells that nothing was done."""
+
 
 class Event:
-    """What one Function URL event says. An event of another shape reads as an empty request, never as an exception.
+    """What one HTTP event says. A field that is missing or of another type reads as empty.
 
-    Source of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs.
+    Sources of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs; Amazon API Gateway
+    Developer Guide, "Input format of a Lambda function for proxy integration"; Elastic Load Balancing, "Lambda functions as
+    targets"; Kong's aws-lambda plugin with `awsgateway_compatible`.
     """
 
-    def __init__(self, event: Any) -> None:
+    def __init__(self, event: object) -> None:
+        """
+        Raises:
+            ForeignEvent: for example a message of a queue, or a test from the console.
+        """
         self._event = _object(event)
         http = _object(_object(self._event.get("requestContext")).get("http"))
-        self.method = str(http.get("method", ""))
-        self.path = str(self._event.get("rawPath") or "/")
-        self._headers = {str(name).lower(): value for name, value in _object(self._event.get("headers")).items()}
+        method = self._event.get("httpMethod", http.get("method"))
+        if not isinstance(method, str):
+            raise ForeignEvent(
+                "This function answers HTTP requests and nothing else: invoke it through its Function URL, or with an event "
+                "of API Gateway's payload 1.0 or 2.0. Nothing was done with this event."
+            )
+        self.method = method
+        # A load balancer that is set to "multi-value headers" sends, and reads, no others.
+        self.multi_value = "headers" not in self._event and "multiValueHeaders" in self._event
+        headers = _object(self._event.get("multiValueHeaders" if self.multi_value else "headers"))
+        self._headers = {name.lower(): _last(value) for name, value in headers.items()}
+        self.path = self._path()
 
     def header(self, name: str) -> str:
         """The header's value, or an empty string; `name` in lower case."""
-        value = self._headers.get(name)
-        return value if isinstance(value, str) else ""
+        return self._headers.get(name, "")
 
     def body(self) -> bytes:
         """The bytes that the caller sent.
@@ -35,11 +56,29 @@ class Event:
         body = self._event.get("body")
         if not isinstance(body, str):
             return b""
+        # Events made by hand have it as text, too.
+        encoded = str(self._event.get("isBase64Encoded")).lower() == "true"
         try:
-            return base64.b64decode(body, validate=True) if self._event.get("isBase64Encoded") else body.encode()
+            return base64.b64decode(body, validate=True) if encoded else body.encode()
         except ValueError:
             raise RequestError("invalid_json", "Invalid JSON in request body.") from None
 
+    def _path(self) -> str:
+        """The path behind PREFIX, "/" for PREFIX itself; the whole path where that is none of the function's."""
+        path = str(self._event.get("rawPath") or self._event.get("path") or "/")
+        prefix, whole = self.header("x-forwarded-prefix"), self.header("x-forwarded-path").partition("?")[0]
+        if prefix and whole != prefix and whole.startswith(prefix) and whole[len(prefix)] != "/":
+            return whole  # Kong takes its prefix off in the middle of a word, too: /nlp/nermodel comes as /model
+        if path == PREFIX:
+            return "/"
+        return path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else path
 
-def _object(value: Any) -> dict[str, Any]:
+
+def _object(value: object) -> dict:
     return value if isinstance(value, dict) else {}
+
+
+def _last(value: object) -> str:
+    if isinstance(value, list) and value:
+        value = value[-1]
+    return value if isinstance(value, str) else ""

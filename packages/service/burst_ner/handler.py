@@ -1,6 +1,6 @@
 """The entry point: `python -m awslambdaric burst_ner.handler.handler`.
 
-The model loads while this module is imported, as Lambda expects of an initialisation. When that fails, one line on
+The model is opened while this module is imported, as Lambda expects of an initialisation. When that fails, one line on
 stderr says why, and the exception leaves the module: the runtime then reports it to the Runtime API
 (`/runtime/init/error`, error type `SetupError`) and ends the process with status 1, so that Lambda starts a new one
 and the platform's log has the reason. Ending the process here instead would leave Lambda with "exit status 1" alone.
@@ -10,20 +10,17 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from .environment import Environment
 from .errors import SetupError
-from .model import load
 from .origin import Origin
 from .prepared import PreparedModel
-from .recognizer import Recognizer
+from .recognizer import load
 from .service import Service
-from .telemetry import silence_libraries
 
 
 def initialise(env: Mapping[str, str]) -> Service:
-    """Loads the model that SPACY_MODEL_PATH names and makes the service.
+    """Opens the model that SPACY_MODEL_PATH names and makes the service.
 
     Raises:
         SetupError: one sentence that names the variable that is wrong.
@@ -36,23 +33,21 @@ def initialise(env: Mapping[str, str]) -> Service:
             "SPACY_MODEL_PATH is not set; set it to the folder of a prepared model, or of a spaCy pipeline."
         )
     try:
-        nlp, source = load(Path(folder))
+        recognizer, source = load(folder)
     except SetupError as error:
         raise SetupError(f"SPACY_MODEL_PATH: {error}") from error
     if not isinstance(source, PreparedModel):
         print(
-            f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which loads slower than a "
+            f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which starts and works slower than a "
             "prepared model; make one of it with: python -m tools.model build PIPELINE OUT",
             file=sys.stderr,
             flush=True,
         )
     loaded = time.perf_counter()
-    silence_libraries()
-    model = {"name": source.name, "version": source.version, "digest": source.digest()}
     return Service(
-        Recognizer(nlp),
+        recognizer,
         Environment(env.get("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")),
-        model=model,
+        model={"name": source.name, "version": source.version, "digest": source.digest()},
         origin=origin,
         init_ms=(time.perf_counter() - started) * 1000,
         load_ms=(loaded - started) * 1000,

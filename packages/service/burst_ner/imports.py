@@ -1,12 +1,24 @@
 """How this service imports spaCy: with one thread for numpy, and without spaCy's command line."""
 
+import importlib.util
 import os
 import sys
 import types
 
+from .errors import SetupError
+
 # `spacy/__init__.py` takes `info` from its command line and so imports typer, weasel, requests and some 350 further
 # modules. Nothing but the commands uses them.
 _COMMAND_LINE = ("spacy.cli", "spacy.cli.info")
+
+
+def require_spacy(model: str | os.PathLike[str]) -> None:
+    """Raises SetupError, a sentence that names the model, where spaCy is not installed."""
+    if not importlib.util.find_spec("spacy"):
+        raise SetupError(
+            f"{model} is run by spaCy, which is not here: put it into the zip with `python -m tools.zip --with-spacy`, or "
+            "give a prepared model that runs on the engine."
+        )
 
 
 def import_spacy() -> types.ModuleType:

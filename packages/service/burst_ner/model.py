@@ -1,27 +1,18 @@
-"""Model folders, prepared or plain spaCy pipelines: whether they fit, and loading what NER needs of them.
-
-spaCy is imported by loading alone, so that the description of a folder takes milliseconds.
-"""
+"""Folders of spaCy pipelines: what they say of themselves, and whether they fit. spaCy is not imported."""
 
 import configparser
 import hashlib
 import importlib.metadata
 import json
 import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .errors import SetupError
-from .imports import import_spacy
-from .prepared import PreparedModel, is_prepared, load_error, open_prepared, spacy_version
-
-if TYPE_CHECKING:
-    from spacy.language import Language
 
 # Factories of the components that make vectors for others to listen to.
 _UPSTREAM_FACTORIES = {"tok2vec", "transformer", "curated_transformer"}
@@ -123,41 +114,9 @@ def open_pipeline(folder: Path) -> Pipeline:
     return pipeline
 
 
-def load(folder: Path) -> tuple["Language", PreparedModel | Pipeline]:
-    """Imports spaCy and loads NER from a prepared model, or from a plain pipeline folder, which takes longer.
-
-    Returns:
-        The pipeline to run, and the folder it came from.
-
-    Raises:
-        SetupError: one sentence that says what is wrong with the folder, and what to do.
-    """
-    if is_prepared(folder):
-        model = open_prepared(folder)
-        return model.load(), model
-    pipeline = open_pipeline(folder)
-    return load_plain(pipeline), pipeline
-
-
-def load_plain(pipeline: Pipeline) -> "Language":
-    """Loads `ner` and what it listens to, nothing else of the pipeline.
-
-    Raises:
-        SetupError: spaCy cannot load the folder.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # versions are checked, with a sentence, by `open_pipeline`
-        spacy = import_spacy()
-        try:
-            return spacy.load(
-                pipeline.folder,
-                exclude=sorted(set(pipeline.components) - pipeline.needed_for_ner()),
-                config={"nlp": {"disabled": []}},  # a pipeline may be saved with its `ner` switched off
-            )
-        except Exception as error:
-            raise load_error(
-                f"the pipeline in {pipeline.folder}", error, "copy it there again, or give another one"
-            ) from error
+def spacy_version() -> str:
+    """The version of the installed spaCy, without importing it."""
+    return importlib.metadata.version("spacy")
 
 
 def _read(folder: Path) -> Pipeline:

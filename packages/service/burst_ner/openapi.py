@@ -1,10 +1,9 @@
 """openapi.json: `python -m burst_ner.openapi > openapi.json` writes it, and the function answers with it."""
 
 import json
-from typing import Any
 
 from .errors import ITEM_CODES, STATUS
-from .schema import LIMITS, MANY_TEXTS, ONE_TEXT
+from .schema import LIMITS, RequestSchema
 
 _DESCRIPTION = """\
 Named entities of one text or many. Offsets count Unicode code points, as spaCy does. Fields are only ever added; ignore
@@ -26,14 +25,14 @@ _ERRORS = {
 _GATEWAY_ERRORS = {401: "The API key is missing or wrong.", 429: "Over the consumer's limit of requests a minute."}
 
 
-def document() -> dict[str, Any]:
-    """The contract as an OpenAPI 3.1 document."""
+def document(schema: RequestSchema) -> dict:
+    """The contract as an OpenAPI 3.1 document, with the limits of one function."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "Burst NER", "version": "1.0.0", "description": _DESCRIPTION},
         "servers": [{"url": "/", "description": "The gateway"}],
         "security": [{"apikey": []}],
-        "x-limits": LIMITS,
+        "x-limits": schema.limits,
         "paths": {
             "/nlp/ner": {
                 "post": {
@@ -51,18 +50,18 @@ def document() -> dict[str, Any]:
         },
         "components": {
             "securitySchemes": {"apikey": {"type": "apiKey", "in": "header", "name": "apikey"}},
-            "schemas": _schemas(),
+            "schemas": _schemas(schema),
         },
     }
 
 
-def _schemas() -> dict[str, Any]:
+def _schemas(request: RequestSchema) -> dict:
     string, offset = {"type": "string"}, {"type": "integer", "minimum": 0}
     model = _ref("Model")
     return {
         "Request": {"oneOf": [_ref("OneText"), _ref("ManyTexts")]},
-        "OneText": ONE_TEXT,
-        "ManyTexts": MANY_TEXTS,
+        "OneText": request.one_text,
+        "ManyTexts": request.many_texts,
         "Answer": {"oneOf": [_ref("OneAnswer"), _ref("ManyAnswers")]},
         "OneAnswer": _object(entities={"type": "array", "items": _ref("Entity")}, model=model),
         "ManyAnswers": {
@@ -97,12 +96,12 @@ def _schemas() -> dict[str, Any]:
     }
 
 
-def _get(operation: str, summary: str, answer: str) -> dict[str, Any]:
+def _get(operation: str, summary: str, answer: str) -> dict:
     responses = _responses(answer, (403, 404, 405, 500))
     return {"get": {"operationId": operation, "summary": summary, "responses": responses}}
 
 
-def _responses(answer: str, statuses: tuple[int, ...]) -> dict[str, Any]:
+def _responses(answer: str, statuses: tuple[int, ...]) -> dict:
     responses = {200: {"description": "OK", "content": _json(_ref(answer))}}
     for status in statuses:
         responses[status] = {"description": _ERRORS[status], "content": _json(_ref(f"Error{status}"))}
@@ -111,21 +110,21 @@ def _responses(answer: str, statuses: tuple[int, ...]) -> dict[str, Any]:
     return {str(status): responses[status] for status in sorted(responses)}
 
 
-def _object(**properties: Any) -> dict[str, Any]:
+def _object(**properties: object) -> dict:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _codes(codes: Any) -> dict[str, Any]:
+def _codes(codes: object) -> dict:
     return {"type": "string", "enum": list(codes)}
 
 
-def _json(schema: dict[str, Any]) -> dict[str, Any]:
+def _json(schema: dict) -> dict:
     return {"application/json": {"schema": schema}}
 
 
-def _ref(name: str) -> dict[str, Any]:
+def _ref(name: str) -> dict:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 if __name__ == "__main__":
-    print(json.dumps(document(), indent=2))
+    print(json.dumps(document(RequestSchema(LIMITS)), indent=2))

@@ -1,85 +1,75 @@
-"""Entities of texts, by spaCy."""
+"""Who finds entities: the engine, or spaCy where a model needs it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, TypedDict
+import os
 
-from .lexicon import Lexicon
-from .tokenizer import has_long_run, long_run_tokenizer
+from .errors import SetupError
+from .prepared import MODEL, PIPELINE, PreparedModel, is_prepared, open_prepared
 
+TYPE_CHECKING = False  # for type checkers True; importing typing for it would take as long as all else here
 if TYPE_CHECKING:
-    from spacy.language import Language
-    from spacy.tokenizer import Tokenizer
-    from spacy.tokens import Doc
-
-    from .transitions import Span
-
-#: Code points that go through the pipeline together: memory grows with this, and the clock is looked at between.
-MAX_BATCH_CHARACTERS = 20_000
+    from .model import Pipeline
 
 
-class Entity(TypedDict):
-    """One entity; `start_char` and `end_char` count code points, as spaCy does: `text[start_char:end_char]`."""
-
-    text: str
-    label: str
-    start_char: int
-    end_char: int
+class OutOfTime(Exception):
+    """There was not enough time for these texts; nothing of them is kept."""
 
 
 class Recognizer:
-    """Finds entities with a loaded spaCy pipeline. Not for several threads at once: memory zones do not nest."""
+    """Finds entities.
 
-    def __init__(self, nlp: "Language") -> None:
-        """Changes the pipeline's `ner`: it works faster from then on, and cannot be trained."""
-        from .network import simplify
-        from .transitions import Transitions
+    Attributes:
+        labels: those that entities may have, sorted.
+        limits: of a request; see schema.py.
+    """
 
-        self._nlp = nlp
-        self.labels = sorted(nlp.get_pipe("ner").labels)
-        simplify(nlp.get_pipe("ner").model)
-        self._transitions = Transitions.of(nlp)
-        self._lexicon = Lexicon(nlp)
+    labels: list[str]
+    limits: dict[str, int]
 
-    def recognize(self, texts: Sequence[str]) -> list[list[Entity]]:
-        """The entities of each text, in the order of the texts; all texts must be well-formed Unicode."""
-        tokenizers = [self._tokenizer(text) for text in texts]
-        self._lexicon.open()
-        docs = [tokenizer(text) for tokenizer, text in zip(tokenizers, texts, strict=True)]
-        found = self._transitions.find(docs) if self._transitions else self._by_spacy(docs)
-        return [
-            [Entity(text=text[start:end], label=label, start_char=start, end_char=end) for start, end, label in spans]
-            for text, spans in zip(texts, found, strict=True)
-        ]
+    def recognize(self, texts: list[str], seconds: float) -> list[list[dict]]:
+        """The entities of each text, in the order of the texts, which must all be well-formed Unicode.
 
-    def _by_spacy(self, docs: "Sequence[Doc]") -> "list[list[Span]]":
-        return [
-            [(e.start_char, e.end_char, e.label_) for e in doc.ents]
-            for doc in self._nlp.pipe(docs, batch_size=max(1, len(docs)))
-        ]
+        Args:
+            texts: any number.
+            seconds: after them no more work is begun, as far as this recognizer can look at a clock while it works.
 
-    def _tokenizer(self, text: str) -> "Tokenizer":
-        return self._long_run_tokenizer if has_long_run(text) else self._nlp.tokenizer
+        Returns:
+            For each text a list of `{text, label, start_char, end_char}`; offsets count code points, as spaCy does.
 
-    @cached_property
-    def _long_run_tokenizer(self) -> "Tokenizer":
-        from spacy.tokenizer import Tokenizer
-
-        # Tokenizers of other kinds (by dictionary, for languages without spaces) do not have this problem.
-        own = type(self._nlp.tokenizer) is Tokenizer
-        self._lexicon.close()  # the words of its rules have to stay
-        return long_run_tokenizer(self._nlp.tokenizer) if own else self._nlp.tokenizer
+        Raises:
+            OutOfTime: the seconds are over.
+        """
+        raise NotImplementedError
 
 
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """Cuts a request into batches of at most MAX_BATCH_CHARACTERS; a longer text is a batch of its own."""
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        if batch and characters + len(text) > MAX_BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-        batch.append(text)
-        characters += len(text)
-    if batch:
-        yield batch
+def load(folder: str | os.PathLike[str]) -> "tuple[Recognizer, PreparedModel | Pipeline]":
+    """Opens a prepared model, or the folder of a plain spaCy pipeline, which takes seconds.
+
+    Returns:
+        Who finds its entities, and what has its name, version and digest.
+
+    Raises:
+        SetupError: one sentence that says what is wrong with the folder, and what to do.
+    """
+    if not os.path.isdir(folder):
+        raise SetupError(f"There is no folder {folder}; give that of a prepared model, or of a spaCy pipeline.")
+    prepared = open_prepared(folder) if is_prepared(folder) else None
+    # What follows is imported where it is used: a cold start on the engine does not pay for spaCy.
+    if prepared and prepared.on_engine:
+        from .engine import Engine
+
+        return Engine(os.path.join(folder, MODEL)), prepared
+
+    from .imports import require_spacy
+
+    require_spacy(folder)
+    from .plain import Plain
+
+    if prepared:
+        return Plain(os.path.join(folder, PIPELINE)), prepared
+
+    from pathlib import Path
+
+    from .model import open_pipeline
+
+    pipeline = open_pipeline(Path(folder))
+    return Plain(pipeline.folder), pipeline

@@ -1,19 +1,22 @@
 """The results of many texts, within the time and the size of one answer."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
 from .deadline import Deadline
-from .recognizer import Entity, Recognizer, batches
+from .recognizer import OutOfTime, Recognizer
 from .request import text_error
-from .schema import MAX_ANSWER_BYTES
+from .schema import RequestSchema
+
+#: Code points that are worked on together, so that the clock is looked at between; a longer text is alone.
+MAX_BATCH_CHARACTERS = 20_000
 
 OUT_OF_TIME = {"error": "No time was left for this text; send it again.", "code": "deadline_exceeded"}
 OUT_OF_ROOM = {
     "error": "The answer had no room left for this text; send it again in a request with fewer texts.",
     "code": "response_too_large",
 }
+TOO_SLOW = {"error": "This text takes longer than a request may; send it in parts.", "code": "too_large"}
 FAILED = {"error": "This text could not be processed.", "code": "internal"}
 
 # Room in the answer for an error in place of each result, and for all that is not results, bytes.
@@ -22,20 +25,23 @@ _ENVELOPE_BYTES = 10_000
 
 
 def results_of(
-    texts: Sequence[Any], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
-) -> list[dict[str, Any]]:
+    texts: list,
+    recognizer: Recognizer,
+    schema: RequestSchema,
+    deadline: Deadline,
+    failed: Callable[[Exception], None],
+) -> list[dict]:
     """`{entities}` or `{error, code}` for each text, in order; a text that cannot be processed disturbs no other.
 
     When time or room runs out, the texts before have their entities and those beyond say why they have none. `failed`
-    gets what went wrong within spaCy.
+    gets what went wrong within the recognizer.
     """
-    results = [text_error(text) for text in texts]
+    results = [text_error(text, schema) for text in texts]
     places = [place for place, error in enumerate(results) if error is None]
-    room = MAX_ANSWER_BYTES - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
+    room = schema.limits["max_answer_bytes"] - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
     unanswered = OUT_OF_TIME
-    found = _found(batches(texts[place] for place in places), recognizer, deadline, failed)
-    for place, entities in zip(places, found, strict=False):
-        result = FAILED if entities is None else {"entities": entities}
+    found = _found(_batches(texts[place] for place in places), recognizer, deadline, failed)
+    for place, result in zip(places, found, strict=False):
         room -= _wire_bytes(result)
         if room < 0:
             unanswered = OUT_OF_ROOM
@@ -48,24 +54,42 @@ def results_of(
 serialize = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and characters + len(text) > MAX_BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    if batch:
+        yield batch
+
+
 def _found(
-    batches: Iterable[Sequence[str]], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
-) -> Iterator[list[Entity] | None]:
-    for batch in batches:
-        if deadline.passed():
+    batches: Iterable[list[str]], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
+) -> Iterator[dict]:
+    for number, batch in enumerate(batches):
+        left = deadline.left()
+        if left <= 0:
             return
         try:
-            found = recognizer.recognize(batch)
+            found = recognizer.recognize(batch, left)
+        except OutOfTime:
+            # Sent again it would have no more time than now.
+            if deadline.full and number == 0 and len(batch) == 1:
+                yield TOO_SLOW
+            return
         except Exception as error:
             failed(error)
             # One text may be the reason, and is found by taking each alone.
-            alone = [[text] for text in batch]
-            yield from [None] if len(batch) == 1 else _found(alone, recognizer, deadline, failed)
+            yield from [FAILED] if len(batch) == 1 else _found([[text] for text in batch], recognizer, deadline, failed)
         else:
-            yield from found
+            yield from ({"entities": entities} for entities in found)
 
 
-def _wire_bytes(result: dict[str, Any]) -> int:
+def _wire_bytes(result: dict) -> int:
     # The body travels to Lambda as a string within JSON, and before Python 3.12 its runtime escapes all that is not
     # ASCII. So does this, which is never less than what is sent.
     return len(json.dumps(serialize(result)))

@@ -1,47 +1,53 @@
 """The contract's limits and shapes, as JSON Schema: requests are checked against them, and openapi.json shows them."""
 
-from typing import Any
-
-MAX_BODY_BYTES = 1_048_576
-MAX_TEXTS = 1_024
-#: Unicode code points of all texts of one request together.
-MAX_CHARACTERS = 250_000
-#: Unicode code points of one text: what one run of the pipeline can bear in time and memory (docs/decisions/limits.md).
-MAX_TEXT_CHARACTERS = 40_000
-#: Bytes of an answer as Lambda counts them against its own limit of 6 MB: the body as a JSON string within JSON.
-MAX_ANSWER_BYTES = 5_000_000
-
+#: Of a request, where the engine runs the model: a body of any texts, as far as the clock allows.
 LIMITS = {
-    "max_body_bytes": MAX_BODY_BYTES,
-    "max_texts": MAX_TEXTS,
-    "max_characters": MAX_CHARACTERS,
-    "max_text_characters": MAX_TEXT_CHARACTERS,
-    "max_answer_bytes": MAX_ANSWER_BYTES,
+    "max_body_bytes": 1_048_576,
+    "max_texts": 1_024,
+    # Unicode code points of all texts together, and of one: a body cannot hold more.
+    "max_characters": 1_048_576,
+    "max_text_characters": 1_048_576,
+    # Bytes of an answer as Lambda counts them against its own limit of 6 MB: the body as a JSON string within JSON.
+    "max_answer_bytes": 5_000_000,
 }
+#: Where spaCy runs it: what it can bear in time and memory (docs/decisions/limits.md).
+SPACY_LIMITS = LIMITS | {"max_characters": 250_000, "max_text_characters": 40_000}
 
-TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT_CHARACTERS}
-ITEM = {"type": "string", "maxLength": MAX_TEXT_CHARACTERS}
-TEXTS = {"type": "array", "maxItems": MAX_TEXTS, "items": ITEM}
-
-ONE_TEXT = {
-    "description": "One text. Other fields are ignored, but for `texts`, which makes it the other form.",
-    "type": "object",
-    "properties": {"text": TEXT},
-    "required": ["text"],
-    "not": {"required": ["texts"]},
-}
-MANY_TEXTS = {
-    "description": f"Many texts, {MAX_CHARACTERS:,} Unicode code points together at most.",
-    "type": "object",
-    "properties": {"texts": TEXTS},
-    "required": ["texts"],
-    "additionalProperties": False,
-}
-
-_TYPES: dict[str, type] = {"string": str, "array": list, "object": dict}
+_TYPES = {"string": str, "array": list, "object": dict}
 
 
-def broken_keyword(value: Any, schema: dict[str, Any]) -> str | None:
+class RequestSchema:
+    """The schemas of a request within some limits.
+
+    Attributes:
+        limits: LIMITS or SPACY_LIMITS.
+        text, item: one text, alone or among many.
+        texts: many.
+        one_text, many_texts: the two forms of a request.
+    """
+
+    def __init__(self, limits: dict[str, int]) -> None:
+        self.limits = limits
+        self.item = {"type": "string", "maxLength": limits["max_text_characters"]}
+        self.text = self.item | {"minLength": 1}
+        self.texts = {"type": "array", "maxItems": limits["max_texts"], "items": self.item}
+        self.one_text = {
+            "description": "One text. Other fields are ignored, but for `texts`, which makes it the other form.",
+            "type": "object",
+            "properties": {"text": self.text},
+            "required": ["text"],
+            "not": {"required": ["texts"]},
+        }
+        self.many_texts = {
+            "description": f"Many texts, {limits['max_characters']:,} Unicode code points together at most.",
+            "type": "object",
+            "properties": {"texts": self.texts},
+            "required": ["texts"],
+            "additionalProperties": False,
+        }
+
+
+def broken_keyword(value: object, schema: dict) -> str | None:
     """The first keyword of a schema that a value breaks, or None.
 
     It looks at the value alone and not at what is inside it: an item of `texts` that does not fit is an error of that

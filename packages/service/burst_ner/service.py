@@ -1,22 +1,19 @@
-"""Answers Function URL events."""
+"""Answers HTTP events."""
 
 import re
 import time
-import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from . import telemetry
 from .deadline import Deadline
 from .environment import Environment
 from .errors import RequestError
 from .event import Event
-from .openapi import document
 from .origin import Origin
 from .recognizer import Recognizer
 from .request import parse_request, too_large
 from .results import results_of, serialize
-from .schema import LIMITS
+from .schema import RequestSchema
 
 _REQUEST_ID = re.compile(r"[\w.:=/+-]{1,128}", re.ASCII)
 
@@ -42,10 +39,11 @@ class Service:
             model: name, version and digest, for answers.
             origin: knows the gateway by its secret.
             init_ms: milliseconds from the start of `initialise` to readiness.
-            load_ms: the part of it that importing spaCy and loading the model took.
+            load_ms: the part of it that opening the model took.
             now: gives seconds, for the clock of a request.
         """
         self._recognizer = recognizer
+        self._schema = RequestSchema(recognizer.limits)
         self._environment = environment
         self._model = dict(model)
         # A name may hold anything, a header may not.
@@ -54,15 +52,19 @@ class Service:
         self._init_ms = init_ms
         self._init_timing = f"init;dur={init_ms:.1f}, load;dur={load_ms:.1f}"
         self._now = now
-        self._routes: dict[str, tuple[str, Callable[[Event, Deadline, dict[str, Any]], dict[str, Any]]]] = {
+        self._routes: dict[str, tuple[str, Callable[[Event, Deadline, dict], dict]]] = {
             "/": ("POST", self._entities),
-            "/model": ("GET", lambda *_: {"model": self._model, "labels": recognizer.labels, "limits": LIMITS}),
+            "/model": ("GET", self._description),
             "/health": ("GET", lambda *_: {"status": "ok", "model": self._model}),
-            "/openapi.json": ("GET", lambda *_: document()),
+            "/openapi.json": ("GET", self._contract),
         }
 
-    def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """The answer to one event, whatever the event is; writes one log line, which quotes nothing of the request."""
+    def __call__(self, event: object, context: object) -> dict:
+        """The answer to one HTTP event, whatever is in it; writes one log line, which quotes nothing of the request.
+
+        Raises:
+            ForeignEvent: the event is no HTTP request.
+        """
         started = time.perf_counter()
         deadline = Deadline(context.get_remaining_time_in_millis() / 1000, self._now)
         cold = self._environment.begin_request()
@@ -70,7 +72,7 @@ class Service:
         # A gateway's id, when it is one that is safe in a header and in a log.
         given_id = request.header("x-request-id")
         request_id = given_id if _REQUEST_ID.fullmatch(given_id) else context.aws_request_id
-        log: dict[str, Any] = {
+        log = {
             "request_id": request_id,
             "lambda_request_id": context.aws_request_id,
             "function": context.function_name,
@@ -103,9 +105,12 @@ class Service:
         log |= {"status": status, "code": code, "errors": int(status >= 500)}
         log["ms"] = round((time.perf_counter() - started) * 1000, 1)
         telemetry.write(log)
-        return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
+        answer = {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
+        if request.multi_value:
+            answer["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+        return answer
 
-    def _answer(self, request: Event, deadline: Deadline, log: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, request: Event, deadline: Deadline, log: dict) -> dict:
         if not self._origin.admits(request.header("x-origin-secret")):
             raise RequestError("forbidden", "This function answers to its gateway only.")
         if request.path not in self._routes:
@@ -116,15 +121,16 @@ class Service:
             raise RequestError("method_not_allowed", f"This path answers {method} only.", headers={"allow": method})
         return answer(request, deadline, log)
 
-    def _entities(self, request: Event, deadline: Deadline, log: dict[str, Any]) -> dict[str, Any]:
-        if request.header("content-encoding"):
+    def _entities(self, request: Event, deadline: Deadline, log: dict) -> dict:
+        if request.header("content-encoding").strip().lower() not in ("", "identity"):
             raise RequestError(
                 "unsupported_encoding", "Send the request body without a Content-Encoding, as plain UTF-8 JSON."
             )
-        ner = parse_request(request.body())
+        ner = parse_request(request.body(), self._schema)
         log |= {"texts": len(ner.texts), "characters": ner.characters}
         started = time.perf_counter()
-        results = results_of(ner.texts, self._recognizer, deadline, lambda error: log.update(_told(error)))
+        told = lambda error: log.update(_told(error))
+        results = results_of(ner.texts, self._recognizer, self._schema, deadline, told)
         log["ner_ms"] = round((time.perf_counter() - started) * 1000, 1)
         log["entities"] = sum(len(result.get("entities", ())) for result in results)
         log["text_errors"] = sum("error" in result for result in results)
@@ -137,14 +143,27 @@ class Service:
             )
         if ner.many:
             return {"results": results, "model": self._model}
-        if results[0].get("code") == "internal":
+        [result] = results
+        if result.get("code") == "internal":
             raise RequestError("internal", "Internal server error.")
-        if "error" in results[0]:
-            raise too_large("The answer to this text would be too long; send the text in parts.")
-        return {**results[0], "model": self._model}
+        if result.get("code") == "response_too_large":
+            raise too_large("The answer to this text would be too long; send the text in parts.", self._schema)
+        if "error" in result:
+            raise too_large(result["error"], self._schema)
+        return {**result, "model": self._model}
+
+    def _description(self, *_: object) -> dict:
+        return {"model": self._model, "labels": self._recognizer.labels, "limits": self._schema.limits}
+
+    def _contract(self, *_: object) -> dict:
+        from .openapi import document  # hardly ever asked for
+
+        return document(self._schema)
 
 
-def _told(error: Exception) -> dict[str, Any]:
+def _told(error: Exception) -> dict:
     """What a log may say of an exception: its type and places. Its own message may quote a text."""
+    import traceback  # hardly ever needed
+
     places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     return {"exception": type(error).__name__, "at": places}

@@ -1,12 +1,8 @@
 """What leaves the function beside its answers: one line of JSON a request, and nothing that quotes a text."""
 
 import json
-import logging
-import sys
 import time
-import warnings
 from collections.abc import Callable
-from typing import Any
 
 NAMESPACE = "BurstNer"
 
@@ -22,7 +18,7 @@ METRICS = {
 }
 
 
-def write(fields: dict[str, Any], now: Callable[[], float] = time.time) -> None:
+def write(fields: dict, now: Callable[[], float] = time.time) -> None:
     """Prints the line of a request, in CloudWatch's embedded metric format.
 
     Args:
@@ -35,13 +31,3 @@ def write(fields: dict[str, Any], now: Callable[[], float] = time.time) -> None:
     directive = {"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics}
     line = {**fields, "_aws": {"Timestamp": int(now() * 1000), "CloudWatchMetrics": [directive]}}
     print(json.dumps(line), flush=True)
-
-
-def silence_libraries() -> None:
-    """Keeps libraries from writing: what a process writes is a log, and their messages may quote a text."""
-    warnings.simplefilter("ignore")
-    logging.disable()
-    # Where compiled code cannot raise an exception, Python prints it with its message.
-    sys.unraisablehook = lambda unraisable: print(
-        f"burst-ner: unraisable {unraisable.exc_type.__name__}", file=sys.stderr, flush=True
-    )

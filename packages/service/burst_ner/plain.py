@@ -1,0 +1,64 @@
+"""spaCy itself: the whole pipeline as it is, for models that the engine cannot run and for pipelines not prepared."""
+
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+from .errors import SetupError
+from .imports import import_spacy
+from .recognizer import Recognizer
+from .schema import SPACY_LIMITS
+
+
+class Plain(Recognizer):
+    """A loaded pipeline. Not for several threads at once: memory zones do not nest."""
+
+    limits = SPACY_LIMITS
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Imports spaCy and loads the folder.
+
+        Raises:
+            SetupError: spaCy cannot load it, or nothing in it sets entities; one sentence says why.
+        """
+        _silence()
+        spacy = import_spacy()
+        try:
+            self._nlp = spacy.load(folder)
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise SetupError(
+                f"spaCy {spacy.__version__} cannot load the pipeline in {folder} ({type(error).__name__}: {reason}); "
+                "copy it there again, or give another one."
+            ) from error
+        setters = [name for name in self._nlp.pipe_names if "doc.ents" in self._nlp.get_pipe_meta(name).assigns]
+        if not setters:
+            raise SetupError(
+                f"No component of the pipeline in {folder} that is switched on sets entities; "
+                "take 'ner' out of `disabled` in its config.cfg, or give another pipeline."
+            )
+        labels = (getattr(self._nlp.get_pipe(name), "labels", ()) for name in setters)
+        self.labels = sorted({label for each in labels for label in each})
+
+    def recognize(self, texts: list[str], seconds: float) -> list[list[dict[str, Any]]]:
+        # What is new to spaCy in these texts, it forgets behind them; outside of a zone every word would stay.
+        with self._nlp.memory_zone():
+            return [
+                [
+                    {"text": e.text, "label": e.label_, "start_char": e.start_char, "end_char": e.end_char}
+                    for e in doc.ents
+                ]
+                for doc in self._nlp.pipe(texts, batch_size=max(1, len(texts)))
+            ]
+
+
+def _silence() -> None:
+    """Keeps libraries from writing: what a process writes is a log, and their messages may quote a text."""
+    warnings.simplefilter("ignore")
+    logging.disable()
+    # Where compiled code cannot raise an exception, Python prints it with its message.
+    sys.unraisablehook = lambda unraisable: print(
+        f"burst-ner: unraisable {unraisable.exc_type.__name__}", file=sys.stderr, flush=True
+    )
