@@ -69,7 +69,7 @@ enum Section {
   VECTOR_TABLE = 5,  /* [vector rows, vector_width]: static vectors, already multiplied with their weights; f32 or f16 */
   LAYER = 0x10,      /* LAYER + 4 * i of layer i: weights packed ((2 * window + 1) * stride, pieces * stride) */
   LAYER_BIAS = 1,    /* LAYER + 4 * i + 1: [pieces * stride]; piece by piece */
-  LAYER_GAIN = 2,
+  LAYER_GAIN = 2,    /* left out, as the shift, where the layers are not normalized */
   LAYER_SHIFT = 3,
 
   NER = 0x3000,

@@ -310,9 +310,11 @@ static bool check_tok2vec(struct Model *m, uint32_t k, const struct Part *parts)
     const uint64_t outputs = (uint64_t)i->pieces * i->stride;
     layer->weights = array(m, number, (2 * i->window + 1) * i->stride * outputs, false);
     layer->bias = array(m, number + LAYER_BIAS, outputs, false);
+    if (!layer->weights || !layer->bias) return false;
+    if (!i->normalized) continue;
     layer->gain = array(m, number + LAYER_GAIN, i->stride, false);
     layer->shift = array(m, number + LAYER_SHIFT, i->stride, false);
-    if (!layer->weights || !layer->bias || !layer->gain || !layer->shift) return false;
+    if (!layer->gain || !layer->shift) return false;
   }
   return true;
 }
