@@ -119,9 +119,29 @@ static void greatest(const float *state, uint32_t hidden, uint32_t pieces, float
   }
 }
 
+/* Columns [at, at + 8 * n) of the scores: their sums stay in registers. */
+static inline void score_columns(const float *hidden, uint32_t count, const float *upper, const float *bias, uint32_t moves,
+                                 float *scores, uint32_t at, int n) {
+  Vector sums[4];
+  for (int v = 0; v < n; v++) sums[v] = load(bias + at + 8 * v);
+  for (uint32_t i = 0; i < count; i++) {
+    const Vector x = all(hidden[i]);
+    for (int v = 0; v < n; v++) sums[v] += x * load(upper + (size_t)i * moves + at + 8 * v);
+  }
+  for (int v = 0; v < n; v++) store(scores + at + 8 * v, sums[v]);
+}
+
 static void score(const float *hidden, uint32_t n, const float *upper, const float *bias, uint32_t moves, float *scores) {
-  memcpy(scores, bias, moves * sizeof *scores);
-  for (uint32_t i = 0; i < n; i++, upper += moves) add_scaled(scores, hidden[i], upper, moves);
+  uint32_t at = 0;
+  if (moves < 8) {
+    memcpy(scores, bias, moves * sizeof *scores);
+    for (uint32_t i = 0; i < n; i++) add_scaled(scores, hidden[i], upper + (size_t)i * moves, moves);
+    return;
+  }
+  for (; at + 32 <= moves; at += 32) score_columns(hidden, n, upper, bias, moves, scores, at, 4);
+  for (; at + 8 <= moves; at += 8) score_columns(hidden, n, upper, bias, moves, scores, at, 1);
+  /* The last ones once more with those before them. */
+  if (at < moves) score_columns(hidden, n, upper, bias, moves, scores, moves - 8, 1);
 }
 
 const struct Kernels KERNELS = {multiply, activate, add, add_scaled, greatest, score};

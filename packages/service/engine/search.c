@@ -71,8 +71,8 @@ uint32_t find_entities(struct Engine *engine, const struct Document *documents, 
   struct Search s = {engine, NULL, 0, state, state + columns, state + 2 * columns, state + 3 * columns, state + 3 * columns + hidden};
   float *coming = reserve(engine, &engine->coming, (size_t)BLOCK * columns * sizeof *coming);
   uint32_t numbers[BLOCK], rows, d = 0;
-  for (uint64_t at = 0; at < stream.begins[count]; at += BLOCK) {
-    const float *vector = encode(engine, &stream, at, BLOCK, numbers, &rows);
+  for (uint64_t at = stream.begins[0]; at < stream.end;) {
+    const float *vector = encode(engine, &stream, &at, numbers, &rows);
     engine->kernels->multiply(vector, stride, rows, stride, m->ner_lower[0], columns, coming);
     for (uint32_t r = 0; r < rows; r++, vector += stride) {
       const uint32_t t = numbers[r];

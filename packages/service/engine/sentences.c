@@ -63,8 +63,8 @@ void find_sentences(struct Engine *engine, const struct Document *documents, uin
     const struct Stream stream = open_stream(engine, k, documents + d, n);
     float *vectors = m->info->sentences == BY_PARSER ? reserve(engine, &engine->vectors, rows * stride * sizeof *vectors) : NULL;
     uint32_t numbers[BLOCK], here, done = 0;
-    for (uint64_t at = 0; at < stream.begins[n]; at += BLOCK) {
-      const float *block = encode(engine, &stream, at, BLOCK, numbers, &here);
+    for (uint64_t at = stream.begins[0]; at < stream.end;) {
+      const float *block = encode(engine, &stream, &at, numbers, &here);
       if (vectors) memcpy(vectors + done * stride, block, here * stride * sizeof *block);
       else by_senter(engine, block, numbers, here);
       done += here;

@@ -13,15 +13,15 @@ struct Stream {
   const struct Document *documents;
   uint32_t count;
   uint32_t pad;      /* places between two documents */
-  uint64_t *begins;  /* where the tokens of each begin, then where the stream ends */
+  uint64_t *begins;  /* where the tokens of each begin */
+  uint64_t end;      /* the place behind the last token; the first one is at begins[0] */
 };
 
 /* A stream over documents that have tokens; its memory is the engine's, and good until the next one. */
 struct Stream open_stream(struct Engine *engine, uint32_t k, const struct Document *documents, uint32_t count);
 
-/* Vectors of the tokens at the places [from, from + n), n ≤ BLOCK. Returns [rows, stride] for those places that have a
-   token; `tokens` gets their numbers, and `rows` how many there are. Good until the next call. */
-const float *encode(struct Engine *engine, const struct Stream *stream, uint64_t from, uint32_t n, uint32_t *tokens,
-                    uint32_t *rows);
+/* Vectors of the tokens at the next BLOCK places from `at`, which moves on. Returns [rows, stride] for those places that
+   have a token; `tokens` gets their numbers, and `rows` how many there are. Good until the next call. */
+const float *encode(struct Engine *engine, const struct Stream *stream, uint64_t *at, uint32_t *tokens, uint32_t *rows);
 
 #endif

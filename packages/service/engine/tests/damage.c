@@ -39,6 +39,7 @@ static const char *const PIECES[] = {
 
 static uint32_t add_piece(uint32_t *text, uint32_t at, uint32_t most) {
   const uint32_t kind = random_below(8);
+  if (at >= most) return most;
   if (kind == 0) {
     uint32_t c = random_below(random_below(2) ? 0x3000 : 0x110000);
     if (c >= 0xd800 && c < 0xe000) c = 'a';
@@ -55,7 +56,7 @@ static void ask(Engine *engine, uint32_t most) {
   uint32_t *text = malloc((most + 64) * sizeof *text), lengths[3], at = 0;
   for (int i = 0; i < 3; i++) {
     const uint32_t first = at, limit = first + random_below(most / 3);
-    while (at < limit) at = add_piece(text, at, most);
+    while (at < limit && at < most) at = add_piece(text, at, most);
     lengths[i] = at - first;
   }
   uint32_t *exact = malloc(at * sizeof *exact + 1); /* so that a read behind its end is seen */
