@@ -15,11 +15,7 @@ from .schema import LIMITS
 #: The library for this machine.
 LIBRARY = os.path.join(os.path.dirname(__file__), f"libburst_ner.{'dylib' if sys.platform == 'darwin' else 'so'}")
 
-_OUT_OF_TIME = -2
-_ERRORS = {
-    -1: MemoryError("The engine has no memory."),
-    -3: ValueError("The engine takes code points without surrogates."),
-}
+_NO_MEMORY, _OUT_OF_TIME, _NOT_UNICODE = -1, -2, -3
 _U32 = ctypes.POINTER(ctypes.c_uint32)
 _FUNCTIONS = {
     "ner_open": (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_size_t),
@@ -105,8 +101,10 @@ def open_library() -> ctypes.CDLL:
 def _checked(count: int) -> int:
     if count == _OUT_OF_TIME:
         raise OutOfTime
-    if count < 0:
-        raise _ERRORS[count]
+    if count == _NO_MEMORY:
+        raise MemoryError
+    if count == _NOT_UNICODE:
+        raise ValueError("a code point that is no character")
     return count
 
 
@@ -116,4 +114,4 @@ def _rows(found: ctypes.c_void_p, count: int, kind: str) -> list:
         return []
     size = 4 * count * ctypes.sizeof(ctypes.c_uint32 if kind == "I" else ctypes.c_uint64)
     numbers = iter(memoryview(ctypes.string_at(found, size)).cast(kind))
-    return list(zip(numbers, numbers, numbers, numbers))
+    return list(zip(*[numbers] * 4, strict=True))

@@ -1,5 +1,8 @@
-"""HTTP requests as Lambda gets them: payload 2.0 of a Function URL or an HTTP API, and payload 1.0 of a REST API, a load
-balancer, or Kong's plugin aws-lambda."""
+"""HTTP requests as Lambda gets them.
+
+Payload 2.0 comes from a Function URL or an HTTP API; payload 1.0 from a REST API, a load balancer, or Kong's plugin
+aws-lambda.
+"""
 
 import base64
 
@@ -16,9 +19,9 @@ class ForeignEvent(Exception):
 class Event:
     """What one HTTP event says. A field that is missing or of another type reads as empty.
 
-    Sources of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs; Amazon API Gateway
-    Developer Guide, "Input format of a Lambda function for proxy integration"; Elastic Load Balancing, "Lambda functions as
-    targets"; Kong's aws-lambda plugin with `awsgateway_compatible`.
+    Sources of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs; Amazon API
+    Gateway Developer Guide, "Input format of a Lambda function for proxy integration"; Elastic Load Balancing, "Lambda
+    functions as targets"; Kong's aws-lambda plugin with `awsgateway_compatible`.
     """
 
     def __init__(self, event: object) -> None:
@@ -31,8 +34,8 @@ class Event:
         method = self._event.get("httpMethod", http.get("method"))
         if not isinstance(method, str):
             raise ForeignEvent(
-                "This function answers HTTP requests and nothing else: invoke it through its Function URL, or with an event "
-                "of API Gateway's payload 1.0 or 2.0. Nothing was done with this event."
+                "This function answers HTTP requests and nothing else: send it an event of payload 1.0 or 2.0, as a "
+                "Function URL or API Gateway makes it. Nothing was done with this event."
             )
         self.method = method
         # A load balancer that is set to "multi-value headers" sends, and reads, no others.

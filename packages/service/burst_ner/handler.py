@@ -38,8 +38,8 @@ def initialise(env: Mapping[str, str]) -> Service:
         raise SetupError(f"SPACY_MODEL_PATH: {error}") from error
     if not isinstance(source, PreparedModel):
         print(
-            f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which starts and works slower than a "
-            "prepared model; make one of it with: python -m tools.model build PIPELINE OUT",
+            f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which starts and works slower "
+            "than a prepared model; make one of it with: python -m tools.model build PIPELINE OUT",
             file=sys.stderr,
             flush=True,
         )

@@ -16,8 +16,8 @@ def require_spacy(model: str | os.PathLike[str]) -> None:
     """Raises SetupError, a sentence that names the model, where spaCy is not installed."""
     if not importlib.util.find_spec("spacy"):
         raise SetupError(
-            f"{model} is run by spaCy, which is not here: put it into the zip with `python -m tools.zip --with-spacy`, or "
-            "give a prepared model that runs on the engine."
+            f"{model} is run by spaCy, which is not here; build the zip with --with-spacy, or give a prepared model "
+            "that runs on the engine."
         )
 
 

@@ -8,8 +8,12 @@ from typing import Any
 
 from .errors import SetupError
 from .imports import import_spacy
-from .recognizer import Recognizer
+from .recognizer import OutOfTime, Recognizer
 from .schema import SPACY_LIMITS
+
+# Its tokenizer takes punctuation off a run of characters one piece at a time, and searches all of the run for each, so
+# that time grows with the square of the length: 20 s for 10,000 `=` (docs/decisions/limits.md).
+_SECONDS_A_SQUARE = 2e-7
 
 
 class Plain(Recognizer):
@@ -23,7 +27,7 @@ class Plain(Recognizer):
         Raises:
             SetupError: spaCy cannot load it, or nothing in it sets entities; one sentence says why.
         """
-        _silence()
+        silence_libraries()
         spacy = import_spacy()
         try:
             self._nlp = spacy.load(folder)
@@ -39,10 +43,14 @@ class Plain(Recognizer):
                 f"No component of the pipeline in {folder} that is switched on sets entities; "
                 "take 'ner' out of `disabled` in its config.cfg, or give another pipeline."
             )
+        # Tokenizers by dictionary, of languages without spaces, are of other types.
+        self._by_runs = type(self._nlp.tokenizer) is spacy.tokenizer.Tokenizer
         labels = (getattr(self._nlp.get_pipe(name), "labels", ()) for name in setters)
         self.labels = sorted({label for each in labels for label in each})
 
     def recognize(self, texts: list[str], seconds: float) -> list[list[dict[str, Any]]]:
+        if self._by_runs and sum(len(run) ** 2 for text in texts for run in text.split()) * _SECONDS_A_SQUARE > seconds:
+            raise OutOfTime  # nothing could stop it half-way
         # What is new to spaCy in these texts, it forgets behind them; outside of a zone every word would stay.
         with self._nlp.memory_zone():
             return [
@@ -54,7 +62,7 @@ class Plain(Recognizer):
             ]
 
 
-def _silence() -> None:
+def silence_libraries() -> None:
     """Keeps libraries from writing: what a process writes is a log, and their messages may quote a text."""
     warnings.simplefilter("ignore")
     logging.disable()

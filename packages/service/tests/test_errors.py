@@ -4,9 +4,10 @@ import hashlib
 import json
 
 import pytest
-from conftest import base64_body, call, function_url_event
+from conftest import Through, base64_body, call, function_url_event
 
 from burst_ner.errors import SetupError
+from burst_ner.event import ForeignEvent
 from burst_ner.origin import Origin
 
 
@@ -74,15 +75,39 @@ def test_numbers_of_any_size_are_ignored_like_other_fields(post):
     ("within", "beyond"),
     [
         ({"texts": ["a"] * 1_024}, {"texts": ["a"] * 1_025}),
-        ({"text": " " * 40_000}, {"text": " " * 39_999 + "é "}),
-        ({"texts": [" " * 25_000] * 10}, {"texts": [" " * 25_000] * 10 + ["é"]}),
         ({"text": "a", "x": "x" * (2**20 - 22)}, {"text": "a", "x": "x" * (2**20 - 21)}),
     ],
-    ids=["texts", "characters", "characters together", "bytes"],
+    ids=["texts", "bytes"],
 )
 def test_limits(post, within, beyond):
     assert post(within).status == 200
     refused(post(beyond), 413, "too_large")
+
+
+@pytest.mark.parametrize(
+    ("within", "beyond"),
+    [
+        ({"text": " " * 40_000}, {"text": " " * 39_999 + "é "}),
+        ({"texts": [" " * 25_000] * 10}, {"texts": [" " * 25_000] * 10 + ["é"]}),
+    ],
+    ids=["characters", "characters together"],
+)
+def test_limits_of_spacy(make_service, plain, within, beyond):
+    service = make_service(recognizer=plain)
+    assert call(service, function_url_event(within)).status == 200
+    refused(call(service, function_url_event(beyond)), 413, "too_large")
+
+
+@pytest.mark.parametrize("form", [lambda text: {"text": text}, lambda text: {"texts": [text]}], ids=["text", "texts"])
+def test_the_engine_takes_as_much_as_a_body_holds(make_service, engine, form):
+    service = make_service(recognizer=engine)
+    text = "Ada Lovelace lived in London, and nobody knew why she had gone away from there so early in the year. "
+    text *= (2**20 - 100) // len(text)
+    answer = call(service, function_url_event(form(text)))
+    assert answer.status == 200
+    [result] = answer.json.get("results", [answer.json])
+    assert len(result["entities"]) > 15_000
+    assert all(text[e["start_char"] : e["end_char"]] == e["text"] for e in result["entities"])
 
 
 def test_the_body_limit_counts_bytes_after_base64(post):
@@ -98,9 +123,26 @@ def test_content_encoding(post, name):
     refused(post({"text": "a"}, headers={name: "gzip"}), 415, "unsupported_encoding")
 
 
-@pytest.mark.parametrize("path", ["/nlp/ner", "/x", "//"])
+@pytest.mark.parametrize("name", ["content-encoding", "Content-Encoding"])
+@pytest.mark.parametrize("value", ["identity", "Identity ", ""])
+def test_no_content_encoding(post, name, value):
+    assert post({"text": "a"}, headers={name: value}).status == 200
+
+
+@pytest.mark.parametrize("path", ["/x", "//", "/nlp", "/nlp/nermodel", "/nlp/ner/x", "/nlp/ner/nlp/ner", "nlp/ner"])
 def test_other_paths(post, path):
     refused(post({"text": "a"}, path=path), 404, "not_found")
+
+
+@pytest.mark.parametrize("whole", ["/nlp/nermodel", "/nlp/nerhealth", "/nlp/ner.old/model", "/nlp/nermodel?a=1"])
+def test_a_prefix_that_the_gateway_took_off_within_a_word(post, whole):
+    headers = {"X-Forwarded-Prefix": "/nlp/ner", "X-Forwarded-Path": whole}
+    refused(post("", method="GET", path="/model", headers=headers), 404, "not_found")
+    assert (
+        post("", method="GET", path="/model", headers=headers | {"X-Forwarded-Path": "/nlp/ner/model?a=1"}).status
+        == 200
+    )
+    assert post({"text": "a"}, headers=headers | {"X-Forwarded-Path": "/nlp/ner"}).status == 200
 
 
 @pytest.mark.parametrize(
@@ -116,12 +158,27 @@ def test_other_methods(post, path, method, allowed):
     assert answer.headers["allow"] == allowed
 
 
+SQS = {"Records": [{"messageId": "1", "body": '{"text": "Zanzibella Quorngate"}', "eventSource": "aws:sqs"}]}
+
+
 @pytest.mark.parametrize(
     "event",
-    [None, [], "x", 3, {}, {"requestContext": []}, {"requestContext": {"http": 1}, "headers": [], "rawPath": {}}],
+    [
+        *[None, [], "x", 3, {}, {"requestContext": []}, {"requestContext": {"http": 1}, "headers": [], "rawPath": {}}],
+        *[{"text": "Zanzibella Quorngate"}, SQS, {"httpMethod": None}, {"detail-type": "Scheduled Event"}],
+    ],
 )
-def test_an_event_of_another_kind_is_never_a_server_error(service, event):
-    assert 400 <= call(service, event).status < 500
+def test_an_event_that_is_no_http_request_fails_so_that_its_sender_sees_it(service, event, capfd):
+    with pytest.raises(ForeignEvent) as error:
+        call(service, event)
+    assert "answers HTTP requests and nothing else" in str(error.value)
+    assert "Quorngate" not in str(error.value) + "".join(capfd.readouterr())
+    assert call(service, function_url_event({"text": "a"})).status == 200
+
+
+@pytest.mark.parametrize("fields", [{"headers": 1, "body": 1}, {"headers": [], "rawPath": {}}, {"headers": {"a": 1}}])
+def test_an_http_event_with_odd_fields_is_never_a_server_error(service, fields):
+    assert 400 <= call(service, function_url_event("{", **fields)).status < 500
 
 
 class TestOriginSecret:
@@ -135,7 +192,7 @@ class TestOriginSecret:
 
     def test_a_stranger_learns_nothing_else(self, make_service):
         service = make_service(origin=Origin(self.DIGESTS))
-        events = [function_url_event("{", path="/x"), function_url_event(method="GET"), {}]
+        events = [function_url_event("{", path="/x"), function_url_event(method="GET")]
         events += [function_url_event(method="GET", path=path) for path in ("/model", "/health", "/openapi.json")]
         for event in events:
             refused(call(service, event), 403, "forbidden")
@@ -149,24 +206,27 @@ class TestOriginSecret:
             Origin("the secret itself")
 
 
-def test_a_failed_request_leaves_the_pipeline_usable(recognizer):
-    with pytest.raises(UnicodeEncodeError):
-        recognizer.recognize(["Ada Lovelace", "\ud83d"])
-    [[entity]] = recognizer.recognize(["Ada Lovelace wrote."])
-    assert entity["text"] == "Ada Lovelace"
+def test_what_fails_leaves_no_trace(recognizer):
+    texts = ["Ada Lovelace lived in Zanzibella.", "Quorngate wrote to Charles Babbage."]
+    expected = recognizer.recognize(texts, 60)
+    for spoilt in ("\ud83d", 7, None):
+        with pytest.raises((UnicodeEncodeError, TypeError, ValueError)):
+            recognizer.recognize([*texts, spoilt], 60)
+        assert recognizer.recognize(texts, 60) == expected
 
 
-class FailsOn:
+class FailsOn(Through):
     def __init__(self, recognizer, word):
-        self._recognizer, self._word = recognizer, word
+        super().__init__(recognizer)
+        self._word = word
 
-    def recognize(self, texts):
+    def recognize(self, texts, seconds):
         if any(self._word in text for text in texts):
             raise RuntimeError(f"cannot do {texts}")
-        return self._recognizer.recognize(texts)
+        return self.recognizer.recognize(texts, seconds)
 
 
-def test_a_text_on_which_spacy_fails_costs_its_neighbours_nothing(make_service, recognizer, capfd):
+def test_a_text_that_fails_costs_its_neighbours_nothing(make_service, recognizer, capfd):
     service = make_service(recognizer=FailsOn(recognizer, "Quorngate"))
     texts = ["Ada Lovelace lived in London.", "Zanzibella Quorngate", 5, "Ada Lovelace lived in London."]
     answer = call(service, function_url_event({"texts": texts}))

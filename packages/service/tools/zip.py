@@ -1,7 +1,8 @@
 """`python -m tools.zip OUT`: the zip that Lambda runs, the same bytes from the same input.
 
-In it: the wheels of requirements.lock less what serving does not read (see wheels.py), burst_ner, their bytecode, and,
-if asked for, a prepared model in the folder `model`, for SPACY_MODEL_PATH=/var/task/model.
+In it: burst_ner with the engine, bytecode, and, if asked for, a model in the folder `model`, for
+SPACY_MODEL_PATH=/var/task/model. Where spaCy has to run the model, also the wheels of requirements.lock, less what
+serving does not read (see wheels.py).
 """
 
 import argparse
@@ -19,6 +20,7 @@ from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
 from burst_ner.prepared import is_prepared, verify
 
+from .engine import library
 from .wheels import GLIBC, MACHINES, Target, download, requirements, unpack
 
 #: Bytes of all files, layers included. Source: AWS Lambda Developer Guide, "Lambda quotas": 250 MB, which is MiB.
@@ -44,6 +46,7 @@ def build(
     target: Target,
     *,
     model: Path | None = None,
+    with_spacy: bool = False,
     max_unzipped: int = MAX_UNZIPPED,
     say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Part]:
@@ -53,6 +56,7 @@ def build(
         out: the file; folders above it are made.
         target: the Lambda runtime it is for.
         model: a folder to put inside: a prepared model, or a plain spaCy pipeline.
+        with_spacy: put spaCy inside as well, even if this model does not need it.
         max_unzipped: bytes that Lambda takes.
         say: gets a line for each step, and warnings.
 
@@ -60,9 +64,11 @@ def build(
         The parts by name.
 
     Raises:
-        SetupError: not a model or a damaged one, no fitting wheel, no network, nowhere to write, too large for Lambda.
+        SetupError: not a model or a damaged one, no engine, no fitting wheel, no network, nowhere to write, too large
+            for Lambda.
     """
-    source = model and (verify(model) if is_prepared(model) else open_pipeline(model)).folder
+    source = model and (verify(model) if is_prepared(model) else open_pipeline(model))
+    with_spacy = with_spacy or bool(source and not getattr(source, "on_engine", False))
     if out.is_dir():
         raise SetupError(f"{out} is a folder; give the name of the zip to write, such as {out / 'function.zip'}.")
     try:
@@ -70,15 +76,20 @@ def build(
         # Beside the zip, so that putting it in place is a rename.
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             wheels, root, partial = (Path(temporary, name) for name in ("wheels", "task", "zip"))
-            wheels.mkdir()
-            pins = requirements((_SERVICE / "requirements.lock").read_text(), target)
-            say(f"Getting {len(pins)} wheels for {target} …")
-            for wheel in download(pins, target, wheels):
-                unpack(wheel, root)
-            shutil.copytree(_SERVICE / "burst_ner", root / "burst_ner", ignore=shutil.ignore_patterns("__pycache__"))
+            say(f"Building the engine for {target.arch} …")
+            engine = library(f"linux-{target.arch}")
+            if with_spacy:
+                wheels.mkdir()
+                pins = requirements((_SERVICE / "requirements.lock").read_text(), target)
+                say(f"Getting {len(pins)} wheels for {target} …")
+                for wheel in download(pins, target, wheels):
+                    unpack(wheel, root)
+            ours = shutil.ignore_patterns("__pycache__", "libburst_ner.*", ".engine-*")
+            shutil.copytree(_SERVICE / "burst_ner", root / "burst_ner", ignore=ours)
+            shutil.copyfile(engine, root / "burst_ner" / engine.name)
             compile_all(root, target.python, say)
             if source:
-                shutil.copytree(source, root / "model")
+                shutil.copytree(source.folder, root / "model")
             files = sorted(path for path in root.rglob("*") if path.is_file())
             unzipped = sum(path.stat().st_size for path in files)
             if unzipped > max_unzipped:
@@ -174,12 +185,21 @@ def main() -> int:
         type=Path,
         help="put this model inside, for SPACY_MODEL_PATH=/var/task/model",
     )
+    parser.add_argument(
+        "--with-spacy",
+        action="store_true",
+        help="put spaCy inside, for a model elsewhere that needs it; one that is put inside brings it by itself",
+    )
     options = parser.parse_args()
     target = Target(options.arch, options.python)
     started = time.monotonic()
     try:
         parts = build(
-            options.out, target, model=options.with_model, say=lambda line: print(line, file=sys.stderr, flush=True)
+            options.out,
+            target,
+            model=options.with_model,
+            with_spacy=options.with_spacy,
+            say=lambda line: print(line, file=sys.stderr, flush=True),
         )
     except SetupError as error:
         print(error, file=sys.stderr)
