@@ -1,10 +1,10 @@
-"""Folders of spaCy pipelines: what they say of themselves, and whether they fit. spaCy is not imported."""
+"""Folders of spaCy pipelines: what they say of themselves. spaCy is not imported."""
 
 import configparser
 import hashlib
 import importlib.metadata
 import json
-import sys
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,6 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from .errors import SetupError
-
-# Factories of the components that make vectors for others to listen to.
-_UPSTREAM_FACTORIES = {"tok2vec", "transformer", "curated_transformer"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,13 @@ class Pipeline:
 
     @property
     def components(self) -> list[str]:
-        """The names of the components in their order."""
+        """The names of the components in their order, those that are switched off among them."""
         return json.loads(self.config["nlp"]["pipeline"])
+
+    @property
+    def disabled(self) -> list[str]:
+        """The names of the components that are switched off."""
+        return json.loads(self.config.get("nlp", "disabled", fallback="[]"))
 
     def digest(self) -> str:
         """SHA-256, as 64 hex digits, over meta.json, config.cfg and the name and size of every file.
@@ -61,56 +63,56 @@ class Pipeline:
                 digest.update(path.read_bytes())
         return digest.hexdigest()
 
-    def listeners(self) -> list[str]:
-        """Where `ner` listens to components that it shares with others, as paths into its section: `model.tok2vec`."""
-        return [
-            section.removeprefix("components.ner.")
-            for section in self.config.sections()
-            if section.startswith("components.ner.") and "Listener" in self._architecture(section)
-        ]
+    def factory(self, component: str) -> str:
+        """What a component is made by: `ner`, `tagger`; spaCy's own or that of a package."""
+        return str(self.setting(component, "factory"))
 
-    def needed_for_ner(self) -> set[str]:
-        """`ner` and the components that its listeners take their vectors from."""
-        needed = {"ner"}
-        for listener in self.listeners():
-            # Values are JSON. A listener names its component, or takes any that makes vectors ("*").
-            upstream = self.config.get(f"components.ner.{listener}", "upstream", fallback="")
-            named = {name for name in self.components if json.dumps(name) == upstream}
-            needed |= named or {name for name in self.components if self._factory(name) in _UPSTREAM_FACTORIES}
-        return needed
+    def setting(self, component: str, key: str) -> Any:
+        """A setting of a component; None where config.cfg does not say."""
+        value = self.config.get(f"components.{component}", key, fallback="null")
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # a reference to another section
 
-    def has_transformer(self) -> bool:
-        """Whether `ner`, or what it listens to, is made of a transformer."""
-        needed = self.needed_for_ner()
-        return any("transformer" in self._factory(name) for name in needed) or any(
-            "Transformer" in self._architecture(section)
-            for section in self.config.sections()
-            if section.split(".")[1:2] and section.split(".")[1] in needed
-        )
+    def missing_packages(self) -> list[str]:
+        """What meta.json requires and is not installed. A pipeline may load without, and need more than it says."""
+        missing = []
+        for line in self.meta.get("requirements") or []:
+            try:
+                importlib.metadata.version(Requirement(line).name)
+            except InvalidRequirement:
+                continue  # spaCy does not read this list, so a strange line does no harm
+            except importlib.metadata.PackageNotFoundError:
+                missing.append(line)
+        return missing
 
-    def _architecture(self, section: str) -> str:
-        return self.config.get(section, "@architectures", fallback="")
-
-    def _factory(self, component: str) -> str:
-        return self.config.get(f"components.{component}", "factory", fallback="").strip('"')
+    def fits(self, version: str) -> bool:
+        """Whether a version of spaCy is in the range that the pipeline was made for."""
+        wanted = str(self.meta.get("spacy_version") or "")
+        try:
+            range_ = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted)
+        except InvalidSpecifier:
+            return False
+        return range_.contains(version, prereleases=True)
 
 
 def open_pipeline(folder: Path) -> Pipeline:
-    """Reads and checks a pipeline folder, or the folder of an installed package that holds one.
+    """Reads a pipeline folder, or the folder of a package that holds one.
 
     Raises:
-        SetupError: not a folder; not a pipeline; no `ner`; made for another spaCy; a package it needs is missing.
+        SetupError: not a folder; not a pipeline; made for another major version of spaCy.
     """
     if not folder.is_dir():
         raise SetupError(f"There is no folder {folder}; give the folder of a spaCy pipeline.")
-    pipeline = _read(folder)
-    if "ner" not in pipeline.components:
-        names = ", ".join(pipeline.components) or "none"
+    pipeline = _read(_pipeline_folder(folder))
+    wanted = str(pipeline.meta.get("spacy_version") or "")
+    # Pipelines of one major version give the same entities in all of its versions.
+    if (major := _major(wanted)) and major != (ours := _major(spacy_version())):
         raise SetupError(
-            f"The pipeline {pipeline.name} in {folder} has no component 'ner' (it has: {names}); "
-            "give a pipeline that recognises named entities."
+            f"The pipeline {pipeline.name} {pipeline.version} in {folder} was made for spaCy {wanted}, and this is "
+            f"spaCy {spacy_version()}, which cannot read it; give a pipeline made for spaCy {ours}."
         )
-    _check_versions(pipeline)
     return pipeline
 
 
@@ -119,20 +121,30 @@ def spacy_version() -> str:
     return importlib.metadata.version("spacy")
 
 
+def _pipeline_folder(folder: Path) -> Path:
+    """Where config.cfg is: in the folder, or, as packages have it, one below."""
+    if (folder / "config.cfg").is_file():
+        return folder
+    below = sorted(path.parent for path in folder.glob("*/config.cfg") if (path.parent / "meta.json").is_file())
+    if len(below) > 1:
+        names = ", ".join(path.name for path in below)
+        raise SetupError(f"{folder} holds several pipelines ({names}); give the folder of one of them.")
+    return below[0] if below else folder
+
+
 def _read(folder: Path) -> Pipeline:
     try:
-        meta = _read_meta(folder)
-        if not (folder / "config.cfg").is_file():
-            # A package has a copy of meta.json at its top, and the pipeline one folder below.
-            folder = folder / f"{meta['lang']}_{meta['name']}-{meta['version']}"
-            meta = _read_meta(folder)
-        # As spaCy reads it: keys keep their case, `%` is no reference.
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        if not isinstance(meta, dict) or not all(isinstance(meta[key], str) for key in ("lang", "name", "version")):
+            raise ValueError("meta.json has no lang, name and version")
+        # As spaCy reads it: keys keep their case, `%` is no reference. Before spaCy 3 there was no such file.
         config = configparser.ConfigParser(interpolation=None)
         config.optionxform = str  # type: ignore[assignment,method-assign]
-        config.read_string((folder / "config.cfg").read_text(encoding="utf-8"))
         pipeline = Pipeline(folder, meta, config)
-        if not isinstance(pipeline.components, list):
-            raise ValueError("nlp.pipeline is not a list")
+        if (folder / "config.cfg").is_file() or _major(str(meta.get("spacy_version") or "")) != 2:
+            config.read_string((folder / "config.cfg").read_text(encoding="utf-8"))
+            if not isinstance(pipeline.components, list):
+                raise ValueError("nlp.pipeline is not a list")
         return pipeline
     except (OSError, ValueError, KeyError, configparser.Error) as error:
         reason = f"no {error.filename}" if isinstance(error, FileNotFoundError) else type(error).__name__
@@ -142,33 +154,7 @@ def _read(folder: Path) -> Pipeline:
         ) from error
 
 
-def _read_meta(folder: Path) -> dict[str, Any]:
-    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    if not isinstance(meta, dict) or not all(isinstance(meta[key], str) for key in ("lang", "name", "version")):
-        raise ValueError("meta.json has no lang, name and version")
-    return meta
-
-
-def _check_versions(pipeline: Pipeline) -> None:
-    """spaCy only warns of these; weights of another version give wrong entities or fail in the middle of the load."""
-    version = spacy_version()
-    wanted = str(pipeline.meta.get("spacy_version") or "")
-    try:
-        fits = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted).contains(version, prereleases=True)
-    except InvalidSpecifier:
-        fits = False
-    if not fits:
-        raise SetupError(
-            f"The pipeline {pipeline.name} {pipeline.version} in {pipeline.folder} was made for spaCy {wanted}, and "
-            f"this is spaCy {version}; give a version of the pipeline that was made for it."
-        )
-    for line in pipeline.meta.get("requirements") or []:
-        try:
-            importlib.metadata.version(Requirement(line).name)
-        except InvalidRequirement:
-            continue  # spaCy does not read this list, so a strange line does no harm
-        except importlib.metadata.PackageNotFoundError:
-            raise SetupError(
-                f"The pipeline {pipeline.name} needs the package {line}, which is not installed; "
-                f"install it with: {sys.executable} -m pip install '{line}'"
-            ) from None
+def _major(versions: str) -> int | None:
+    """The major version of `3.8.1` or of a range such as `>=3.7.5,<3.9.0`; None where there is none."""
+    number = re.search(r"\d+", versions)
+    return int(number[0]) if number else None

@@ -1,25 +1,20 @@
-"""Compares the entities of a prepared model with those of the pipeline that it was made from."""
+"""Counts how the entities that the function answers differ from those of a pipeline."""
 
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from burst_ner.errors import SetupError
-from burst_ner.imports import import_spacy
-from burst_ner.model import Pipeline, load_plain
-from burst_ner.prepared import PreparedModel
+from burst_ner.recognizer import Recognizer
+
+from .proof import Span, compared
 
 if TYPE_CHECKING:
     from spacy.language import Language
-
-#: Documents that go through each pipeline before the next ones are read.
-_BATCH = 64
-#: (start_char, end_char, label), code points.
-Span = tuple[int, int, str]
 
 
 @dataclass
@@ -56,34 +51,26 @@ class Comparison:
 
     Attributes:
         documents: how many were compared.
-        entities: how many the prepared model found in them.
-        ner_alone: against the pipeline's `ner` by itself, which a prepared model with folded-f32 is to equal.
-        full: against the whole pipeline. spaCy's `ner` lets no entity cross a sentence start that a parser set, and
-            without the parser there is none, so a few documents differ whatever the prepared model does.
+        entities: how many the function answered for them.
+        difference: from the pipeline.
     """
 
     documents: int = 0
     entities: int = 0
-    ner_alone: Difference = field(default_factory=Difference)
-    full: Difference = field(default_factory=Difference)
+    difference: Difference = field(default_factory=Difference)
 
 
-def compare(pipeline: Pipeline, prepared: PreparedModel, texts: Iterator[tuple[int, str]]) -> Comparison:
-    """Runs the documents through the prepared model, the pipeline's `ner` and the whole pipeline.
+def compare(nlp: "Language", recognizer: Recognizer, texts: Iterable[tuple[int, str]]) -> Comparison:
+    """Counts the documents for which the function would answer other entities than a pipeline has.
 
     Args:
         texts: each with its line in the file, as `read_texts` gives them.
     """
-    ours, alone = prepared.load(), load_plain(pipeline)
-    full = import_spacy().load(pipeline.folder)
     result = Comparison()
-    while batch := [line for _, line in zip(range(_BATCH), texts, strict=False)]:
-        found = [_entities(nlp, [text for _, text in batch]) for nlp in (ours, alone, full)]
-        for (line, _), our_spans, alone_spans, full_spans in zip(batch, *found, strict=True):
-            result.documents += 1
-            result.entities += len(our_spans)
-            result.ner_alone.add(line, alone_spans, our_spans)
-            result.full.add(line, full_spans, our_spans)
+    for line, theirs, ours in compared(nlp, recognizer, texts):
+        result.documents += 1
+        result.entities += len(ours)
+        result.difference.add(line, set(theirs), set(ours))
     return result
 
 
@@ -109,11 +96,6 @@ def _text(path: Path, number: int, line: str) -> str:
         if isinstance(text, str):
             return text
     raise SetupError(f"Line {number} of {path} is not a JSON object with a string 'text'; correct it.")
-
-
-def _entities(nlp: "Language", texts: list[str]) -> list[set[Span]]:
-    with nlp.memory_zone():
-        return [{(e.start_char, e.end_char, e.label_) for e in doc.ents} for doc in nlp.pipe(texts)]
 
 
 def _kind(span: Span, others: list[Span], alone: str) -> str:

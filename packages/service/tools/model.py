@@ -1,6 +1,7 @@
 """`python -m tools.model`: looks at spaCy pipelines, and builds, verifies and compares prepared models."""
 
 import argparse
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -8,20 +9,24 @@ from typing import Any
 
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
-from burst_ner.prepared import is_prepared, open_prepared, verify
+from burst_ner.prepared import PIPELINE, is_prepared, open_prepared, verify
+from burst_ner.recognizer import load
 
-from .build import VECTOR_MODES, build, refuse_existing
-from .compare import Difference, compare, read_texts
-from .sources import find, source
+from .components import choose, entity_setters
+from .sources import find, refuse_existing, source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .compare import Comparison
 
 
 def describe(path_or_name: str) -> dict[str, Any]:
-    """What a pipeline or a prepared model that the service can run says of itself. Loads no weights and not spaCy.
+    """What a pipeline or a prepared model says of itself. Loads no weights and not spaCy.
 
     Returns:
-        path (the folder for SPACY_MODEL_PATH), name, version, lang, labels (of `ner`), ents_f (the F-score of the
-        publisher's evaluation, 0 to 1, or null), license, spacy_version (the range it was made for), source
-        (`folder`, `package` or `prepared`).
+        path (the folder for SPACY_MODEL_PATH), name, version, lang, labels, ents_f (the F-score of the publisher's
+        evaluation, 0 to 1, or null), license, spacy_version (the range it was made for; of a prepared model the version
+        that built it), source (`folder`, `package` or `prepared`), runs_on (of a prepared model, else null).
 
     Raises:
         SetupError: not found, or not fit for the service.
@@ -29,25 +34,27 @@ def describe(path_or_name: str) -> dict[str, Any]:
     folder, kind = find(path_or_name)
     if is_prepared(folder):
         manifest = open_prepared(folder).manifest
-        told = {key: manifest[key] for key in ("version", "lang", "labels", "ents_f", "license", "spacy_version")}
-        return {"path": str(folder), "name": manifest["name"], **told, "source": "prepared"}
+        keys = ("name", "version", "lang", "labels", "ents_f", "license", "spacy_version", "runs_on")
+        return {"path": str(folder), "source": "prepared"} | {key: manifest[key] for key in keys}
     pipeline = open_pipeline(folder)
     meta = pipeline.meta
+    known = meta.get("labels") or {}
     return {
         "path": str(pipeline.folder),
         "name": pipeline.name,
         "version": pipeline.version,
         "lang": meta["lang"],
-        "labels": (meta.get("labels") or {}).get("ner", []),
+        "labels": sorted({label for name in entity_setters(pipeline) for label in known.get(name, ())}),
         "ents_f": (meta.get("performance") or {}).get("ents_f"),
         "license": meta.get("license"),
         "spacy_version": meta.get("spacy_version"),
         "source": kind,
+        "runs_on": None,
     }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit status 0, or 2 with one sentence on stderr; `compare`: 1 when entities differ from those of `ner` alone."""
+    """Exit status 0, or 2 with one sentence on stderr; `compare`: 1 when entities are not what the model promises."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.run(arguments)
@@ -61,22 +68,31 @@ def main(argv: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.model", description="Look at spaCy pipelines, prepare them.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    pipeline = "a pipeline's folder, an installed package, a wheel file, or a name in models.json"
+    pipeline = "a pipeline's folder, an installed package, a wheel or sdist file, or a name in models.json"
+    texts = "one text a line, or .jsonl with text"
 
     command = commands.add_parser("describe", help="print name, version, labels and score as one line of JSON")
     command.add_argument("pipeline", metavar="PATH_OR_NAME", help="a model's folder, or an installed package")
     command.set_defaults(run=_describe)
 
-    command = commands.add_parser("build", help="make a prepared model of a pipeline's ner")
+    command = commands.add_parser("build", help="make a prepared model of a pipeline, and prove that it finds the same")
     command.add_argument("pipeline", metavar="PIPELINE", help=pipeline)
     command.add_argument("out", metavar="OUT", type=Path, help="the folder to make")
     command.add_argument(
-        "--vectors",
-        choices=VECTOR_MODES,
-        default="folded-f32",
-        help="the numbers of the vectors; f16 halves the size and may change an entity in a thousand documents "
+        "--sentences",
+        choices=["pipeline", "none"],
+        default="pipeline",
+        help="none: the entities of ner alone, which may cross the beginning of a sentence; half the time "
         "(default: %(default)s)",
     )
+    command.add_argument(
+        "--vectors",
+        choices=["f32", "f16"],
+        default="f32",
+        help="the numbers of words; f16 halves the size and may change an entity in some thousand documents "
+        "(default: %(default)s)",
+    )
+    command.add_argument("--texts", metavar="FILE", type=Path, help=f"prove it with these, too: {texts}")
     command.add_argument("--from", dest="wheel", metavar="WHEEL", type=Path, help="the wheel of a name in models.json")
     command.set_defaults(run=_build)
 
@@ -87,9 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("compare", help="count the documents in which a prepared model finds other entities")
     command.add_argument("pipeline", metavar="PIPELINE", help=pipeline)
     command.add_argument("prepared", metavar="PREPARED", type=Path)
-    command.add_argument(
-        "--texts", metavar="FILE", type=Path, required=True, help="one text a line, or .jsonl with text"
-    )
+    command.add_argument("--texts", metavar="FILE", type=Path, required=True, help=texts)
     command.set_defaults(run=_compare)
     return parser
 
@@ -100,13 +114,28 @@ def _describe(arguments: argparse.Namespace) -> int:
 
 
 def _build(arguments: argparse.Namespace) -> int:
+    # Imported where they are used: to describe and to verify takes neither spaCy nor numpy.
+    from .build import build
+    from .compare import read_texts
+
     refuse_existing(arguments.out)  # before anything is fetched
+    file = arguments.texts
+    texts = ((f"line {line} of {file}", text) for line, text in read_texts(file)) if file else ()
     with source(arguments.pipeline, arguments.wheel) as folder:
-        model = build(open_pipeline(folder), arguments.out, arguments.vectors)
-    size = sum(file["bytes"] for file in model.manifest["files"].values())
-    vectors = model.manifest["vectors"]
+        options = {"sentences": arguments.sentences == "pipeline", "half": arguments.vectors == "f16"}
+        model = build(open_pipeline(folder), arguments.out, texts=texts, **options)
+    manifest = model.manifest
+    size = sum(file["bytes"] for file in manifest["files"].values())
     print(f"{arguments.out}: {model.name} {model.version}, {size / 1e6:.1f} MB, digest {model.digest()}")
-    print(f"vectors: {vectors['mode']}, {vectors['keys']:,} words" if vectors else "vectors: the pipeline has none")
+    if not model.on_engine:
+        print(f"runs on spaCy. {manifest['reason']}")
+        return 0
+    proof, vectors = manifest["proof"], manifest["vectors"]
+    print(f"runs on the engine, sentences by: {manifest['sentences']}")
+    print(f"vectors: {vectors['type']}, {vectors['keys']:,} words" if vectors else "vectors: none")
+    print(
+        f"proven with {proof['documents']:,} texts, {proof['entities']:,} entities: {proof['differ']} differ from spaCy"
+    )
     return 0
 
 
@@ -115,21 +144,38 @@ def _verify(arguments: argparse.Namespace) -> int:
     files = model.manifest["files"]
     size = sum(file["bytes"] for file in files.values())
     print(f"{arguments.prepared} is whole: {len(files)} files, {size:,} bytes, digest {model.digest()}")
+    if not model.on_engine:
+        pipeline = arguments.prepared / PIPELINE
+        has_spacy = importlib.util.find_spec("spacy")
+        missing = open_pipeline(pipeline).missing_packages() if has_spacy else ["spacy"]
+        needs = f"; it needs what is not installed here: {', '.join(missing)}" if missing else ""
+        print(f"runs on spaCy{needs}")
     return 0
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    prepared = open_prepared(arguments.prepared)
+    from .build import load_full
+    from .compare import compare, read_texts
+
+    recognizer, prepared = load(arguments.prepared)
     with source(arguments.pipeline) as folder:
-        result = compare(open_pipeline(folder), prepared, read_texts(arguments.texts))
-    print(f"{result.documents:,} documents, {result.entities:,} entities in the prepared model")
-    _print_difference("its pipeline's ner alone", result.ner_alone, result.documents)
-    _print_difference("its full pipeline", result.full, result.documents)
-    return 1 if result.ner_alone.documents else 0
+        pipeline = open_pipeline(folder)
+        nlp = load_full(pipeline)
+        full = compare(nlp, recognizer, read_texts(arguments.texts))
+        print(f"{full.documents:,} documents, {full.entities:,} entities in the prepared model")
+        _print_difference("its full pipeline", full)
+        if prepared.manifest["sentences"] != "none" or not prepared.on_engine:
+            return 1 if full.difference.documents else 0
+        # Built without the pipeline's sentences, it promises the entities of `ner` alone.
+        nlp.select_pipes(enable=list(choose(pipeline, sentences=False).needed))
+        alone = compare(nlp, recognizer, read_texts(arguments.texts))
+        _print_difference("its pipeline's ner alone", alone)
+        return 1 if alone.difference.documents else 0
 
 
-def _print_difference(what: str, difference: Difference, documents: int) -> None:
-    share = difference.documents / max(documents, 1)
+def _print_difference(what: str, comparison: "Comparison") -> None:
+    difference = comparison.difference
+    share = difference.documents / max(comparison.documents, 1)
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(difference.kinds.items()) if count)
     print(f"against {what}: {difference.documents:,} documents differ ({share:.2%}){': ' if kinds else ''}{kinds}")
     for line, theirs, ours in difference.examples:

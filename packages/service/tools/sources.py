@@ -1,4 +1,4 @@
-"""Where a pipeline comes from: a folder, an installed package, a wheel file, or a wheel that models.json names."""
+"""Where a pipeline comes from: a folder, an installed package, a wheel or sdist, or a wheel that models.json names."""
 
 import contextlib
 import http.client
@@ -6,9 +6,11 @@ import importlib.util
 import json
 import re
 import sys
+import tarfile
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,11 +54,11 @@ def source(pipeline: str, wheel: Path | None = None) -> Iterator[Path]:
     """The folder of a pipeline to build from; what was unpacked or fetched for it is gone afterwards.
 
     Args:
-        pipeline: a folder, an installed package, a wheel file, or a name in models.json, which is fetched.
+        pipeline: a folder, an installed package, a wheel or sdist file, or a name in models.json, which is fetched.
         wheel: the wheel of that name, fetched by other means.
 
     Raises:
-        SetupError: none of these; not fetched; not the file that models.json names; not a wheel of a pipeline.
+        SetupError: none of these; not fetched; not the file that models.json names; no pipeline in it.
     """
     with tempfile.TemporaryDirectory(prefix="burst-ner-") as temporary:
         folder = Path(temporary)
@@ -66,7 +68,7 @@ def source(pipeline: str, wheel: Path | None = None) -> Iterator[Path]:
                 names = ", ".join(MODELS)
                 raise SetupError(f"--from goes with a name of models.json ({names}); give {wheel} as PIPELINE instead.")
             yield _unpack(_checked(wheel, known), folder)
-        elif pipeline.endswith(".whl"):
+        elif pipeline.endswith((".whl", ".tar.gz")):
             yield _unpack(Path(pipeline), folder)
         elif known and not Path(pipeline).is_dir() and not importlib.util.find_spec(pipeline):
             fetched = folder / "fetched.whl"
@@ -74,6 +76,12 @@ def source(pipeline: str, wheel: Path | None = None) -> Iterator[Path]:
             yield _unpack(_checked(fetched, known), folder)
         else:
             yield find(pipeline)[0]
+
+
+def refuse_existing(out: Path) -> None:
+    """Raises SetupError when there is something at `out`."""
+    if out.exists():
+        raise SetupError(f"{out} exists; delete it, or give a folder that does not exist.")
 
 
 def _checked(wheel: Path, known: dict[str, str]) -> Path:
@@ -87,19 +95,26 @@ def _checked(wheel: Path, known: dict[str, str]) -> Path:
     return wheel
 
 
-def _unpack(wheel: Path, folder: Path) -> Path:
-    """Unpacks the wheel of a pipeline; gives the package's folder in it."""
+def _unpack(package: Path, folder: Path) -> Path:
+    """Unpacks the wheel or the sdist of a pipeline; gives the folder of the pipeline in it."""
+    what = "wheel" if package.suffix == ".whl" else "sdist"
     try:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(folder)
-        # A package has meta.json at its top, and another in the pipeline's folder below.
-        return next(folder.glob("*/meta.json")).parent
-    except StopIteration:
-        raise SetupError(f"The wheel {wheel} has no spaCy pipeline in it; give the wheel of a pipeline.") from None
-    except zipfile.BadZipFile as error:
-        raise SetupError(f"{wheel} is not a wheel, or only a part of one ({error}); fetch it again.") from error
+        if what == "wheel":
+            with zipfile.ZipFile(package) as archive:
+                archive.extractall(folder)
+        else:
+            with tarfile.open(package) as archive:
+                archive.extractall(folder, filter="data")
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise SetupError(f"{package} is no {what}, or only a part of one ({error}); fetch it again.") from error
     except OSError as error:
-        raise SetupError(f"Cannot unpack the wheel {wheel} to {folder} ({error.strerror or error}).") from error
+        raise SetupError(f"Cannot unpack the {what} {package} to {folder} ({error.strerror or error}).") from error
+    # A package has meta.json at its top, too; before spaCy 3 there was no config.cfg.
+    for name in ("config.cfg", "meta.json"):
+        found = sorted(folder.rglob(name), key=lambda path: len(path.parts))
+        if found := [path.parent for path in found if (path.parent / "meta.json").is_file()]:
+            return found[0]
+    raise SetupError(f"The {what} {package} has no spaCy pipeline in it; give that of a pipeline.")
 
 
 def _fetch(name: str, known: dict[str, str], to: Path) -> None:
