@@ -171,8 +171,9 @@ static bool check_patterns(struct Model *m) {
   if (!m->alternatives || !m->dispatch || !m->code) return false;
   if (!partition(m->pattern_first, firsts, PATTERNS, alternatives)) return false;
   if (!partition(m->dispatch_first, dispatches, PATTERNS * 130, entries)) return false;
-  for (uint32_t i = 0; i < entries; i++)
-    if (m->dispatch[i] >= alternatives) return false;
+  for (uint32_t p = 0; p < PATTERNS; p++)
+    for (uint32_t i = m->dispatch_first[130 * p]; i < m->dispatch_first[130 * (p + 1)]; i++)
+      if (m->dispatch[i] < m->pattern_first[p] || m->dispatch[i] >= m->pattern_first[p + 1]) return false;
   unsigned char *begins = mmap(NULL, words + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANON, -1, 0);
   if (begins == MAP_FAILED) return false;
   bool good = true;
