@@ -42,8 +42,9 @@ export async function setUpPython({ dev }) {
  */
 export async function setUpEngine() {
   const options = { cwd: service, explain: (/** @type {string} */ output) => output.trim() };
-  const inputs = [...fs.readdirSync(path.join(service, 'engine')).map((name) => `engine/${name}`), 'tools/engine.py'];
-  const state = digest(...['requirements-engine.lock', ...inputs].map((name) => path.join(service, name)));
+  const sources = fs.readdirSync(path.join(service, 'engine')).filter((name) => /\.[ch]$/.test(name));
+  const inputs = ['requirements-engine.lock', 'tools/engine.py', ...sources.map((name) => `engine/${name}`)];
+  const state = digest(...inputs.map((name) => path.join(service, name)));
   if (read(stamp)?.['engine'] === state && fs.existsSync(library)) return;
   try {
     await install('requirements-engine.lock');
