@@ -44,6 +44,10 @@ def this_machine() -> str:
     return f"{system}-{machine}"
 
 
+def library_name(target: str) -> str:
+    return "libburst_ner.dylib" if target.startswith("macos") else "libburst_ner.so"
+
+
 def library(target: str) -> Path:
     """The library for a target, built unless it is there already.
 
@@ -53,7 +57,7 @@ def library(target: str) -> Path:
     if target not in TARGETS:
         raise SetupError(f"There is no engine for {target}; it is built for {', '.join(TARGETS)}.")
     folder = _CACHE / _fingerprint() / target
-    out = folder / ("libburst_ner.dylib" if target.startswith("macos") else "libburst_ner.so")
+    out = folder / library_name(target)
     if not out.exists():
         folder.mkdir(parents=True, exist_ok=True)
         # Beside its place, so that it is there complete or not at all; somebody else may build the same meanwhile.
@@ -75,7 +79,9 @@ def build(target: str, out: Path) -> None:
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         list(threads.map(compile_one, jobs, objects))
-    extra = [] if target.startswith("macos") else ["-Wl,--build-id=none", "-lm"]
+    # What macOS calls the library would be the place where it was built.
+    macos = [f"-Wl,-install_name,@rpath/{out.name}"]
+    extra = macos if target.startswith("macos") else ["-Wl,--build-id=none", "-lm"]
     _zig(target, [*_LINK, *extra, *map(str, objects), "-o", str(out)])
 
 

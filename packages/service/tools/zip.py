@@ -115,7 +115,7 @@ def compile_all(root: Path, python: str, say: Callable[[str], None]) -> None:
     if not command:
         say(
             f"Warning: there is no python{python} on this machine, so the zip has no bytecode and each cold start "
-            f"takes seconds longer; install python{python} and build again."
+            f"compiles all sources anew; install python{python} and build again."
         )
         return
     say(f"Compiling for python{python} …")
