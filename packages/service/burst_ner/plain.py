@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
 from typing import Any
@@ -11,9 +12,10 @@ from .imports import import_spacy
 from .recognizer import OutOfTime, Recognizer
 from .schema import SPACY_LIMITS
 
-# Its tokenizer takes punctuation off a run of characters one piece at a time, and searches all of the run for each, so
-# that time grows with the square of the length: 20 s for 10,000 `=` (docs/decisions/limits.md).
-_SECONDS_A_SQUARE = 2e-7
+# Its tokenizer takes punctuation off both ends of a run one piece at a time, and searches all of the run for each: 20 s
+# for 10,000 `=` (docs/decisions/limits.md).
+_SECONDS_A_PIECE_AND_CHARACTER = 1e-7
+_PUNCTUATION = re.compile(r"[\W_]*")
 
 
 class Plain(Recognizer):
@@ -49,7 +51,7 @@ class Plain(Recognizer):
         self.labels = sorted({label for each in labels for label in each})
 
     def recognize(self, texts: list[str], seconds: float) -> list[list[dict[str, Any]]]:
-        if self._by_runs and sum(len(run) ** 2 for text in texts for run in text.split()) * _SECONDS_A_SQUARE > seconds:
+        if self._by_runs and sum(map(_tokenizing_seconds, texts)) > seconds:
             raise OutOfTime  # nothing could stop it half-way
         # What is new to spaCy in these texts, it forgets behind them; outside of a zone every word would stay.
         with self._nlp.memory_zone():
@@ -60,6 +62,12 @@ class Plain(Recognizer):
                 ]
                 for doc in self._nlp.pipe(texts, batch_size=max(1, len(texts)))
             ]
+
+
+def _tokenizing_seconds(text: str) -> float:
+    """What runs of punctuation alone take, roughly; 0 for other text."""
+    pieces = (len(run) * (_PUNCTUATION.match(run).end() + _PUNCTUATION.match(run[::-1]).end()) for run in text.split())
+    return sum(pieces) * _SECONDS_A_PIECE_AND_CHARACTER
 
 
 def silence_libraries() -> None:
