@@ -10,11 +10,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import spacy
 import tiny_pipeline
 
-from burst_ner.prepared import MODEL
-from tools.build import build
-from tools.pipeline import open_pipeline
+from burst_ner.model import open_pipeline
+from tools import components
+from tools.contents import write_engine_file
 
 ENGINE = Path(__file__).parent.parent / "engine"
 TIMES = 1 if os.environ.get("BURST_NER_FULL") == "1" else 10
@@ -42,7 +43,9 @@ def compile_(arguments: list[str]) -> None:
     except FileNotFoundError as error:
         trouble = str(error)
     if trouble and not os.environ.get("CI") and re.search(r"No such file|cannot find -l[au]san|unsupported", trouble):
-        pytest.skip("The engine's memory was not checked: it needs gcc with libasan and libubsan (Debian: gcc) on Linux.")
+        pytest.skip(
+            "The engine's memory was not checked: it needs gcc with libasan and libubsan (Debian: gcc) on Linux."
+        )
     assert not trouble
 
 
@@ -50,15 +53,19 @@ def compile_(arguments: list[str]) -> None:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
     tiny_pipeline.make(folder / "pipeline")
-    return build(open_pipeline(folder / "pipeline"), folder / "model", []).folder / MODEL
+    sources = components.choose(open_pipeline(folder / "pipeline"), sentences=True)
+    write_engine_file(spacy.load(folder / "pipeline"), sources, folder / "model.bin")
+    return folder / "model.bin"
 
 
 @pytest.mark.parametrize(
-    ("what", "times"), [("header", 0), ("tables", 10_000 // TIMES), ("rest", 10_000 // TIMES), ("texts", 2_000 // TIMES)]
+    ("what", "times"),
+    [("header", 0), ("tables", 10_000 // TIMES), ("rest", 10_000 // TIMES), ("texts", 2_000 // TIMES)],
 )
 def test_answers_or_refuses_and_stays_within_its_memory(damage: Path, model: Path, what: str, times: int) -> None:
     run = subprocess.run([damage, model, what, str(times)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[:4000]
     opened, refused, answered, _ = (int(number) for number in re.findall(r"\d+", run.stdout))
-    assert opened and answered  # it came that far
+    assert opened
+    assert answered
     assert refused or what == "texts"

@@ -7,7 +7,7 @@ import spacy
 from spacy.training import Example
 from spacy.vectors import Vectors
 
-_WORDS = "Ada Lovelace lived in London . Angela Merkel met Barack Obama of Paris".split()
+_WORDS = ["Ada", "Lovelace", "lived", "in", "London", ".", "Angela", "Merkel", "met", "Barack", "Obama", "of", "Paris"]
 
 
 def make(folder: Path) -> None:
