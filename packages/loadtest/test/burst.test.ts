@@ -4,8 +4,8 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test, vi } from 'vitest';
-import { type BurstOptions, runBurst } from '../src/burst.js';
-import { summarise } from '../src/summary.js';
+import { type BurstOptions, runBurst } from '../src/load/burst.js';
+import { summarise } from '../src/statistics/summary.js';
 import { createCertificate } from './certificate.js';
 import { answerKong429, answerLambda429, answerNer, listen, listenRaw } from './server.js';
 

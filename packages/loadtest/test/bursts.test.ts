@@ -1,8 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { expect, test, vi } from 'vitest';
-import { runBursts } from '../src/bursts.js';
-import { Progress } from '../src/progress.js';
-import { Recorder } from '../src/recorder.js';
+import { Progress } from '../src/cli/progress.js';
+import { runBursts } from '../src/load/bursts.js';
+import { Recorder } from '../src/run/recorder.js';
 import { INFO } from './report/run.js';
 import { answerNer, listen } from './server.js';
 

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
-import { readRun } from '../src/run-file.js';
+import { readRun } from '../src/run/run-file.js';
 import { readSamples, run, start, temporary } from './command.js';
 import { answerNer, listen } from './server.js';
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readRun } from '../src/run-file.js';
+import { readRun } from '../src/run/run-file.js';
 import { createCertificate } from './certificate.js';
 import { readSamples, run, temporary } from './command.js';
 import { answerNer, listen } from './server.js';

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { compare } from '../src/compare.js';
 import { InputError } from '../src/input-error.js';
-import type { Run } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
-import { parseThreshold } from '../src/threshold.js';
+import type { Run } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
+import { compare } from '../src/statistics/compare.js';
+import { parseThreshold } from '../src/statistics/threshold.js';
 import { repeat, run, runOf, sample, samplesOf } from './report/run.js';
 
 const SIDE = { a: { pair: { id: 'p', side: 'a' } }, b: { pair: { id: 'p', side: 'b' } } } as const;

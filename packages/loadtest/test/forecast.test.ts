@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { forecast, type Intent } from '../src/forecast.js';
+import { forecast, type Intent } from '../src/plan/forecast.js';
 import { formatDuration } from '../src/report/quantity.js';
 
 const line = (name: string, intent: Partial<Intent>) =>

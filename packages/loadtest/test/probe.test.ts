@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { probe } from '../src/probe.js';
+import { probe } from '../src/load/probe.js';
 import { listenRaw } from './server.js';
 
 test.each([401, 404])('a %i on a connection that stays open is heard', async (status) => {

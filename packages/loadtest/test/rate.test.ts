@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import type http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { type RateOptions, runRate } from '../src/rate.js';
-import { latencyMs, type Sample } from '../src/sample.js';
+import { type RateOptions, runRate } from '../src/load/rate.js';
+import { latencyMs, type Sample } from '../src/run/sample.js';
 import { createCertificate } from './certificate.js';
 import { answerNer, listen } from './server.js';
 

@@ -2,8 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readReportLog } from '../src/report-log.js';
-import { NO_ANSWER, NO_REPORT, type Sample } from '../src/sample.js';
+import { readReportLog } from '../src/run/report-log.js';
+import { NO_ANSWER, NO_REPORT, type Sample } from '../src/run/sample.js';
 
 function fileOf(text: string): string {
   const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'function.log');

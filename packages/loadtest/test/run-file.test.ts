@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import { type BurstInfo, RunFile, readRun } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
-import { Samples } from '../src/samples.js';
+import { type BurstInfo, RunFile, readRun } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
+import { Samples } from '../src/run/samples.js';
 import { bursts, INFO, sample } from './report/run.js';
 
 const temporary = () => join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'run.ndjson');

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import type { Sample } from '../src/sample.js';
-import { summarise } from '../src/summary.js';
-import { runSustained } from '../src/sustained.js';
+import { runSustained } from '../src/load/sustained.js';
+import type { Sample } from '../src/run/sample.js';
+import { summarise } from '../src/statistics/summary.js';
 import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
 
 async function sustained(

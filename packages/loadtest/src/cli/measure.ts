@@ -1,17 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { type BurstsOptions, runBursts, type Side } from '../bursts.js';
-import type { Cold } from '../cold.js';
 import { InputError } from '../input-error.js';
-import { probe, refuse } from '../probe.js';
-import { Progress } from '../progress.js';
-import { runRate } from '../rate.js';
-import { Recorder } from '../recorder.js';
+import { type BurstsOptions, runBursts, type Side } from '../load/bursts.js';
+import type { Cold } from '../load/cold.js';
+import { probe, refuse } from '../load/probe.js';
+import { runRate } from '../load/rate.js';
+import type { Load } from '../load/request.js';
+import { runSustained } from '../load/sustained.js';
 import { formatDuration } from '../report/quantity.js';
-import type { Load } from '../request.js';
-import type { Run, RunInfo } from '../run-file.js';
-import type { Outcome, Sample } from '../sample.js';
-import { runSustained } from '../sustained.js';
-import { Windows } from '../windows.js';
+import { Recorder } from '../run/recorder.js';
+import type { Run, RunInfo } from '../run/run-file.js';
+import type { Outcome, Sample } from '../run/sample.js';
+import { Windows } from '../statistics/windows.js';
+import { Progress } from './progress.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 

@@ -1,12 +1,12 @@
 import { writeFileSync } from 'node:fs';
 import { InputError } from '../input-error.js';
-import { type Judgement, judge } from '../judgement.js';
-import type { PlanRow } from '../plan.js';
+import type { PlanRow } from '../plan/plan.js';
 import { jsonReport } from '../report/json.js';
 import { terminalReport } from '../report/terminal.js';
-import type { Run } from '../run-file.js';
-import { summarise } from '../summary.js';
-import { exitCode, type Threshold } from '../threshold.js';
+import type { Run } from '../run/run-file.js';
+import { type Judgement, judge } from '../statistics/judgement.js';
+import { summarise } from '../statistics/summary.js';
+import { exitCode, type Threshold } from '../statistics/threshold.js';
 
 export interface PresentOptions {
   /** One JSON object in place of the report for people. */

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import type { Cold } from '../cold.js';
-import type { Arch } from '../cost.js';
-import { forecast } from '../forecast.js';
-import { LEAST_BURSTS } from '../judgement.js';
-import { isLoopback } from '../loopback.js';
+import type { Cold } from '../load/cold.js';
+import { isLoopback } from '../load/loopback.js';
+import type { Arch } from '../plan/cost.js';
+import { forecast } from '../plan/forecast.js';
 import { load } from '../report/sentences.js';
-import { parseThreshold } from '../threshold.js';
+import { LEAST_BURSTS } from '../statistics/judgement.js';
+import { parseThreshold } from '../statistics/threshold.js';
 import {
   collect,
   fail,

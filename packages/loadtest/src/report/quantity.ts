@@ -1,5 +1,5 @@
-import type { Percentile } from '../percentile.js';
-import type { Distribution } from '../summary.js';
+import type { Percentile } from '../statistics/percentile.js';
+import type { Distribution } from '../statistics/summary.js';
 
 /** Three digits that matter: 5.3 ms, 20.9 ms, 181 ms, 2.31 s. */
 export function formatMs(ms: number): string {

@@ -1,7 +1,7 @@
-import { isLoopback } from '../loopback.js';
-import type { Run, RunInfo } from '../run-file.js';
-import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
-import type { Distribution, Summary } from '../summary.js';
+import { isLoopback } from '../load/loopback.js';
+import type { Run, RunInfo } from '../run/run-file.js';
+import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
+import type { Distribution, Summary } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, formatShare } from './quantity.js';
 
 /** What was run, in a few words. */

@@ -1,8 +1,8 @@
 import { styleText } from 'node:util';
-import type { Run } from '../run-file.js';
-import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../sample.js';
-import type { Samples } from '../samples.js';
-import type { Distribution, Summary } from '../summary.js';
+import type { Run } from '../run/run-file.js';
+import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
+import type { Samples } from '../run/samples.js';
+import type { Distribution, Summary } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
 import { admissions, caveats, plain, title, verdict } from './sentences.js';
 

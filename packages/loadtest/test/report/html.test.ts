@@ -1,10 +1,10 @@
 import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
-import type { PlanRow } from '../../src/plan.js';
+import type { PlanRow } from '../../src/plan/plan.js';
 import { htmlReport } from '../../src/report/html.js';
 import { jsonReport } from '../../src/report/json.js';
-import type { Run } from '../../src/run-file.js';
-import { summarise } from '../../src/summary.js';
+import type { Run } from '../../src/run/run-file.js';
+import { summarise } from '../../src/statistics/summary.js';
 import { bursts, PLANS, run, sample } from './run.js';
 
 /** What is used of an element; TypeScript's own library of the DOM would be everywhere. */

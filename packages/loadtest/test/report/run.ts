@@ -1,7 +1,7 @@
-import type { PlanRow } from '../../src/plan.js';
-import type { BurstInfo, Run, RunInfo } from '../../src/run-file.js';
-import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/sample.js';
-import { Samples } from '../../src/samples.js';
+import type { PlanRow } from '../../src/plan/plan.js';
+import type { BurstInfo, Run, RunInfo } from '../../src/run/run-file.js';
+import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/run/sample.js';
+import { Samples } from '../../src/run/samples.js';
 
 /** A warm answer after so many ms, sent 1 ms after its release. */
 export const sample = (ms: number, more: Partial<Sample> = {}): Sample => ({

@@ -1,14 +1,14 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { runBurst } from './burst.js';
-import { InputError } from './input-error.js';
-import { type Percentile, percentile } from './percentile.js';
+import { InputError } from '../input-error.js';
+import { runBurst } from '../load/burst.js';
+import { latencyMs, type Sample } from '../run/sample.js';
+import { type Percentile, percentile } from '../statistics/percentile.js';
 import type { PlanRow } from './plan.js';
 import { INIT_LIMIT_MS } from './pools.js';
-import { latencyMs, type Sample } from './sample.js';
 import type { Pools } from './simulate.js';
 
 /**
@@ -120,7 +120,10 @@ async function measureRow(row: PlanRow, options: Prepared): Promise<Validation> 
   let burst = 0;
   const emulator = await startEmulator({
     ...{ kong, python, model: times, provisioned, reserved, startsAtOnce: n, env: {} },
-    service: fileURLToPath(new URL('../python', import.meta.url)),
+    service: path.join(
+      path.dirname(createRequire(import.meta.url).resolve('@burst-ner/loadtest/package.json')),
+      'python',
+    ),
     handler: 'sleeper.handler',
     // Environments on demand have gone before the next burst.
     idleMs: 1,

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Result } from 'autocannon';
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
+import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from '../run/sample.js';
 import type { Load } from './request.js';
-import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from './sample.js';
 
 export interface SustainedOptions extends Load {
   /** Each sends its next request when its last one is answered. */

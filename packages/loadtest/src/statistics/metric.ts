@@ -1,4 +1,4 @@
-import { OUTCOMES, type Outcome, STARTS, type Start } from './sample.js';
+import { OUTCOMES, type Outcome, STARTS, type Start } from '../run/sample.js';
 import type { Summary } from './summary.js';
 
 const KINDS = ['all', 'cold', 'ahead', 'warm'] as const;

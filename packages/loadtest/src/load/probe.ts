@@ -1,5 +1,5 @@
+import { InputError } from '../input-error.js';
 import { Connection } from './connection.js';
-import { InputError } from './input-error.js';
 import { encodeHead, type Load } from './request.js';
 
 /** More than a gateway takes (kong.yaml: 1 MiB), so that it answers by itself and the function stays as it is. */

@@ -1,4 +1,4 @@
-import type { Sample } from './sample.js';
+import type { Sample } from '../run/sample.js';
 
 /** What a sample tells of the key's limit. */
 type Told = Pick<Sample, 'sentMs' | 'outcome' | 'limit' | 'remaining' | 'resetS'>;

@@ -1,7 +1,7 @@
+import type { Sample } from '../run/sample.js';
 import { instant, pause } from './clock.js';
 import { Connection } from './connection.js';
 import { encodeRequest, type Load } from './request.js';
-import type { Sample } from './sample.js';
 
 export interface RateOptions extends Load {
   /** Requests a second. */

@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 import type { Sample } from './sample.js';
 
 type Report = Pick<Sample, 'durationMs' | 'billedMs' | 'reportInitMs'>;

@@ -1,8 +1,8 @@
 import net, { type AddressInfo } from 'node:net';
+import type { Sample } from '../run/sample.js';
 import { instant } from './clock.js';
 import { Connection } from './connection.js';
 import { encodeRequest, type Load } from './request.js';
-import type { Sample } from './sample.js';
 import { TargetError } from './target-error.js';
 
 export interface BurstOptions extends Load {

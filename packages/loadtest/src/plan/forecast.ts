@@ -1,5 +1,5 @@
+import { formatCount, formatDuration } from '../report/quantity.js';
 import { type Arch, runCost } from './cost.js';
-import { formatCount, formatDuration } from './report/quantity.js';
 
 /** What is about to be run. */
 export interface Intent {

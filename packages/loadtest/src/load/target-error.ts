@@ -1,4 +1,4 @@
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there',

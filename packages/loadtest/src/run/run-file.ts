@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, openSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 import { OUTCOMES, type Sample, STARTS } from './sample.js';
 import { Samples } from './samples.js';
 

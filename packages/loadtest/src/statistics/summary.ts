@@ -1,7 +1,7 @@
+import type { BurstInfo } from '../run/run-file.js';
+import { type LatencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from '../run/sample.js';
+import type { Kept } from '../run/samples.js';
 import { type Percentile, percentile } from './percentile.js';
-import type { BurstInfo } from './run-file.js';
-import { type LatencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from './sample.js';
-import type { Kept } from './samples.js';
 import { type Window, Windows } from './windows.js';
 
 /** Values of one kind, ms. */

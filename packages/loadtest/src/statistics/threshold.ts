@@ -1,4 +1,4 @@
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 import { METRICS, type Metric } from './metric.js';
 
 /** What a run shows of a statement: that it holds, that it does not, or neither with 95 % confidence. */

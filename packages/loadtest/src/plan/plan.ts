@@ -1,3 +1,6 @@
+import { InputError } from '../input-error.js';
+import type { Run } from '../run/run-file.js';
+import { percentile } from '../statistics/percentile.js';
 import {
   type Arch,
   fargateCost,
@@ -9,10 +12,7 @@ import {
   provisionedRunCost,
   runCost,
 } from './cost.js';
-import { InputError } from './input-error.js';
-import { percentile } from './percentile.js';
 import { alikeOf, type Feed, feedOf } from './pools.js';
-import type { Run } from './run-file.js';
 import { drainMs, type Estimate, Mixture, type Random, type Share, seeded } from './simulate.js';
 
 /** What is planned: every n with every number of provisioned environments. */

@@ -1,11 +1,11 @@
+import type { Progress } from '../cli/progress.js';
+import { formatDuration, formatMs } from '../report/quantity.js';
+import type { Recorder } from '../run/recorder.js';
+import { OUTCOMES, type Sample, STARTS } from '../run/sample.js';
 import { runBurst } from './burst.js';
 import { pause } from './clock.js';
 import { type Cold, makeCold } from './cold.js';
-import type { Progress } from './progress.js';
-import type { Recorder } from './recorder.js';
-import { formatDuration, formatMs } from './report/quantity.js';
 import type { Load } from './request.js';
-import { OUTCOMES, type Sample, STARTS } from './sample.js';
 
 /** One target of a run of bursts. */
 export interface Side {

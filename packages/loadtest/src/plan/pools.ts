@@ -1,7 +1,7 @@
-import { InputError } from './input-error.js';
-import type { Run } from './run-file.js';
-import { latencyMs } from './sample.js';
-import type { Kept } from './samples.js';
+import { InputError } from '../input-error.js';
+import type { Run } from '../run/run-file.js';
+import { latencyMs } from '../run/sample.js';
+import type { Kept } from '../run/samples.js';
 import type { Pools } from './simulate.js';
 
 /** What a run tells a plan. */

@@ -2,7 +2,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from './sample.js';
+import { NO_ANSWER, NO_REPORT, outcomeOf, readAnswer, type Sample } from '../run/sample.js';
 import { TargetError } from './target-error.js';
 
 /** Where a connection goes. */

@@ -1,10 +1,10 @@
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
+import { formatMs, formatShare } from '../report/quantity.js';
+import type { Run } from '../run/run-file.js';
+import { type LatencyFrom, latencyMs } from '../run/sample.js';
+import type { Kept } from '../run/samples.js';
 import { type Metric, read } from './metric.js';
 import { rankInterval } from './percentile.js';
-import { formatMs, formatShare } from './report/quantity.js';
-import type { Run } from './run-file.js';
-import { type LatencyFrom, latencyMs } from './sample.js';
-import type { Kept } from './samples.js';
 import { criticalT } from './student.js';
 import type { Summary } from './summary.js';
 import type { Threshold, Verdict } from './threshold.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 import published from './prices.json' with { type: 'json' };
 
 export type Arch = 'arm64' | 'x86_64';

@@ -1,8 +1,8 @@
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
+import type { Run, RunInfo } from '../run/run-file.js';
+import type { Kept } from '../run/samples.js';
 import { LEAST_BURSTS, leastMore } from './judgement.js';
 import { METRICS, type Metric, read } from './metric.js';
-import type { Run, RunInfo } from './run-file.js';
-import type { Kept } from './samples.js';
 import { criticalT } from './student.js';
 import { type Summary, summarise } from './summary.js';
 import type { Threshold, Verdict } from './threshold.js';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import http from 'node:http';
 import https from 'node:https';
-import { InputError } from './input-error.js';
+import { InputError } from '../input-error.js';
 
 /** How environments are made cold before a burst. `idle`: by the wait between two bursts alone. */
 export type Cold = { by: 'none' | 'idle' } | { by: 'restart'; emulator: URL } | { by: 'config-bump'; command: string };
