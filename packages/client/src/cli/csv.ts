@@ -1,6 +1,7 @@
+import type { DocumentId } from '../files/entries.js';
 import { readLines } from '../files/lines.js';
 import { foreign, type OutputFormat } from './jsonl.js';
-import { OutputRecord } from './record.js';
+import { OutputRecord, toWord } from './record.js';
 
 const COLUMNS = ['source', 'line', 'id', 'entities', 'label', 'text', 'start', 'end', 'model', 'error'];
 const HEADER = `${COLUMNS.join(',')}\n`;
@@ -71,8 +72,8 @@ function parse(rows: string[][]): OutputRecord | undefined {
   }).data;
 }
 
-function toRow(cells: (string | number | undefined)[]): string {
-  return `${cells.map((cell) => quote(String(cell ?? ''))).join(',')}\n`;
+function toRow(cells: (DocumentId | undefined)[]): string {
+  return `${cells.map((cell) => quote(toWord(cell))).join(',')}\n`;
 }
 
 /** RFC 4180. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
+import { FORMATS } from '../files/entries.js';
 import { doctor } from './doctor.js';
 import { type ExtractFlags, extract } from './extract.js';
 
@@ -23,11 +24,9 @@ program
   .option('--text-field <name>', 'field or column of the text (default: text, else the only one)')
   .option('--id-field <name>', 'field or column of the id (default: id)')
   .addOption(
-    new Option('--format <format>', 'how to read every input (default: by file name; standard input as txt)').choices([
-      'txt',
-      'jsonl',
-      'csv',
-    ]),
+    new Option('--format <format>', 'how to read every input (default: by file name; standard input as txt)').choices(
+      FORMATS,
+    ),
   )
   .option('--out <file>', 'write here instead of to standard output; go on where it ends')
   .addOption(

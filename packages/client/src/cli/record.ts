@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { Outcome } from '../document.js';
-import type { Entry } from '../files/entries.js';
+import type { DocumentId, Entry } from '../files/entries.js';
 import type { Model } from '../wire.js';
 
 const offset = z.int().check(z.nonnegative());
@@ -10,7 +10,7 @@ const Entity = z.object({ text: z.string(), label: z.string(), start: offset, en
 export const OutputRecord = z.object({
   source: z.string(),
   line: z.optional(z.int()),
-  id: z.optional(z.union([z.string(), z.number()])),
+  id: z.optional(z.union([z.string(), z.number(), z.record(z.string(), z.unknown())])),
   entities: z.optional(z.array(Entity)),
   /** As `modelName` has it; absent when nothing was asked of a model. */
   model: z.optional(z.string()),
@@ -29,7 +29,7 @@ export function modelName({ name, version, digest }: Model): string {
 }
 
 export function toRecord(outcome: Outcome<Entry>): OutputRecord {
-  const { source, line, id } = outcome.document as Entry & { id?: string | number };
+  const { source, line, id } = outcome.document as Entry & { id?: DocumentId };
   const origin = { source, ...(line !== undefined && { line }), ...(id !== undefined && { id }) };
   const unreadable = 'error' in outcome.document ? outcome.document.error : undefined;
   if (unreadable) return { ...origin, error: { code: UNREADABLE, message: unreadable.message } };
@@ -47,8 +47,13 @@ export function isOf(record: OutputRecord, entry: Entry): boolean {
 }
 
 /** As CSV can tell, which knows no numbers, nothing from an empty word, and no half of a surrogate pair. */
-function same(a: string | number | undefined, b: string | number | undefined): boolean {
-  return a === b || String(a ?? '').toWellFormed() === String(b ?? '').toWellFormed();
+function same(a: DocumentId | undefined, b: DocumentId | undefined): boolean {
+  return a === b || toWord(a).toWellFormed() === toWord(b).toWellFormed();
+}
+
+/** As a cell has it. */
+export function toWord(value: DocumentId | undefined): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value ?? '');
 }
 
 const UNREADABLE = 'unreadable';
