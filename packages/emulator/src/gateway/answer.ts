@@ -10,6 +10,7 @@ export const KONG = 'kong/3.9.3';
 const REASONS: Record<number, string> = {
   400: 'Bad Request',
   401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Not Allowed',
   413: 'Request Entity Too Large',
@@ -28,12 +29,15 @@ export function refuse(exchange: Exchange, refusal: Refusal, now: number): void 
 }
 
 /**
- * Answers because the upstream did not.
+ * Answers because the upstream did not, or because the body is none.
  *
- * @param upstreamSince performance.now() when the last try began
+ * @param upstreamSince performance.now() when the last try began; undefined while plugins were still at work
  */
-export function fail(exchange: Exchange, refusal: Refusal, upstreamSince: number, now: number): void {
-  const own: Headers = [...latencies(exchange, upstreamSince), ['Via', `1.1 ${KONG}`]];
+export function fail(exchange: Exchange, refusal: Refusal, upstreamSince: number | undefined, now: number): void {
+  const own: Headers =
+    upstreamSince === undefined
+      ? [['X-Kong-Response-Latency', since(exchange.startedAt)]]
+      : [...latencies(exchange, upstreamSince), ['Via', `1.1 ${KONG}`]];
   send(exchange, refusal, pageType(exchange.headers), own, now);
 }
 

@@ -7,6 +7,7 @@ export interface Consumer {
   readonly id: string;
   readonly username: string;
   readonly customId: string | undefined;
+  readonly groups: readonly string[];
   /** The consumer's own plugins by name; one of these takes the place of the route's and the service's. */
   readonly plugins: ReadonlyMap<string, Plugin>;
 }

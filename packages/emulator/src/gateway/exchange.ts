@@ -53,6 +53,8 @@ export class Exchange {
   readonly added: Headers = [];
   /** Response headers that plugins set on top of the upstream's. */
   readonly echoed: Headers = [];
+  /** performance.now() when the last plugin was through with it. */
+  proxiedAt: number | undefined;
   /** Whose answer it is: the upstream's also where Kong answers for want of one. */
   by: 'gateway' | 'upstream' = 'gateway';
   /** The rate limit that is nearest to its end, as the answer tells it. */

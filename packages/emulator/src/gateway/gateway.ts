@@ -26,8 +26,6 @@ export interface GatewayOptions {
   readonly host?: string;
   /** TCP port; 0 takes any free one. */
   readonly port: number;
-  /** PEM that verifies upstreams in place of the usual roots. */
-  readonly ca?: string;
   /**
    * Wall clock for rate limits and Date, epoch ms.
    *
@@ -86,9 +84,9 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, ca, now = Date.now, onAnswer } = options;
+  const { file, text, host = '127.0.0.1', port, now = Date.now, onAnswer } = options;
   const counters = new Counters();
-  const pools = new Pools(ca);
+  const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
     return { router: new Router(services), shared: { credentials, counters } };
@@ -118,6 +116,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const refusal = await plugin?.access(exchange);
       if (refusal) return refuse(exchange, refusal, now());
     }
+    exchange.proxiedAt = performance.now();
     await forward(exchange, match, pools, now);
   };
 
@@ -167,11 +166,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       void refuseBytes(error).then((refusal) => end(socket, refusal));
       return;
     }
-    // A broken body: Kong reads bodies when it has begun to proxy.
+    // A broken body, found by a plugin or when Kong has begun to proxy.
     const { response } = exchange;
     if (response.headersSent) socket.end();
     response.shouldKeepAlive = false;
-    fail(exchange, { status: 400, message: 'Bad request' }, performance.now(), now());
+    // Node reads on while plugins look at the head.
+    setImmediate(() => fail(exchange, { status: 400, message: 'Bad request' }, exchange.proxiedAt, now()));
   });
   server.listen(port, host);
   await once(server, 'listening');

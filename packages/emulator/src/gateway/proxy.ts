@@ -60,17 +60,14 @@ interface Failure {
 /** Kong's pools of idle connections to upstreams. */
 export class Pools {
   readonly #http = new HttpAgent(POOL);
-  readonly #https: HttpsAgent;
-
-  /** @param ca PEM that verifies upstreams in place of the usual roots */
-  constructor(ca: string | undefined) {
-    this.#https = new HttpsAgent({ ...POOL, ...(ca === undefined ? {} : { ca }) });
-  }
+  readonly #https = new HttpsAgent(POOL);
 
   /** A request that is not yet sent. Its connection is shared with whatever asks the same host in the same way. */
-  request({ secure, host, port, tlsVerify }: Service, method: string, path: string, headers: Headers): ClientRequest {
+  request(service: Service, method: string, path: string, headers: Headers): ClientRequest {
+    const { secure, host, port, tlsVerify, ca } = service;
     const options = { host, port, method, path, headers: headers.flat(), setHost: false, lookup: resolve };
-    const tls = { protocol: 'https:', agent: this.#https, rejectUnauthorized: tlsVerify };
+    // Without ca_certificates nginx has no store to verify by.
+    const tls = { protocol: 'https:', agent: this.#https, rejectUnauthorized: tlsVerify, ca: [...(ca ?? [])] };
     return new RawRequest({ ...options, ...(secure ? tls : { agent: this.#http }) });
   }
 
