@@ -1,6 +1,8 @@
 export { InputError } from './input-error.js';
 export { type Burst, type BurstOptions, runBurst } from './load/burst.js';
-export { type RateOptions, runRate } from './load/rate.js';
+export { type LoopOptions, runLoop } from './load/loop.js';
+export { type RateOptions, runRate, type Stage } from './load/rate.js';
+export { type Payload, Requests } from './load/requests.js';
 export { TargetError } from './load/target-error.js';
 export { type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
 export { type Feed, feedOf } from './plan/pools.js';

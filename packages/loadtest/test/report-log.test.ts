@@ -12,7 +12,8 @@ function fileOf(text: string): string {
 }
 
 const sample = (lambdaRequestId: string | null): Sample => ({
-  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, index: 0, intendedMs: 0, sentMs: 0, firstByteMs: 1, lastByteMs: 1 },
+  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, index: 0, documents: 1, characters: 1, bytes: 1 },
+  ...{ intendedMs: 0, sentMs: 0, firstByteMs: 1, lastByteMs: 1 },
   ...{ outcome: 'ok', error: null, lambdaRequestId },
 });
 

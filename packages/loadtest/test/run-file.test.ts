@@ -17,6 +17,9 @@ const FULL: Sample = {
   ...{
     burst: 3,
     index: 7,
+    documents: 3,
+    characters: 1480,
+    bytes: 1500,
     intendedMs: 0,
     sentMs: 0.123456789,
     firstByteMs: 1234.567891,
@@ -29,6 +32,7 @@ const FULL: Sample = {
     start: 'ahead',
     initType: '__proto__',
     instance: 'e-1',
+    model: 'en_core_web_sm/3.8.0/e94cbf6c2424',
     requestId: 'r',
     lambdaRequestId: 'l',
   },

@@ -2,7 +2,7 @@ import net, { type AddressInfo } from 'node:net';
 import type { Sample } from '../run/sample.js';
 import { instant } from './clock.js';
 import { Connection } from './connection.js';
-import { encodeRequest, type Load } from './request.js';
+import { encodeRequest, type Load, type Payload, sizes } from './requests.js';
 import { TargetError } from './target-error.js';
 
 export interface BurstOptions extends Load {
@@ -19,9 +19,7 @@ export interface Burst {
   samples: Sample[];
   /** From the first request's first byte to the last request's, ms: how far from simultaneous the burst was. */
   spreadMs: number;
-  /** When the first request was sent, epoch ms. */
-  releasedAt: number;
-  /** The same on the clock of `performance.now()`, which nobody sets. */
+  /** When the first request was sent, on the clock of `performance.now()`, which nobody sets. */
   firedAt: number;
 }
 
@@ -38,8 +36,9 @@ let warm: Promise<void> | undefined;
  * @throws {TypeError} when the key cannot be a header's value
  */
 export async function runBurst(options: BurstOptions): Promise<Burst> {
-  const { n = 20, burst = 0, releaseAt = 0, timeoutMs = 60_000, signal } = options;
-  const bytes = encodeRequest(options);
+  const { n = 20, burst = 0, releaseAt = 0, timeoutMs = 60_000, signal, requests } = options;
+  const payloads = Array.from({ length: n }, (_, index) => requests.nth(burst * n + index));
+  const bytes = payloads.map((payload) => encodeRequest(options, payload));
   warm ??= warmUp();
   await warm;
 
@@ -61,9 +60,12 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
     clearTimeout(timer);
     await instant(Math.max(releaseAt, performance.now() + SETTLE_MS), signal);
     if (signal?.aborted) throw TargetError.connecting(options.url, 'cut', false);
-    const [releasedAt, firedAt] = [Date.now(), performance.now()];
+    const firedAt = performance.now();
     const ready = connections.filter((connection) => open.has(connection));
-    const origin = fire(ready, bytes);
+    const origin = fire(
+      ready,
+      bytes.filter((_, index) => open.has(connections[index] as Connection)),
+    );
     timer = setTimeout(() => {
       for (const connection of ready) connection.stop('timeout');
     }, timeoutMs);
@@ -71,10 +73,12 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
     const samples: Sample[] = [];
     // One after the other: answers may be large.
     for (const [index, connection] of connections.entries()) {
-      samples.push(await connection.sample({ burst, index, intendedMs: 0 }, origin));
+      samples.push(
+        await connection.sample({ burst, index, intendedMs: 0, ...sizes(payloads[index] as Payload) }, origin),
+      );
     }
     const sentMs = samples.filter((_, index) => open.has(connections[index] as Connection)).map(({ sentMs }) => sentMs);
-    return { samples, spreadMs: (sentMs.at(-1) ?? 0) - (sentMs[0] ?? 0), releasedAt, firedAt };
+    return { samples, spreadMs: (sentMs.at(-1) ?? 0) - (sentMs[0] ?? 0), firedAt };
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', cut);
@@ -83,9 +87,9 @@ export async function runBurst(options: BurstOptions): Promise<Burst> {
 }
 
 /** Sends on every connection in one loop without a pause; the loop is what the spread measures. */
-function fire(connections: readonly Connection[], bytes: Buffer): bigint {
+function fire(connections: readonly Connection[], bytes: readonly Buffer[]): bigint {
   const origin = process.hrtime.bigint();
-  for (const connection of connections) connection.send(bytes);
+  for (let at = 0; at < connections.length; at++) connections[at]?.send(bytes[at] as Buffer);
   return origin;
 }
 
@@ -100,7 +104,7 @@ async function warmUp(): Promise<void> {
   });
   await new Promise<void>((resolve) => sink.listen(0, '127.0.0.1', resolve));
   const url = new URL(`http://127.0.0.1:${(sink.address() as AddressInfo).port}/`);
-  const bytes = Buffer.from('POST / HTTP/1.1');
+  const bytes = Array.from({ length: 20 }, () => Buffer.from('POST / HTTP/1.1'));
   for (let round = 0; round < 30; round++) {
     const connections = Array.from({ length: 20 }, () => new Connection({ url }));
     await Promise.all(connections.map((connection) => connection.ready));

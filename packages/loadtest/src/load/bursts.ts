@@ -5,7 +5,7 @@ import { OUTCOMES, type Sample, STARTS } from '../run/sample.js';
 import { runBurst } from './burst.js';
 import { pause } from './clock.js';
 import { type Cold, makeCold } from './cold.js';
-import type { Load } from './request.js';
+import type { Load } from './requests.js';
 
 /** One target of a run of bursts. */
 export interface Side {
@@ -25,6 +25,8 @@ export interface BurstsOptions extends Omit<Load, 'url'> {
   progress: Progress;
   /** Sees each sample once it is recorded, and when its times count from, epoch ms. What it throws ends the run. */
   onSample: (sample: Sample, url: URL, originMs: number) => void;
+  /** Called when nothing is under way. */
+  onQuiet: () => void;
 }
 
 /** How long before its release a burst opens its connections, ms: enough for a few hundred TLS handshakes. */
@@ -36,7 +38,7 @@ const CONNECT_MS = 2000;
  * @throws {InputError} when it cannot go on; what was recorded stays
  */
 export async function runBursts(options: BurstsOptions): Promise<void> {
-  const { sides, bursts, everyMs, cold, progress, onSample, signal, ...load } = options;
+  const { sides, bursts, everyMs, cold, progress, onSample, onQuiet, signal, ...load } = options;
   const of = bursts * sides.length;
   let releaseAt = cold.by === 'idle' ? performance.now() + everyMs : 0;
   for (let at = 0; at < of; at++) {
@@ -57,14 +59,13 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
     progress.still(() => `${name}: waiting for answers …`);
     const fired = await runBurst({ ...load, url, burst, releaseAt, ...(signal && { signal }) });
     releaseAt = fired.firedAt + everyMs;
+    // By a clock that nobody sets while the run goes on: windows of the rate limit are told apart by it.
+    const releasedAt = performance.timeOrigin + fired.firedAt;
     recorder.samples(fired.samples);
-    recorder.burst({
-      burst,
-      releasedAt: new Date(fired.releasedAt).toISOString(),
-      spreadMs: fired.spreadMs,
-    });
+    recorder.burst({ burst, releasedAt: new Date(releasedAt).toISOString(), spreadMs: fired.spreadMs });
     progress.line(`${name}: ${describe(fired.samples)}; first bytes within ${formatMs(fired.spreadMs)}`);
-    for (const sample of fired.samples) onSample(sample, url, fired.releasedAt);
+    for (const sample of fired.samples) onSample(sample, url, releasedAt);
+    onQuiet();
     if (signal?.aborted) return;
   }
 }

@@ -51,13 +51,13 @@ async function restart(emulator: URL, signal?: AbortSignal): Promise<void> {
 /** A command of the user's, run by the shell. Its standard output may quote the function's variables: it is dropped. */
 async function bump(command: string, signal?: AbortSignal): Promise<void> {
   const { NER_API_KEY: _, ...env } = process.env;
-  const child = spawn(command, { shell: true, stdio: ['ignore', 'ignore', 'inherit'], env, ...(signal && { signal }) });
-  try {
-    const [code, name] = (await once(child, 'close')) as [number | null, string | null];
-    if (code !== 0) {
-      throw new InputError(`The --cold-command ended with ${name ?? `exit code ${code}`}; nothing was sent after it.`);
-    }
-  } catch (error) {
-    if (!signal?.aborted) throw error;
+  // A group of its own, so that what the command started ends with it.
+  const child = spawn(command, { shell: true, stdio: ['ignore', 'ignore', 'inherit'], env, detached: true });
+  const end = () => child.pid !== undefined && process.kill(-child.pid, 'SIGTERM');
+  signal?.addEventListener('abort', end, { once: true });
+  const [code, name] = (await once(child, 'close')) as [number | null, string | null];
+  signal?.removeEventListener('abort', end);
+  if (code !== 0 && !signal?.aborted) {
+    throw new InputError(`The --cold-command ended with ${name ?? `exit code ${code}`}; nothing was sent after it.`);
   }
 }

@@ -1,6 +1,6 @@
 import { InputError } from '../input-error.js';
 import { Connection } from './connection.js';
-import { encodeHead, type Load } from './request.js';
+import { encodeHead, type Load } from './requests.js';
 
 /** More than a gateway takes (kong.yaml: 1 MiB), so that it answers by itself and the function stays as it is. */
 const TOO_LARGE = 2 ** 30;
@@ -14,14 +14,20 @@ const PATIENCE_MS = 2000;
  * @throws {TargetError} when nobody is there, or its certificate does not verify
  * @throws {InputError} when there is no such route, or the key is unknown
  */
-export async function probe({ url, apiKey, timeoutMs = 60_000, signal, ...target }: Load): Promise<void> {
+export async function probe({
+  url,
+  apiKey,
+  timeoutMs = 60_000,
+  signal,
+  ...target
+}: Omit<Load, 'requests'>): Promise<void> {
   const connection = new Connection({ url, ...target });
   const cut = () => connection.stop('cut');
   signal?.addEventListener('abort', cut);
   let timer = setTimeout(() => connection.stop('timeout'), timeoutMs);
   try {
     await connection.ready;
-    connection.send(Buffer.from(encodeHead(url, apiKey, TOO_LARGE)));
+    connection.send(Buffer.from(encodeHead(url, apiKey, TOO_LARGE, true)));
     clearTimeout(timer);
     timer = setTimeout(cut, PATIENCE_MS);
     await connection.over;

@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runBurst } from './burst.js';
+import { Requests } from './requests.js';
 import type { Truth } from './truth.js';
 
 /** What this machine adds to what it measures. */
@@ -70,7 +71,12 @@ async function check(truth: Truth, n: number): Promise<BurstCheck> {
   const errors: number[] = [];
   const spreads: number[] = [];
   for (let i = 0; i < BURSTS; i++) {
-    const { samples, spreadMs } = await runBurst({ url: truth.url, apiKey: 'selfcheck', text: 'Oslo', n });
+    const { samples, spreadMs } = await runBurst({
+      url: truth.url,
+      apiKey: 'selfcheck',
+      requests: Requests.of('Oslo'),
+      n,
+    });
     errors.push(median(samples.map((sample) => (sample.lastByteMs ?? 0) - sample.sentMs)) - median(await truth.held()));
     spreads.push(spreadMs);
   }

@@ -25,6 +25,9 @@ export class TargetError extends InputError {
 
   /** @param code a system error code, or why the connection was given up */
   static connecting(url: URL, code: string | null, unverified: boolean): TargetError {
+    if (unverified && code === 'CERT_HAS_EXPIRED') {
+      return new TargetError(`The certificate of ${url.host} has expired; it must be renewed there.`, true);
+    }
     if (unverified) {
       return new TargetError(
         `The certificate of ${url.host} does not verify (${code}); to trust a private authority, set NODE_EXTRA_CA_CERTS to its PEM file.`,

@@ -67,6 +67,11 @@ export interface Size {
   arch: Arch;
 }
 
+/** What a run's labels say of it, else what infra/ makes. */
+export function sizeOf(labels: Readonly<Record<string, string>> = {}): Size {
+  return { memoryMb: Number(labels['memory'] ?? 2048), arch: labels['arch'] === 'x86_64' ? 'x86_64' : 'arm64' };
+}
+
 /**
  * What requests cost on Lambda on demand, US dollars.
  *

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../input-error.js';
 import { runBurst } from '../load/burst.js';
+import { Requests } from '../load/requests.js';
 import { latencyMs, type Sample } from '../run/sample.js';
 import { type Percentile, percentile } from '../statistics/percentile.js';
 import type { PlanRow } from './plan.js';
@@ -141,7 +142,7 @@ async function measureRow(row: PlanRow, options: Prepared): Promise<Validation> 
       signal?.throwIfAborted();
       onBurst?.(row, burst);
       while (emulator.environments().length > provisioned) await sleep(20);
-      const load = { url: new URL(emulator.endpoint), apiKey, text: '-', n, burst };
+      const load = { url: new URL(emulator.endpoint), apiKey, requests: Requests.of('-'), n, burst };
       const fired = await runBurst({ ...load, ...(signal && { signal }) });
       if (burst > 0) samples.push(...fired.samples);
     }

@@ -30,6 +30,11 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
 }
 
+/** How many times: 1.0, 8.3, 170. */
+export function formatTimes(ratio: number): string {
+  return ratio < 10 ? ratio.toFixed(1) : formatCount(Number(ratio.toPrecision(2)));
+}
+
 /** A share of one: 4.0 %, 60 %. */
 export function formatShare(share: number): string {
   return `${(share * 100).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`;

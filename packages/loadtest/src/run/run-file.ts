@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { InputError } from '../input-error.js';
@@ -23,14 +23,29 @@ const RunLine = z.object({
   bursts: z.number(),
   /** From one release to the next; null for a single burst and without bursts. */
   everyMs: ms,
-  /** Requests a second of an open model. */
+  /** Requests a second of an open model; null where it has stages. */
   rate: z.number().nullable(),
+  /** Of an open model whose rate changes: one after another. */
+  stages: z
+    .array(z.object({ from: z.number(), to: z.number(), durationMs: z.number() }))
+    .nullable()
+    .default(null),
   /** Of an open model and a closed loop. */
   durationMs: ms,
   /** How environments were made cold before each burst. */
   cold: z.enum(['none', 'idle', 'restart', 'config-bump']),
-  /** The document: its length in code points, and its digest to tell it from others. */
-  text: z.object({ characters: z.number(), sha256: z.string() }),
+  /** What its requests carried: how many code points in all, and a digest to tell it from others. */
+  text: z.object({
+    characters: z.number(),
+    sha256: z.string(),
+    /** Different requests, and documents in them; they come again when all were sent. */
+    requests: z.number().default(1),
+    documents: z.number().default(1),
+  }),
+  /** What the user says of the target: `memory`, `arch`, or any name. */
+  labels: z.record(z.string(), z.string()).default({}),
+  /** Of this package, that measured it. */
+  version: word.default(null),
   timeoutMs: z.number(),
   /** Two runs whose bursts alternated have the same id. */
   pair: z.object({ id: z.string(), side: z.enum(['a', 'b']) }).nullable(),
@@ -52,6 +67,9 @@ const SampleLine = z.object({
   type: z.literal('sample'),
   burst: z.number(),
   index: z.number(),
+  documents: z.number().default(1),
+  characters: z.number().nullable().default(null),
+  bytes: z.number().nullable().default(null),
   intendedMs: z.number(),
   sentMs: z.number(),
   firstByteMs: ms,
@@ -62,6 +80,7 @@ const SampleLine = z.object({
   start: z.enum(STARTS),
   initType: word,
   instance: word,
+  model: word.default(null),
   requestId: word,
   lambdaRequestId: word,
   initMs: ms,
@@ -96,25 +115,29 @@ export interface Run {
 export class RunFile {
   readonly #fd: number;
   readonly #file: string;
-  /** The first line, until it is written: a run that measured nothing leaves an empty file, which the next may have. */
-  readonly #first: object[];
+  #measured = false;
 
-  /** @throws {InputError} when the file cannot be written, or holds something */
+  /**
+   * The first line is written at once: a second run finds that the file is taken.
+   *
+   * @throws {InputError} when the file cannot be written, or holds something
+   */
   constructor(file: string, info: RunInfo) {
     this.#file = file;
-    this.#first = [{ type: 'run', format: 1, ...info }];
     try {
       const found = statSync(file, { throwIfNoEntry: false });
-      if (found?.isFile() && found.size > 0) {
-        throw new InputError(`${file} holds something already; give another name, or delete it.`);
-      }
-      this.#fd = openSync(file, 'w');
+      if (found?.isFile() && found.size > 0) throw taken(file);
+      // Of two runs that start at once one makes the file; a device, and an empty file, are there already.
+      this.#fd = openSync(file, found ? 'w' : 'wx');
     } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw taken(file);
       throw error instanceof InputError ? error : unwritable(file, error);
     }
+    this.#write({ type: 'run', format: 1, ...info });
   }
 
   samples(samples: readonly Sample[]): void {
+    this.#measured = true;
     this.#write(...samples.map((sample) => ({ type: 'sample', ...sample })));
   }
 
@@ -122,19 +145,25 @@ export class RunFile {
     this.#write({ type: 'burst', ...burst });
   }
 
+  /** One that measured nothing leaves an empty file, which the next may have. */
   end(reason: 'complete' | 'interrupted'): void {
-    if (this.#first.length === 0) this.#write({ type: 'end', reason });
+    if (this.#measured) this.#write({ type: 'end', reason });
+    else if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd);
     closeSync(this.#fd);
   }
 
   #write(...lines: object[]): void {
-    const bytes = Buffer.from([...this.#first.splice(0), ...lines].map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
     } catch (error) {
       throw unwritable(this.#file, error);
     }
   }
+}
+
+function taken(file: string): InputError {
+  return new InputError(`${file} holds something already; give another name, or delete it.`);
 }
 
 function unwritable(file: string, error: unknown): InputError {
@@ -154,12 +183,16 @@ export async function readRun(file: string, onSample?: (sample: Sample) => void)
   try {
     for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
       number++;
+      // A last blank line is an editor's.
+      if (text === '' && number > 1) continue;
       const line = parse(text);
       if (!line || (number === 1) !== (line.type === 'run')) throw unreadable(file, number, text);
-      if (line.type === 'run') run.info = line;
+      if (line.type === 'run') run.info = checked(file, line);
       else if (line.type === 'burst') run.bursts.push(line);
       else if (line.type === 'end') run.end = line.reason;
       else {
+        const { requests, characters } = run.info.text;
+        if (requests === 1) line.characters ??= characters;
         onSample?.(line);
         run.samples.push(line);
       }
@@ -170,6 +203,11 @@ export async function readRun(file: string, onSample?: (sample: Sample) => void)
   }
   if (number === 0) throw new InputError(`${file} is empty; give a file that \`burst-ner-load run --out\` wrote.`);
   return run;
+}
+
+function checked(file: string, info: RunInfo): RunInfo {
+  if (URL.canParse(info.target)) return info;
+  throw new InputError(`${file}, line 1: its target is no URL; give a file that \`burst-ner-load run --out\` wrote.`);
 }
 
 function parse(text: string): z.infer<typeof Line> | undefined {

@@ -33,6 +33,8 @@ export interface Answer {
   initType: string | null;
   /** `x-ner-instance`: which execution environment answered. */
   instance: string | null;
+  /** `x-ner-model`: name and version. */
+  model: string | null;
   /** `x-request-id`: the gateway's, or Lambda's where no gateway gave one. */
   requestId: string | null;
   /** `x-amzn-requestid`: Lambda's own, which its REPORT line carries. */
@@ -61,6 +63,12 @@ export interface Sample extends Answer {
   burst: number;
   /** Position in its burst, from 0. */
   index: number;
+  /** How many documents it carried. */
+  documents: number;
+  /** Of all of them, code points; null where nobody noted it. */
+  characters: number | null;
+  /** Of its body; null where nobody noted it. */
+  bytes: number | null;
   /** When it should have left. */
   intendedMs: number;
   /** When it was written to its socket. */
@@ -104,6 +112,7 @@ export const NO_ANSWER: Answer = {
   start: 'unknown',
   initType: null,
   instance: null,
+  model: null,
   requestId: null,
   lambdaRequestId: null,
   initMs: null,
@@ -135,6 +144,7 @@ export function readAnswer(status: number, headers: IncomingHttpHeaders): Answer
     start: cold === '1' ? 'cold' : cold === '0' ? (AHEAD.has(initType ?? '') ? 'ahead' : 'warm') : 'unknown',
     initType,
     instance: text('x-ner-instance'),
+    model: text('x-ner-model'),
     requestId: text('x-request-id'),
     lambdaRequestId: text('x-amzn-requestid'),
     initMs: number(timing.get('init')),

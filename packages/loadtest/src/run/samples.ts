@@ -16,8 +16,11 @@ const PARTS = [
   'limit',
   'remaining',
   'resetS',
+  'documents',
+  'characters',
+  'bytes',
 ] as const;
-const WORDS = ['initType', 'instance', 'error'] as const;
+const WORDS = ['initType', 'instance', 'model', 'error'] as const;
 
 /** Rows in one block: blocks are never copied as samples are added. */
 const ROWS = 1024;
@@ -33,7 +36,7 @@ function known(value: number | undefined): number | null {
 }
 
 /**
- * All samples of a run, in columns: a hundred thousand take about 10 MB, which bench/loadtest/statistics.mjs weighs. Not
+ * All samples of a run, in columns: a hundred thousand take about 11 MB, which bench/loadtest/statistics.mjs weighs. Not
  * a number stands for null.
  */
 export class Samples implements Iterable<Kept> {
@@ -63,7 +66,7 @@ export class Samples implements Iterable<Kept> {
       block.parts[column * ROWS + row] = sample[name] ?? Number.NaN;
     });
     WORDS.forEach((name, column) => {
-      block.words[column * ROWS + row] = this.#code(sample[name]);
+      block.words[column * ROWS + row] = this.#code(sample[name] ?? null);
     });
     block.bursts[row] = sample.burst;
     block.outcomes[row] = OUTCOMES.indexOf(sample.outcome);
@@ -95,9 +98,13 @@ export class Samples implements Iterable<Kept> {
         limit: known(parts[PART.limit + row]),
         remaining: known(parts[PART.remaining + row]),
         resetS: known(parts[PART.resetS + row]),
+        documents: known(parts[PART.documents + row]) ?? 1,
+        characters: known(parts[PART.characters + row]),
+        bytes: known(parts[PART.bytes + row]),
         status: statuses[row] || null,
         initType: this.#word(words[WORD.initType + row]),
         instance: this.#word(words[WORD.instance + row]),
+        model: this.#word(words[WORD.model + row]),
         error: this.#word(words[WORD.error + row]),
       };
     }

@@ -28,6 +28,8 @@ export interface Summary {
   statuses: Record<string, number>;
   /** Latency of `ok` answers and time-outs, ms, by start and together; null where there is neither. */
   latency: Record<Start | 'all', Distribution | null>;
+  /** Of `ok` answers, a second, from the first request of each burst (or of the run) to its last answer; null without any. */
+  throughput: { requests: number; documents: number; bytes: number } | null;
   /** Initialisation of the cold starts as the function reports it, ms; null when it does not. */
   init: Distribution | null;
   /** How many answers came from environments of each init type. */
@@ -52,9 +54,21 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
   const [statuses, initTypes] = [new Map<number, number>(), new Map<string, number>()];
   const releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
   const windows = new Windows();
+  /** Of each burst, from its first request to its last answer. */
+  const spans = new Map<number, { from: number; to: number }>();
+  const done = { requests: 0, documents: 0, bytes: 0 };
   let sent = 0;
   for (const sample of samples) {
     sent++;
+    const span = spans.get(sample.burst) ?? { from: sample.sentMs, to: sample.sentMs };
+    spans.set(sample.burst, span);
+    span.from = Math.min(span.from, sample.sentMs);
+    if (sample.outcome === 'ok' && sample.lastByteMs !== null) {
+      span.to = Math.max(span.to, sample.lastByteMs);
+      done.requests++;
+      done.documents += sample.documents;
+      done.bytes += sample.bytes ?? 0;
+    }
     outcomes[sample.outcome]++;
     for (const values of [all, latency[sample.start]]) {
       if (sample.outcome === 'timeout') values.censored++;
@@ -65,12 +79,18 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
     if (sample.initType !== null) increment(initTypes, sample.initType);
     windows.see(sample, releases.size === 0 ? 0 : releases.get(sample.burst));
   }
+  const seconds = [...spans.values()].reduce((sum, { from, to }) => sum + to - from, 0) / 1000;
+  const perSecond = (count: number) => count / seconds;
   const described = STARTS.map((start) => [start, latency[start].describe()]);
   return {
     sent,
     outcomes,
     statuses: Object.fromEntries(statuses),
     latency: Object.fromEntries([...described, ['all', all.describe()]]) as Summary['latency'],
+    throughput:
+      seconds > 0
+        ? { requests: perSecond(done.requests), documents: perSecond(done.documents), bytes: perSecond(done.bytes) }
+        : null,
     init: init.describe(),
     initTypes: Object.fromEntries(initTypes),
     windows: windows.inOrder(),
