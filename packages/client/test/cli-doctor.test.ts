@@ -73,6 +73,16 @@ describe('burst-ner doctor', () => {
       'no answer from the Function URL',
     ],
     [
+      'an upstream that takes too long, as an older Kong says it',
+      {
+        status: 504,
+        headers: { via: '1.1 kong/3.0.0', 'x-kong-upstream-latency': '15003' },
+        body: { message: 'The upstream server is timing out' },
+      },
+      "Kong's own",
+      'its TLS (ca_certificates)',
+    ],
+    [
       'a function that Kong may not call',
       { status: 403, headers: proxied, body: { Message: 'Forbidden' } },
       "Lambda's",

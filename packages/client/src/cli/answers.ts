@@ -18,9 +18,11 @@ export function explain(reply: Reply): string {
     const way = proxied ? 'the request passed Kong' : 'it came past Kong, for it has no Via header; check --url';
     return `This is Lambda's error (made by AWS, not by our code): ${way}. ${sentence(advice)}`;
   }
-  if ('message' in body && (!proxied || 'request_id' in body)) {
+  // Its 502 and 504 have a Via, and before Kong 3.5 no request_id.
+  const ownAfterAll = [502, 504].includes(status) && reply.header('x-kong-upstream-latency') !== undefined;
+  if ('message' in body && (!proxied || 'request_id' in body || ownAfterAll)) {
     const advice = KONG[status] ?? "look at the route's plugins and at Kong's log";
-    return `This is Kong's own error (a body with "message" and "request_id"): the function was not reached or did not answer. ${sentence(advice)}`;
+    return `This is Kong's own error (a body with "message", and no x-amzn-requestid): the function was not reached or did not answer. ${sentence(advice)}`;
   }
   return (
     'This is the answer of none of Kong, Lambda and the function, as far as it tells: a proxy or another server stands ' +
@@ -37,7 +39,7 @@ const KONG: Record<number, string> = {
   500: "Kong met an error of its own: look at its log, and at the upstream's TLS (tls_verify, CA)",
   502: 'Kong got no answer from the Function URL: check the host of nlp-ner-service, and that its ca_certificates are those of the host',
   503: 'Kong cannot reach the Function URL: check that its host resolves and that egress is open',
-  504: 'the function took longer than read_timeout: a cold start that fails, or a text that takes too long; look at its log',
+  504: "no answer within connect_timeout or read_timeout: the Function URL's host or its TLS (ca_certificates), a cold start that fails, or a text that takes too long; Kong's log tells which",
 };
 
 const LAMBDA: Record<number, string> = {

@@ -19,7 +19,8 @@ export async function findInputs(
 ): Promise<Input[]> {
   const inputs: Input[] = [];
   const seen = new Set<string>();
-  if (out !== undefined) seen.add(await identity(out));
+  // What stands beside it too, should a glob find it.
+  for (const end of ['', '.run', '.lock', '.part']) if (out !== undefined) seen.add((await identity(out)) + end);
   for (const name of names) {
     for (const path of await expand(name)) {
       const key = await identity(path);
