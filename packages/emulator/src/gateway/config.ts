@@ -1,8 +1,8 @@
 import { X509Certificate } from 'node:crypto';
 import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { type Consumer, Credentials, entityId } from './consumers.js';
-import type { Plugin } from './exchange.js';
+import { Credentials, entityId } from './consumers.js';
+import type { Consumer, Plugin, Scope } from './exchange.js';
 import { PLUGINS } from './plugins/index.js';
 import type { Route as Rule } from './router.js';
 
@@ -21,17 +21,10 @@ export class ConfigError extends Error {
 }
 
 /** A route of the config. */
-export interface Route extends Rule {
-  readonly id: string;
-  readonly name: string;
-  /** By plugin name; one of these takes the place of the service's. */
-  readonly plugins: ReadonlyMap<string, Plugin>;
-}
+export interface Route extends Rule, Scope {}
 
 /** A service of the config with its routes. Times are in ms. */
-export interface Service {
-  readonly id: string;
-  readonly name: string;
+export interface Service extends Scope {
   readonly secure: boolean;
   readonly host: string;
   readonly port: number;
@@ -45,8 +38,6 @@ export interface Service {
   readonly readTimeout: number;
   readonly retries: number;
   readonly routes: readonly Route[];
-  /** By plugin name. */
-  readonly plugins: ReadonlyMap<string, Plugin>;
 }
 
 /** What a declarative Kong file says. */

@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { Wire } from '../../src/gateway/conformance/wire.js';
+import { Wire } from '../../conformance/wire.js';
 import { type Answered, startGateway } from '../../src/gateway/gateway.js';
 import { cleanups, config, gateway, header, post, upstream } from './start.js';
 
@@ -307,7 +307,7 @@ test('tells of every answer once: whose, which, and what came of it, but no key 
   await post(port, [], { path: '/none' });
   expect(await last(3)).toMatchObject({ ...refused, route: undefined, status: 404 });
   const wire = await Wire.open(port);
-  wire.send('POST /nlp/ner HTTP/1.1\r\nno colon\r\n\r\n');
+  wire.send('no request\r\n\r\n');
   expect((await wire.answer()).status).toBe(400);
   expect(await last(4)).toMatchObject({ ...refused, status: 400, method: '', path: '' });
   await post(port, ['Host: two'], { path: '/nlp/ner?a' });
@@ -359,6 +359,25 @@ test('passes a long chunked answer on whole', async () => {
   const answer = await post(port, [KEY, `x-long: ${'y'.repeat(5000)}`], { path: '/nlp/ner/_chunked' });
   expect([answer.status, answer.framing]).toEqual([200, 'chunked']);
   expect(JSON.parse(answer.body).headers).toContainEqual(['x-long', 'y'.repeat(5000)]);
+});
+
+test.each([
+  ['passes on what came of an answer whose upstream ends it early', 'end', '{"half":'],
+  ['loses the last buffer of one whose upstream resets it', 'resetAndDestroy', ''],
+] as const)('%s', async (_, how, body) => {
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"half":');
+        setTimeout(() => socket[how](), 50);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = await gateway(config(`http://127.0.0.1:${(server.address() as { port: number }).port}`));
+  const answer = await post(port, [KEY]);
+  expect([answer.status, answer.framing, answer.body]).toEqual([200, 'content-length (connection closed early)', body]);
 });
 
 test('sends a POST without a body up without framing of its own', async () => {

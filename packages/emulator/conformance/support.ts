@@ -1,5 +1,4 @@
-import { METHODS } from 'node:http';
-import { type Config, ConfigError, parseConfig } from '../config.js';
+import { type Config, ConfigError, parseConfig } from '../src/gateway/config.js';
 import type { Case } from './recording.js';
 import { RECORDED_PORTS } from './stand-ins.js';
 
@@ -26,18 +25,9 @@ export function supportsConfig(name: string, text: string): Support {
 }
 
 /** Why a case is not supported, whatever its config; undefined when it is. */
-export function unsupported({ request, kong_env }: Case): string | undefined {
+export function unsupported({ kong_env }: Case): string | undefined {
   const setting = Object.keys(kong_env ?? {}).find((name) => !HARMLESS.test(name));
   if (setting) return `${setting} is a setting of Kong's that is outside its declarative config`;
-  const [method = '', target = '', version = ''] = request.line.split(' ');
-  // nginx refuses none of these but NUL and LF.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: those that Node refuses.
-  const odd = request.headers.find(([, value]) => /[\x01-\x08\x0b-\x1f\x7f]/.test(value));
-  if (odd) return `node:http takes no control byte in a header (${odd[0]})`;
-  if (/^[A-Z][A-Z_-]*$/.test(method) && !METHODS.includes(method)) return `node:http has no method ${method}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII.
-  if (/[^\x00-\x7f]/.test(target)) return 'node:http takes no target with bytes beyond ASCII';
-  if (/^HTTP\/\d/.test(version) && !/^HTTP\/1\.[01]$/.test(version)) return `node:http has no server for ${version}`;
   return undefined;
 }
 

@@ -1,6 +1,6 @@
-import type { Config } from '../config.js';
-import { ConfigError } from '../config.js';
-import { type Gateway, startGateway } from '../gateway.js';
+import type { Config } from '../src/gateway/config.js';
+import { ConfigError } from '../src/gateway/config.js';
+import { type Gateway, startGateway } from '../src/gateway/gateway.js';
 import { difference, Transcriber } from './compare.js';
 import type { Case } from './recording.js';
 import { standIns } from './stand-ins.js';
