@@ -1,10 +1,12 @@
 // What a platform team does with these files: merge, patch, sync, compose.
 import { spawn } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { rootCertificates } from 'node:tls';
 import { DCLinter } from 'dclint';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -19,7 +21,7 @@ const source = (name: string) => readFileSync(path.join(root, name), 'utf8');
 const env = {
   DECK_NER_FUNCTION_URL: 'https://abc.lambda-url.eu-west-1.on.aws/',
   DECK_NER_ORIGIN_SECRET: 'origin',
-  DECK_BATCH_PROCESSOR_KEY: '12345678',
+  DECK_BATCH_PROCESSOR_KEY: 'batch',
   DECK_LOAD_GENERATOR_KEY: 'load',
   DECK_BATCH_PROCESSOR_KEY_OLD: 'old',
   DECK_NER_REDIS_HOST: 'redis.example.com',
@@ -84,6 +86,48 @@ test("the rendered file merges into a central one, beside other people's routes"
   ]);
 });
 
+test("another team's key does not open it", async () => {
+  const other = { consumers: [{ username: 'alice', keyauth_credentials: [{ key: 'key-of-alice' }] }] };
+  const file = merge({ _format_version: '3.0', ...other }, rendered());
+  const [service] = file['services'] as File[];
+  Object.assign(service ?? {}, { url: 'http://127.0.0.1:1/', tls_verify: undefined, ca_certificates: undefined });
+  const gateway = await startGateway({ file: 'kong.yaml', text: stringify(file), port: 0 });
+  const ask = async (apikey: string, method = 'POST', to = '/nlp/ner') => {
+    const answer = await fetch(`${gateway.url}${to}`, { method, headers: { apikey } });
+    return [answer.status, ((await answer.json()) as { message: string }).message];
+  };
+  expect(await ask('key-of-alice')).toEqual([403, 'You cannot consume this service']);
+  expect(await ask('key-of-alice', 'GET', '/nlp/ner/model')).toEqual([403, 'You cannot consume this service']);
+  // Through to the function, which is not there.
+  expect(await ask(env.DECK_BATCH_PROCESSOR_KEY)).toEqual([502, expect.any(String)]);
+  for (const to of ['/nlp/ner/model', '/nlp/ner/health']) {
+    expect(await ask(env.DECK_LOAD_GENERATOR_KEY, 'GET', to)).toEqual([502, expect.any(String)]);
+  }
+  for (const to of ['/nlp/nermodel', '/nlp/ner', '/nlp']) {
+    expect(await ask(env.DECK_LOAD_GENERATOR_KEY, 'GET', to)).toEqual([404, expect.stringContaining('no Route')]);
+  }
+  await gateway.close();
+});
+
+test('the roots that verify the function are those of Amazon, as Mozilla has them', () => {
+  const { services, ca_certificates } = rendered() as {
+    services: File[];
+    ca_certificates: { id: string; cert: string }[];
+  };
+  expect(services[0]?.['ca_certificates']).toEqual(ca_certificates.map(({ id }) => id));
+  const mozilla = new Map(
+    rootCertificates.map((pem) => new X509Certificate(pem)).map((each) => [each.fingerprint256, each]),
+  );
+  const names = ca_certificates.map(({ cert }) => {
+    const { fingerprint256 } = new X509Certificate(cert);
+    return /CN=(.*)/.exec(mozilla.get(fingerprint256)?.subject ?? '')?.[1];
+  });
+  expect(names).toEqual([
+    ...['Amazon Root CA 1', 'Amazon Root CA 2', 'Amazon Root CA 3', 'Amazon Root CA 4'],
+    'Starfield Services Root Certificate Authority - G2',
+  ]);
+});
+
 describe('patches', () => {
   test('redis.yaml counts every limit in Redis, and changes nothing else', () => {
     const [patch, ...more] = patchesOf('kong/redis.yaml');
@@ -107,7 +151,7 @@ describe('patches', () => {
       .find(({ username }) => username === 'batch-processor')
       ?.keyauth_credentials.push(...((patch?.values ?? []) as unknown[]));
     const { credentials } = config(file);
-    for (const key of ['12345678', 'old']) expect(credentials.find(key)?.consumer.username).toBe('batch-processor');
+    for (const key of ['batch', 'old']) expect(credentials.find(key)?.consumer.username).toBe('batch-processor');
   });
 });
 
@@ -153,7 +197,7 @@ describe('compose.yaml', () => {
     expect(services.lambda.environment.DECK_BATCH_PROCESSOR_KEY).toMatch(/^\$\{DECK_BATCH_PROCESSOR_KEY:\?/);
   });
 
-  test('what runs in it gives Kong a file and a certificate that lead to the function', {
+  test('what runs in it gives Kong a file that leads to the function, with its certificate', {
     timeout: 120_000,
   }, async () => {
     const file = path.join(folder, 'kong.yaml');
@@ -168,8 +212,7 @@ describe('compose.yaml', () => {
       expect(await once(changes, 'change')).toEqual(['rename', 'kong.yaml']);
       changes.close();
       await Promise.race([once(child.stdout, 'data'), once(child, 'exit')]);
-      const ca = readFileSync(path.join(folder, 'ca.pem'), 'utf8');
-      const gateway = await startGateway({ file, text: readFileSync(file, 'utf8'), port: 0, ca });
+      const gateway = await startGateway({ file, text: readFileSync(file, 'utf8'), port: 0 });
       const body = JSON.stringify({ text: 'Ada Lovelace lived in London.' });
       const answer = await fetch(`${gateway.url}/nlp/ner`, {
         method: 'POST',

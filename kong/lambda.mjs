@@ -1,4 +1,4 @@
-// What a real Kong in Docker has behind it (compose.yaml): the emulator's Lambda, and the two files that Kong needs.
+// What a real Kong in Docker has behind it (compose.yaml): the emulator's Lambda, and the file that Kong needs.
 //   node kong/lambda.mjs FOLDER
 import crypto from 'node:crypto';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { DEFAULT_MODEL, describeModel, prepareModel } from '../scripts/model.mjs
 import { python } from '../scripts/python.mjs';
 import { setUp } from '../scripts/setup.mjs';
 import { command, root, UserError } from '../scripts/step.mjs';
-import { render } from './render.mjs';
+import { render, trust } from './render.mjs';
 
 await command(async () => {
   const [folder, ...more] = process.argv.slice(2);
@@ -26,7 +26,6 @@ await command(async () => {
     model: await prepareModel(describeModel(DEFAULT_MODEL)),
     env,
   });
-  fs.writeFileSync(path.join(folder, 'ca.pem'), emulator.functionUrl.ca);
   const rendered = render(fs.readFileSync(kong, 'utf8'), {
     ...env,
     DECK_NER_FUNCTION_URL: emulator.functionUrl.url,
@@ -34,7 +33,7 @@ await command(async () => {
     DECK_LOAD_GENERATOR_KEY: emulator.keys['load-generator'],
   });
   // Kong, of another user, starts when the file is there: so it appears whole.
-  fs.writeFileSync(`${file}.new`, rendered);
+  fs.writeFileSync(`${file}.new`, trust(rendered, emulator.functionUrl.ca));
   fs.renameSync(`${file}.new`, file);
   console.log(`Lambda at ${emulator.functionUrl.url}, for the Kong of this network alone`);
   await new Promise((resolve) => process.once('SIGTERM', resolve).once('SIGINT', resolve));

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { render } from './render.mjs';
+import { render, trust, unquoted } from './render.mjs';
 
 const file = 'a: 1\nkey: $' + '{{ env "DECK_KEY" }}\n';
 
@@ -26,4 +26,21 @@ test('a value that could change the meaning of the file is refused, and not show
 
 test('a value is taken as it is, not as a replacement pattern', () => {
   expect(() => render(file, { DECK_KEY: '$&' })).toThrow(/DECK_KEY/);
+});
+
+// decK's patch and merge write values without the quotes that the file has around them.
+test.each(['12345678', 'off', '@redis', '1e5', '0x1f', '2026-01-01', 'null', '1_000', 'key:'])(
+  'a value that YAML takes for something else without quotes is refused there, and not shown: %s',
+  (value) => {
+    const quoted = "a: 1\nkey: '$" + `{{ env "DECK_KEY" }}'\n`;
+    expect(render(quoted, { DECK_KEY: value })).toBe(`a: 1\nkey: '${value}'\n`);
+    expect(() => render(unquoted(quoted), { DECK_KEY: value })).toThrow(/^line 2: without quotes, .* of DECK_KEY for/);
+    expect(() => render(unquoted(quoted), { DECK_KEY: value })).not.toThrow(value);
+  },
+);
+
+test('the first certificate of a file gives place to another, at the same indent', () => {
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  const cert = (text: string) => `  - cert: |\n${pem(text).replace(/^(?=.)/gm, '      ')}`;
+  expect(trust(cert('a') + cert('b'), pem('own'))).toBe(cert('own') + cert('b'));
 });

@@ -8,7 +8,7 @@ await command(async () => {
   if (!folder || more.length > 0) throw new UserError('Usage: npm run conformance -- DIR (with *.jsonl and configs/)');
   if (!fs.existsSync(userPath(folder))) throw new UserError(`There is no folder ${folder}.`);
   await setUp({ python: false });
-  const { conformance, report, RecordingError } = await import('../packages/emulator/dist/conformance.js');
+  const { conformance, report, RecordingError } = await import('../packages/emulator/conformance/dist/conformance.js');
   try {
     return report(await conformance(userPath(folder)), (line) => console.log(line));
   } catch (error) {

@@ -1,9 +1,9 @@
-// `node scripts/cost.mjs`: the table of docs/cost.md, from the list prices of packages/loadtest/src/prices.json.
+// `node scripts/cost.mjs`: the table of docs/cost.md, from the list prices of packages/loadtest/src/plan/prices.json.
 import fs from 'node:fs';
 import path from 'node:path';
 import { root } from './step.mjs';
 
-const prices = JSON.parse(fs.readFileSync(path.join(root, 'packages/loadtest/src/prices.json'), 'utf8'));
+const prices = JSON.parse(fs.readFileSync(path.join(root, 'packages/loadtest/src/plan/prices.json'), 'utf8'));
 
 // What infra/variables.tf has by default.
 const ARCH = 'arm64';

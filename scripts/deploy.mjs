@@ -4,7 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 import { buildModel, packFunction, packModel, packProvisioner } from './deploy/build.mjs';
-import { checkFile, checkKong, renderKong, syncKong } from './deploy/kong.mjs';
+import { at, checkFile, checkKong, renderKong, syncKong } from './deploy/kong.mjs';
 import { findSecrets } from './deploy/secrets.mjs';
 import { build, Terraform } from './deploy/terraform.mjs';
 import { setUp } from './setup.mjs';
@@ -15,7 +15,7 @@ const USAGE = `Usage: npm run deploy -- --plan | --apply | --destroy [options]
   --model NAME                a name in packages/service/models.json, a folder, a wheel (default: en_core_web_lg)
   --model-store efs|package   the model on EFS, or inside the zip (default: efs)
   --var-file FILE             .tfvars for everything else of infra/variables.tf
-  --kong-admin URL            bring it into this Kong, after showing what changes there
+  --kong-admin URL            bring it into this Kong, after showing what changes there; "konnect": by decK's own settings
   --kong-patch FILE           apply a decK patch to Kong's file, such as kong/redis.yaml; may be repeated
   --smoke                     then run burst-ner doctor and one burst against NER_URL, Kong's /nlp/ner
   --yes                       ask nothing`;
@@ -191,7 +191,7 @@ function outOfKong(url) {
 function intoKong({ file, fromFile }, admin = 'http://YOUR-KONG:8001') {
   return `
 Bring it into Kong; what is not tagged nlp-ner stays as it is:
-${fromFile ? `  set -a; . ${file}; set +a\n` : ''}  deck gateway sync ${KONG_FILE} --select-tag nlp-ner --kong-addr ${admin}`;
+${fromFile ? `  set -a; . ${file}; set +a\n` : ''}  deck gateway sync ${KONG_FILE} --select-tag nlp-ner ${at(admin).join(' ')}`.trimEnd();
 }
 
 /** @param {import('./deploy/secrets.mjs').Secrets} secrets */

@@ -74,6 +74,7 @@ const buildInputs = () => [
     `packages/${name}/tsup.config.ts`,
     ...files(`packages/${name}/src`, '.ts'),
   ]),
+  ...files('packages/emulator/conformance', '.ts'),
 ];
 
 /** @param {string} folder @param {string} ending @returns {string[]} relative to the root, sorted */

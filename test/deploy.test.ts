@@ -291,6 +291,14 @@ describe('--apply', () => {
     expect(stdout).not.toContain('Bring it into Kong');
   });
 
+  test('--kong-admin konnect leaves the way to decK, which with an address would leave Konnect', async () => {
+    const { status, stdout } = await deploy([...apply, '--model', model, '--kong-admin', 'konnect']);
+    expect([status, stdout]).toEqual([0, expect.stringContaining('What changes in Konnect:')]);
+    const deck = calls().filter(({ program, args }) => program === 'deck' && args[1] === 'gateway');
+    expect(deck.map(({ args }) => args[2])).toEqual(['ping', 'diff', 'sync']);
+    for (const { args } of deck) expect(args).not.toContain('--kong-addr');
+  });
+
   test('a failed apply says so, and Kong is not touched', async () => {
     const { status, last } = await deploy([...apply, '--model', model, '--kong-admin', 'http://127.0.0.1:1'], {
       ...SECRETS,
@@ -428,6 +436,18 @@ describe('refused with one sentence, before anything is changed', () => {
       () => apply,
       /kong\.yaml, line \d+: the value of DECK_BATCH_PROCESSOR_KEY has a character/,
       { ...SECRETS, DECK_BATCH_PROCESSOR_KEY: 'a b' },
+    ],
+    [
+      'a key that YAML takes for a number once decK has dropped its quotes',
+      () => apply,
+      /kong\.yaml, line \d+: without quotes, YAML takes the value of DECK_BATCH_PROCESSOR_KEY for a number/,
+      { ...SECRETS, DECK_BATCH_PROCESSOR_KEY: '12345678' },
+    ],
+    [
+      'Konnect does not answer',
+      () => [...apply, '--kong-admin', 'konnect'],
+      /^Konnect does not answer decK \(.*refused/,
+      { PING: 'fails' },
     ],
     [
       'secrets that others can read',

@@ -141,12 +141,12 @@ test('the function answers its gateway alone', async () => {
   const dispatcher = new Agent({ connect: { ca } });
   const direct = (headers: Record<string, string>) =>
     request(url, { method: 'POST', headers, body: '{"text":"Rome."}', dispatcher });
-  for (const headers of [{}, { 'x-origin-secret': 'mine' }]) {
+  for (const headers of [{}, { authorization: 'Bearer mine' }]) {
     const { statusCode, body } = await direct(headers);
     expect([statusCode, await body.json()]).toEqual([403, expect.objectContaining({ code: 'forbidden' })]);
   }
   await dispatcher.close();
   // A caller's own header does not get in the way of the gateway's.
-  const headers = { apikey: emulator.keys['load-generator'], 'x-origin-secret': 'mine' };
+  const headers = { apikey: emulator.keys['load-generator'], authorization: 'Bearer mine' };
   expect((await fetch(emulator.endpoint, { method: 'POST', headers, body: '{"text":"Rome."}' })).status).toBe(200);
 });

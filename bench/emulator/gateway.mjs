@@ -7,7 +7,7 @@ import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { conformance, report } from '../../packages/emulator/dist/conformance.js';
+import { conformance, report } from '../../packages/emulator/conformance/dist/conformance.js';
 import { root } from '../../scripts/step.mjs';
 import { decide, median, spread } from '../median.mjs';
 

@@ -31,7 +31,7 @@ if (process.argv[1] === url.fileURLToPath(import.meta.url)) {
   const [, , role, upstream] = process.argv;
   let port;
   if (role === 'gateway') {
-    const { startGateway } = await import('../../packages/emulator/dist/gateway.js');
+    const { startGateway } = await import('../../packages/emulator/conformance/dist/gateway.js');
     // A clock that stands: no burst crosses the end of a minute.
     ({ port } = await startGateway({ file: 'bench', text: config(Number(upstream)), port: 0, now: () => 0 }));
   } else {

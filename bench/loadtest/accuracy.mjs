@@ -62,8 +62,8 @@ async function plainRows(captured, quick) {
   return [...all, await spread(captured, quick ? 10 : 20, '')];
 }
 
-/** @typedef {typeof import('../../packages/loadtest/src/truth.js').startTruth} StartTruth */
-/** @typedef {import('../../packages/loadtest/src/truth.js').Truth} Truth */
+/** @typedef {typeof import('../../packages/loadtest/src/load/truth.js').startTruth} StartTruth */
+/** @typedef {import('../../packages/loadtest/src/load/truth.js').Truth} Truth */
 
 /**
  * A server whose packets are captured. It has cores of its own and the load generators another, where there are two or

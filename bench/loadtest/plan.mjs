@@ -5,7 +5,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '../../packages/emulator/dist/index.js';
-import { percentile, planFrom, runBurst, validate } from '../../packages/loadtest/dist/index.js';
+import { percentile, planFrom, Requests, runBurst, validate } from '../../packages/loadtest/dist/index.js';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
@@ -171,7 +171,12 @@ class Target {
   async burst() {
     while (this.emulator.environments().length > this.provisioned) await sleep(20);
     const apiKey = this.emulator.keys['load-generator'];
-    const { samples } = await runBurst({ url: new URL(this.emulator.endpoint), apiKey, text: TEXT, n: this.n });
+    const { samples } = await runBurst({
+      url: new URL(this.emulator.endpoint),
+      apiKey,
+      requests: Requests.of(TEXT),
+      n: this.n,
+    });
     const answered = samples.map(({ outcome, start, sentMs, lastByteMs }) => {
       if (outcome !== 'ok' || lastByteMs === null) throw new Error(`a request of the benchmark ended with ${outcome}`);
       return { ms: lastByteMs - sentMs, cold: start === 'cold' };

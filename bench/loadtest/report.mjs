@@ -59,8 +59,9 @@ async function make() {
       n: N,
       bursts: BURSTS,
     },
-    ...{ everyMs: 61_000, rate: null, durationMs: null, cold: 'restart', timeoutMs: 60_000, pair: null },
-    text: { characters: 92, sha256: '0'.repeat(64) },
+    ...{ everyMs: 61_000, rate: null, stages: null, durationMs: null, cold: 'restart', timeoutMs: 60_000, pair: null },
+    text: { characters: 92, sha256: '0'.repeat(64), requests: 1, documents: 1 },
+    ...{ labels: {}, version: null },
   };
   const bursts = Array.from({ length: BURSTS }, (_, burst) => ({
     ...{ burst, spreadMs: 0.3 + (burst % 7) / 10 },
@@ -85,7 +86,17 @@ function* measured() {
     /** @type {import('../../packages/loadtest/dist/index.js').Sample['outcome']} */
     const outcome = lost ? 'timeout' : index >= 90 ? 'kong-429' : 'ok';
     yield {
-      ...{ ...NO_ANSWER, ...NO_REPORT, burst, intendedMs: 0, sentMs: index / 100, error: null },
+      ...{
+        ...NO_ANSWER,
+        ...NO_REPORT,
+        burst,
+        documents: 1,
+        characters: 92,
+        bytes: 103,
+        intendedMs: 0,
+        sentMs: index / 100,
+        error: null,
+      },
       ...{ firstByteMs: lost ? null : ms, lastByteMs: lost ? null : ms, outcome },
       ...(outcome === 'ok' && {
         ...{ status: 200, start: /** @type {'cold' | 'warm'} */ (index < 33 ? 'cold' : 'warm'), initType: 'on-demand' },

@@ -41,9 +41,11 @@ export function runOf(latencies, pair) {
         bursts: BURSTS,
         everyMs: null,
         rate: null,
+        stages: null,
         durationMs: null,
       },
-      ...{ cold: 'none', text: { characters: 1, sha256: '' }, timeoutMs: 60_000, pair },
+      ...{ cold: 'none', text: { characters: 1, sha256: '', requests: 1, documents: 1 } },
+      ...{ timeoutMs: 60_000, pair, labels: {}, version: null },
     },
     ...{ samples, bursts: [], end: 'complete' },
   };
@@ -51,7 +53,19 @@ export function runOf(latencies, pair) {
 
 /** A warm answer. @type {import('../../packages/loadtest/dist/index.js').Kept} */
 export const SAMPLE = {
-  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, intendedMs: 0, sentMs: 0, firstByteMs: 0, lastByteMs: 0, error: null },
+  ...{
+    ...NO_ANSWER,
+    ...NO_REPORT,
+    burst: 0,
+    documents: 1,
+    characters: 1,
+    bytes: 1,
+    intendedMs: 0,
+    sentMs: 0,
+    firstByteMs: 0,
+    lastByteMs: 0,
+    error: null,
+  },
   ...{ outcome: 'ok', status: 200, start: 'warm' },
 };
 

@@ -5,13 +5,19 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import readline from 'node:readline/promises';
-import { render } from '../../kong/render.mjs';
+import { render, unquoted } from '../../kong/render.mjs';
 import { root, UserError } from '../step.mjs';
 
 const source = path.join(root, 'kong/kong.yaml');
 const FUNCTION_URL = /\$\{\{ env "DECK_NER_FUNCTION_URL" \}\}/g;
 /** Without it decK deletes what is not in the file, which is everybody else's. */
 const OURS = ['--select-tag', 'nlp-ner'];
+
+/** `--kong-admin konnect`: decK leaves Konnect as soon as it is given an address of its own, so it gets none. */
+const KONNECT = 'konnect';
+
+/** @param {string} admin @returns {string[]} where decK finds that Kong */
+export const at = (admin) => (admin === KONNECT ? [] : ['--kong-addr', admin]);
 
 /**
  * @param {string[]} args
@@ -36,13 +42,14 @@ export function checkKong({ admin, patches }) {
     );
   }
   if (admin === undefined) return;
-  if (!/^https?:$/.test(URL.canParse(admin) ? new URL(admin).protocol : '')) {
-    throw new UserError('--kong-admin takes the URL of the Admin API, such as http://127.0.0.1:8001.');
+  if (admin !== KONNECT && !/^https?:$/.test(URL.canParse(admin) ? new URL(admin).protocol : '')) {
+    throw new UserError('--kong-admin takes the URL of the Admin API, such as http://127.0.0.1:8001, or "konnect".');
   }
-  const { status, stderr } = deck(['gateway', 'ping', '--kong-addr', admin]);
+  const { status, stderr } = deck(['gateway', 'ping', ...at(admin)]);
   if (status === 0) return;
   const reason = stderr.trim().split('\n').at(-1);
-  throw new UserError(`Kong's Admin API does not answer at ${admin} (${reason}); nothing was changed.`);
+  const where = admin === KONNECT ? 'Konnect does not answer decK' : `Kong's Admin API does not answer at ${admin}`;
+  throw new UserError(`${where} (${reason}); nothing was changed.`);
 }
 
 /**
@@ -60,7 +67,8 @@ export function checkFile(out, { admin, patches }, secrets) {
   const patched = fs.readFileSync(copy, 'utf8');
   fs.rmSync(copy);
   try {
-    render(fs.readFileSync(source, 'utf8'), { ...secrets, DECK_NER_FUNCTION_URL: url });
+    // As it is after a patch or a merge, which may still come.
+    render(unquoted(fs.readFileSync(source, 'utf8')), { ...secrets, DECK_NER_FUNCTION_URL: url });
   } catch (error) {
     throw new UserError(`kong/kong.yaml, ${/** @type {Error} */ (error).message}`);
   }
@@ -98,11 +106,11 @@ export function renderKong(functionUrl, patches, out) {
  */
 export async function syncKong(file, admin, { secrets, yes }) {
   const env = { ...process.env, ...secrets };
-  const args = [file, ...OURS, '--kong-addr', admin];
+  const args = [file, ...OURS, ...at(admin)];
   const diff = deck(['gateway', 'diff', ...args], env);
   if (diff.status !== 0)
     throw new UserError(`decK cannot tell the difference, and Kong is as it was: ${diff.stderr.trim()}`);
-  console.log(`\nWhat changes in the Kong at ${admin}:\n${diff.stdout.trim()}`);
+  console.log(`\nWhat changes in ${admin === KONNECT ? 'Konnect' : `the Kong at ${admin}`}:\n${diff.stdout.trim()}`);
   if (!yes) {
     const question = readline.createInterface({ input: process.stdin, output: process.stdout });
     // Ctrl-D closes it without an answer.

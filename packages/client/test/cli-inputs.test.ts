@@ -64,8 +64,8 @@ describe('inputs', () => {
   it.each([
     ['gone.txt', /there is no file .*gone\.txt; check the path/],
     ['*.xml', /no file matches .*\*\.xml; check the pattern/],
-    ['other', /other holds no \.txt, \.jsonl or \.csv file/],
-    ['notes.md', /notes\.md is not a \.txt, \.jsonl or \.csv file; say how to read it with --format/],
+    ['other', /other holds no \.txt, \.jsonl, \.json, \.csv or \.tsv file/],
+    ['notes.md', /notes\.md is not a \.txt, \.jsonl, \.json, \.csv or \.tsv file; say how to read it with --format/],
     ['other/*', /x\.log is not a \.txt/],
   ])('%s stands for none', async (name, sentence) => {
     await expect(find([name])).rejects.toThrow(sentence);

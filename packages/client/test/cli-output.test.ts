@@ -1,16 +1,19 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
+import { lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { csv } from '../src/cli/csv.js';
-import { jsonl } from '../src/cli/jsonl.js';
-import { lock } from '../src/cli/lock.js';
-import { OutputFile, readDone } from '../src/cli/output.js';
-import type { OutputRecord } from '../src/cli/record.js';
+import { jsonl, type OutputFormat } from '../src/cli/jsonl.js';
+import { Lock } from '../src/cli/lock.js';
+import { OutputFile, type OutputOptions } from '../src/cli/output.js';
+import { type OutputRecord, toRecord } from '../src/cli/record.js';
+import type { Outcome } from '../src/document.js';
+import { NerError } from '../src/errors.js';
 import type { Entry } from '../src/files/entries.js';
 
 let folder: string;
@@ -24,7 +27,7 @@ beforeEach(() => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const model = 'en_test/1.0.0/0123456789ab';
+const model = { name: 'en_test', version: '1.0.0', digest: '0123456789abcdef' };
 const entity = (text: string, start: number) => ({ text, label: 'NAME', start, end: start + text.length });
 
 /** Documents, and what was written of them. */
@@ -32,24 +35,71 @@ const entries: Entry[] = [
   { source: 'a.txt', text: 'Zoë, "the\nlistener" 😀 =Bob', read: 40 },
   { source: 'b.jsonl', line: 1, id: 7, text: 'nobody', read: 60 },
   { source: 'b.jsonl', line: 2, id: '=x', text: 'y', read: 70 },
-  { source: 'c.csv', line: 2, id: '', text: 'Ada and Eve', read: 99 },
+  { source: 'c.csv', line: 2, id: { $oid: 'a"b' }, text: 'Ada and Eve', read: 99 },
 ];
-const records: OutputRecord[] = [
-  { source: 'a.txt', entities: [entity('Zoë, "the\nlistener"', 0), entity('=Bob', 23)], model },
-  { source: 'b.jsonl', line: 1, id: 7, entities: [], model },
-  { source: 'b.jsonl', line: 2, id: '=x', error: { code: 'too_large', message: 'it: is, "long"' } },
-  { source: 'c.csv', line: 2, id: '', entities: [entity('Ada', 0), entity('Eve', 8)], model },
+const found = [
+  [entity('Zoë, "the\nlistener"', 0), entity('=Bob', 23)],
+  [],
+  undefined,
+  [entity('Ada', 0), entity('Eve', 8)],
 ];
+const records = entries.map((document, index) => record(document, found[index]));
 const formats = [['jsonl', jsonl] as const, ['csv', csv] as const];
+
+/** @param entities of the document; undefined when it failed */
+function record(document: Entry, entities: ReturnType<typeof entity>[] | undefined): OutputRecord {
+  const error = new NerError('too_large', 'it: is, "long"');
+  return toRecord(
+    (entities
+      ? { ok: true, index: 0, document, entities, model }
+      : { ok: false, index: 0, document, error }) as Outcome<Entry>,
+  );
+}
 
 async function* each<T>(items: T[]): AsyncGenerator<T, void, undefined> {
   yield* items;
 }
 
+const open = (format: OutputFormat, options: Partial<OutputOptions> = {}) =>
+  OutputFile.open(out, {
+    facts: { version: 1, inputs: ['a.txt', 'b.jsonl', 'c.csv'], outputFormat: format === csv ? 'csv' : 'jsonl' },
+    format,
+    keepFailed: true,
+    allowModelChange: false,
+    onFirst: async () => {},
+    onWait: () => {},
+    ...options,
+  });
+
+/**
+ * Runs once, until it has done some documents.
+ *
+ * @returns the documents that were done, and not copied
+ */
+async function run(
+  format: OutputFormat,
+  options: Partial<OutputOptions> = {},
+  most = Number.POSITIVE_INFINITY,
+  inputs = entries,
+  results = records,
+) {
+  const file = await open(format, options);
+  const done: number[] = [];
+  try {
+    for await (const { kept, ...entry } of file.todo(each(inputs))) {
+      if (done.length === most) break;
+      const number = entries.findIndex(({ source, line }) => source === entry.source && line === entry.line);
+      file.write(kept ?? (results[number] as OutputRecord));
+      if (!kept) done.push(number);
+    }
+  } finally {
+    await file.close();
+  }
+  return { done, before: file.before };
+}
+
 async function written(format = jsonl): Promise<string> {
-  const file = await OutputFile.open(out, format);
-  for (const record of records) file.write(record);
-  await file.close();
+  await run(format);
   return readFile(out, 'utf8');
 }
 
@@ -59,18 +109,15 @@ describe.each(formats)('an output in %s', (_, format) => {
     let done = 0;
     for await (const { record, end } of format.read(out)) {
       const expected = records[done++];
-      // CSV knows no numbers, and no empty id.
-      expect(record).toEqual(
-        format === jsonl
-          ? expected
-          : { ...expected, ...(expected?.id === 7 && { id: '7' }), ...(expected?.id === '' && { id: undefined }) },
-      );
+      // CSV knows only words.
+      const id = typeof expected?.id === 'object' ? JSON.stringify(expected.id) : String(expected?.id);
+      expect(record).toEqual(format === jsonl || expected?.id === undefined ? expected : { ...expected, id });
       const upTo = bytes.subarray(0, end).toString();
       expect(upTo).toBe(format.header + records.slice(0, done).map(format.toText).join(''));
     }
     expect(done).toBe(records.length);
-    const { documents, failed, read, end } = await readDone(out, format, each(entries));
-    expect({ documents, failed, read, end }).toEqual({ documents: 4, failed: 1, read: 99, end: bytes.length });
+    expect(await run(format)).toEqual({ done: [], before: { documents: 4, failed: 1 } });
+    expect(await readFile(out)).toEqual(bytes);
   });
 
   it('that is torn at any byte of any record goes on where the last whole one ends', async () => {
@@ -84,38 +131,33 @@ describe.each(formats)('an output in %s', (_, format) => {
             .join(''),
       ),
     );
-    for (let at = 0; at <= whole.length; at++) {
+    for (let at = 0; at <= whole.length; at += 2) {
       await writeFile(out, whole.subarray(0, at));
-      const rest = each(entries);
-      const done = await readDone(out, format, rest);
       const documents = ends.filter((end) => end <= at).length;
-      expect([at, done.documents, done.end]).toEqual([at, documents, ends[documents - 1] ?? 0]);
-      if (at % 16 > 0) continue;
-      const file = await OutputFile.open(out, format);
-      file.cut(done.end);
-      for (let i = documents; i < records.length; i++) file.write(records[i] as OutputRecord);
-      await file.close();
-      expect(Buffer.compare(await readFile(out), whole)).toBe(0);
+      expect((await run(format)).done).toEqual([0, 1, 2, 3].slice(documents));
+      expect(await readFile(out)).toEqual(whole);
     }
   });
 
-  it.each<[string, (entries: Entry[]) => unknown]>([
-    ['a text', (all) => all.splice(0, 1, { ...(all[0] as Entry), text: ' Zoë' } as Entry)],
-    ['an id', (all) => all.splice(1, 1, { ...(all[1] as Entry), id: 8 } as Entry)],
-    ['a line', (all) => all.splice(2, 1, { ...(all[2] as Entry), line: 3 })],
-    ['a file', (all) => all.splice(3, 1, { ...(all[3] as Entry), source: 'd.csv' })],
-    ['the order', (all) => all.splice(1, 2, all[2] as Entry, all[1] as Entry)],
-    ['the number', (all) => all.pop()],
+  it.each<[string, string, (entries: Entry[]) => unknown]>([
+    ['a text', 'text', (all) => all.splice(0, 1, { ...(all[0] as Entry), text: 'Zoë' } as Entry)],
+    ['a text without entities', 'text', (all) => all.splice(1, 1, { ...(all[1] as Entry), text: 'none' } as Entry)],
+    ['an id', 'id', (all) => all.splice(1, 1, { ...(all[1] as Entry), id: 8 } as Entry)],
+    ['a line', 'line', (all) => all.splice(2, 1, { ...(all[2] as Entry), line: 3 })],
+    ['a file', 'file', (all) => all.splice(3, 1, { ...(all[3] as Entry), source: 'd.csv' })],
+    ['the order', 'line', (all) => all.splice(1, 2, all[2] as Entry, all[1] as Entry)],
+    ['the number', 'place', (all) => all.pop()],
     [
       'what can be read',
+      'text',
       (all) => all.splice(1, 1, { source: 'b.jsonl', line: 1, error: new Error('x'), read: 60 } as Entry),
     ],
-  ])('is refused, and stays, when %s of the inputs has changed', async (_, change) => {
+  ])('is refused, and stays, when %s of the inputs has changed', async (_, what, change) => {
     const before = await written(format);
     const others = [...entries];
     change(others);
-    await expect(readDone(out, format, each(others))).rejects.toThrow(
-      /document \d of .* is not what the inputs have there now/,
+    await expect(run(format, {}, 9, others)).rejects.toThrow(
+      new RegExp(`^document \\d of .* has another ${what} in the inputs now; name the same inputs`),
     );
     expect(await readFile(out, 'utf8')).toBe(before);
   });
@@ -129,9 +171,79 @@ describe.each(formats)('an output in %s', (_, format) => {
     ['damaged in its middle', `${format.header}${format.toText(records[0] as OutputRecord)}\0\0\0\n`],
   ])('is refused when it is a file %s', async (_, content) => {
     await writeFile(out, content);
-    await expect(readDone(out, format, each(entries))).rejects.toThrow(
-      /line \d is not what this program writes; the file stays/,
+    await expect(run(format)).rejects.toThrow(/line \d is not what this program writes; the file stays/);
+    expect(await readFile(out, 'utf8')).toBe(content);
+  });
+
+  it('has failed documents done again, and loses nothing whenever that is broken off', async () => {
+    const mended = entries.map((entry, i) => record(entry, found[i] ?? []));
+    const again = (most?: number) => run(format, { keepFailed: false }, most, entries, mended);
+    const failed = [0, 2, 3];
+    const text = (all: OutputRecord[]) => format.header + all.map(format.toText).join('');
+    const before = text(
+      entries.map((entry, i) => (failed.includes(i) ? record(entry, undefined) : mended[i]) as OutputRecord),
     );
+    await written(format);
+    for (const steps of [[], [0], [1], [2], [0, 0, 1], [1, 1, 1]]) {
+      await writeFile(out, before);
+      const done: number[] = [];
+      for (const most of steps) {
+        done.push(...(await again(most)).done);
+        expect(await readFile(out, 'utf8')).toBe(done.length < 3 ? before : text(mended));
+      }
+      done.push(...(await again()).done);
+      expect([steps, done]).toEqual([steps, failed]);
+      expect([await readFile(out, 'utf8'), existsSync(`${out}.part`)]).toEqual([text(mended), false]);
+    }
+  });
+});
+
+describe('an output', () => {
+  it.each<[string, Partial<OutputOptions['facts']>]>([
+    ['its input 2 was b.jsonl, and now is d.jsonl', { inputs: ['a.txt', 'd.jsonl', 'c.csv'] }],
+    ['its input 3 was c.csv, and now is not there', { inputs: ['a.txt', 'b.jsonl'] }],
+    ['--text-field was not given, and now is body', { textField: 'body' }],
+    ['--id-field was not given, and now is key', { idField: 'key' }],
+    ['--format was not given, and now is tsv', { format: 'tsv' }],
+    ['--shard was not given, and now is 1/2', { shard: '1/2' }],
+  ])('of another run is refused: %s', async (words, change) => {
+    const before = await written();
+    const facts = {
+      version: 1 as const,
+      inputs: ['a.txt', 'b.jsonl', 'c.csv'],
+      outputFormat: 'jsonl' as const,
+      ...change,
+    };
+    await expect(run(jsonl, { facts })).rejects.toThrow(`is of another run: ${words}; run it as before`);
+    expect(await readFile(out, 'utf8')).toBe(before);
+    // Without a word of what it is of, the records tell.
+    await rm(`${out}.run`);
+    expect((await run(jsonl, { facts })).done).toEqual([]);
+  });
+
+  it('takes away what it made and nothing else', async () => {
+    const nothing = () => run(jsonl, {}, 0);
+    await nothing();
+    expect([existsSync(out), existsSync(`${out}.run`), existsSync(`${out}.lock`)]).toEqual([false, false, false]);
+    await writeFile(out, '');
+    await nothing();
+    expect(await readFile(out, 'utf8')).toBe('');
+    const link = `${out}-link`;
+    await symlink(out, link);
+    out = link;
+    await nothing();
+    expect((await lstat(link)).isSymbolicLink()).toBe(true);
+    const whole = await written();
+    await writeFile(out, jsonl.toText(record(entries[0] as Entry, undefined)));
+    await run(jsonl, { keepFailed: false });
+    expect([(await lstat(link)).isSymbolicLink(), await readFile(link, 'utf8')]).toEqual([true, whole]);
+  });
+
+  it.each(['run', 'part'])('is refused when another file stands in the place of its .%s', async (name) => {
+    await written();
+    await writeFile(`${out}.${name}`, 'precious');
+    await expect(run(jsonl)).rejects.toThrow(`out-${n - 1}.${name}`);
+    expect(await readFile(`${out}.${name}`, 'utf8')).toBe('precious');
   });
 });
 
@@ -143,7 +255,7 @@ describe('CSV', () => {
     return fc.assert(
       fc.asyncProperty(cell, cell, fc.array(fc.tuple(cell, fc.nat())), async (source, id, found) => {
         const entities = found.map(([text, start]) => entity(text.toWellFormed(), start));
-        const record = { source: source.toWellFormed(), id: id.toWellFormed(), entities, model };
+        const record = { source: source.toWellFormed(), id: id.toWellFormed(), entities, model: 'm' };
         const text = csv.header + csv.toText(record);
         await writeFile(out, text);
         const { value: back } = await csv.read(out).next();
@@ -158,27 +270,70 @@ describe('CSV', () => {
 });
 
 describe('the lock', () => {
-  const holder = `
-    import { createServer } from 'node:net';
-    createServer(() => {}).listen(process.argv[1], () => console.log('held'));
-  `;
-  // The socket of a file is what macOS has; it is there on Linux too.
-  it.each(['linux', 'darwin'] as const)('of %s is held by one process, and free after kill -9', async (platform) => {
-    await writeFile(out, '');
-    const found = await stat(out, { bigint: true });
-    const name = `burst-ner-${found.dev}-${found.ino}`;
-    const address = platform === 'linux' ? `\\0${name}` : join(tmpdir(), name);
-    const code = holder.replace('process.argv[1]', `'${address}'`);
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout, 'data');
-    expect(await lock(found, platform)).toBeUndefined();
+  const take = (deadMs?: number) => Lock.take(out, (holder) => waited.push(holder), deadMs);
+  let waited: string[] = [];
+  beforeEach(() => {
+    waited = [];
+  });
+  const holder = async () => {
+    const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+    await once(child, 'spawn');
+    return child;
+  };
+
+  it('is held by one, and free once that lets it go', async () => {
+    const held = await take();
+    expect(await take()).toBe(`process ${process.pid} on ${hostname()}`);
+    if (typeof held !== 'string') held.release();
+    expect(existsSync(out)).toBe(false);
+    const again = await take();
+    expect(again).toBeInstanceOf(Lock);
+    if (typeof again !== 'string') again.release();
+  });
+
+  it('of a process that was killed is free at once, also when another has its number', async () => {
+    const held = await take();
+    const mine = JSON.parse(await readFile(out, 'utf8'));
+    if (typeof held !== 'string') held.release();
+    const child = await holder();
+    const started = (await readFile(`/proc/${child.pid}/stat`, 'utf8')).split(' ')[21];
+    await writeFile(out, JSON.stringify({ ...mine, id: 'x', pid: child.pid, started }));
+    expect(await take()).toBe(`process ${child.pid} on ${hostname()}`);
+    await writeFile(out, JSON.stringify({ ...mine, id: 'x', pid: child.pid, started: '1' }));
+    expect(await take(40)).toBeInstanceOf(Lock);
+    await writeFile(out, JSON.stringify({ ...mine, id: 'x', pid: child.pid, started }));
     child.kill('SIGKILL');
     await once(child, 'close');
-    const held = await lock(found, platform);
-    expect(held).toBeDefined();
-    expect(await lock(found, platform)).toBeUndefined();
-    held?.close();
+    expect(await take(40)).toBeInstanceOf(Lock);
+    expect(waited).toEqual([]);
+  });
+
+  const elsewhere = { id: 'x', host: 'pod-3', pid: 7, started: '1', place: 'another' };
+
+  it('of another host is watched, and refused when its heart beats', async () => {
+    let beat = 0;
+    const write = () => writeFileSync(out, JSON.stringify({ ...elsewhere, beat: beat++ }));
+    write();
+    const timer = setInterval(write, 20);
+    expect(await take(2000)).toBe('process 7 on pod-3');
+    clearInterval(timer);
+    expect(waited).toEqual(['process 7 on pod-3']);
+  });
+
+  it.each(['', JSON.stringify(elsewhere)])('that stands still is taken by one of many: %j', async (content) => {
+    await writeFile(out, content);
+    const taken = await Promise.all(Array.from({ length: 5 }, () => take(200)));
+    expect(taken.filter((it) => it instanceof Lock)).toHaveLength(1);
+  });
+
+  it('is known to be lost once another has it', async () => {
+    const held = (await take()) as Lock;
+    expect(held.held).toBe(true);
+    await writeFile(out, JSON.stringify(elsewhere));
+    vi.useFakeTimers({ now: Date.now() + 11_000, toFake: ['Date'] });
+    expect(held.held).toBe(false);
+    vi.useRealTimers();
+    held.release();
+    expect(existsSync(out)).toBe(true);
   });
 });

@@ -18,7 +18,7 @@ function shown(total: number | undefined, isTTY = false, columns = 200) {
 describe('progress', () => {
   it('tells the share, the rate, the time left and the budget left', () => {
     const { progress, at, usage } = shown(1000);
-    progress.start(0);
+    progress.start();
     progress.stop();
     expect(at(0)).toBe('0 %, 0 documents');
     for (let i = 1; i <= 50; i++) progress.add(i * 5, i !== 3);
@@ -41,8 +41,7 @@ describe('progress', () => {
     unknown.progress.add(5, true);
     expect(unknown.at(1000)).toBe('1 documents, 1.0/s');
     const resumed = shown(1000);
-    resumed.progress.start(900);
-    resumed.progress.stop();
+    resumed.progress.add(900, undefined);
     resumed.progress.add(950, true);
     expect(resumed.at(2000)).toBe('95 %, 1 documents, 0.5/s, 2 s left');
   });

@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, truncate } from 'node:fs/promises';
+import { chmod, mkdir, readdir, symlink, truncate } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { killAndResume } from '../../../bench/client/cli.mjs';
@@ -82,7 +83,7 @@ describe('burst-ner extract, run again', () => {
     await write('d.jsonl', documents(20).replace('Ada 3', 'Eve 3'));
     const { code, stderr } = await run(extract(gateway, 'd.jsonl', '--out', 'out.jsonl'));
     expect(stderr).toBe(
-      'burst-ner: document 4 of out.jsonl (d.jsonl line 4) is not what the inputs have there now; ' +
+      'burst-ner: document 4 of out.jsonl (d.jsonl line 4) has another text in the inputs now; ' +
         'name the same inputs as before, unchanged and in the same order, or another file with --out\n',
     );
     expect([code, await read('out.jsonl'), gateway.received]).toEqual([2, before, []]);
@@ -126,9 +127,10 @@ describe('burst-ner extract, run again', () => {
     const held = new Promise<void>((resolve) => {
       waiting = resolve;
     });
+    let answers = false;
     await using gateway = await startGateway(() => {
       waiting();
-      return () => {};
+      return answers ? undefined : () => {};
     });
     await write('d.jsonl', documents(10));
     const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
@@ -140,11 +142,80 @@ describe('burst-ner extract, run again', () => {
     await held;
     expect(await run(args)).toMatchObject({
       code: 2,
-      stderr: 'burst-ner: another burst-ner writes to out.jsonl; wait for it, or name another file with --out\n',
+      stderr: `burst-ner: process ${child?.pid} on ${hostname()} writes to out.jsonl; wait for it, or name another file with --out\n`,
     });
     expect(existsSync(path('out.jsonl'))).toBe(true);
     child?.kill('SIGKILL');
     await first;
+    answers = true;
+    expect((await run(args)).code).toBe(0);
+    expect([await lines('out.jsonl'), existsSync(path('out.jsonl.lock'))]).toEqual([
+      expect.objectContaining({ length: 10 }),
+      false,
+    ]);
+  });
+
+  it('does failed documents again, in their place, and leaves them with --keep-failed', async () => {
+    let fails = true;
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, (body) => ({
+        ...body,
+        results: body.results.map((it, i) =>
+          fails && /[37]$/.test(texts[i] ?? '') ? { error: 'No.', code: 'x' } : it,
+        ),
+      })),
+    );
+    await write('d.jsonl', documents(20));
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl');
+    expect((await run(args)).code).toBe(1);
+    fails = false;
+    gateway.received.length = 0;
+    const kept = await run([...args, '--keep-failed']);
+    expect(kept).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('20 documents were done before, 4 of them failed'),
+    });
+    const again = await run(args);
+    expect(again).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(/4 documents done, 0 failed.*; 16 were done before, 0/),
+    });
+    expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(['Ada 3', 'Ada 7', 'Ada 13', 'Ada 17']);
+    await run(extract(gateway, 'd.jsonl', '--out', 'whole.jsonl'));
+    expect(await read('out.jsonl')).toBe(await read('whole.jsonl'));
+  });
+
+  it('does again what could not be read once its file is mended, and is refused with other options', async () => {
+    await using gateway = await startGateway();
+    await write('d.csv', 'id,text,body\n1,Ada,x\n2,Bob\n3,Eve,z\n');
+    const args = extract(gateway, 'd.csv', '--out', 'out.jsonl');
+    expect((await run(args)).code).toBe(1);
+    await write('d.csv', 'id,text,body\n1,Ada,x\n2,Bob,y\n3,Eve,z\n');
+    expect(await run([...args, '--text-field', 'body'])).toMatchObject({
+      code: 2,
+      stderr:
+        'burst-ner: out.jsonl is of another run: --text-field was not given, and now is body; ' +
+        'run it as before, or name another file with --out\n',
+    });
+    expect((await run(args)).code).toBe(0);
+    expect((await lines('out.jsonl')).map(({ id, error }) => [id, error])).toEqual([
+      ['1', undefined],
+      ['2', undefined],
+      ['3', undefined],
+    ]);
+  });
+
+  it('leaves what is the user’s after a wrong key', async () => {
+    await using gateway = await startGateway();
+    await write('d.jsonl', documents(1));
+    await write('empty.jsonl', '');
+    await write('target.jsonl', '');
+    await symlink('target.jsonl', path('link.jsonl'));
+    for (const out of ['empty.jsonl', 'link.jsonl', 'new.jsonl']) {
+      const { code } = await run(extract(gateway, 'd.jsonl', '--out', out), { env: { NER_API_KEY: 'wrong' } });
+      expect(code).toBe(2);
+    }
+    expect((await readdir(path('.'))).sort()).toEqual(['d.jsonl', 'empty.jsonl', 'link.jsonl', 'target.jsonl']);
   });
 });
 

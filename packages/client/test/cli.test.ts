@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { text as textOf } from 'node:stream/consumers';
@@ -10,6 +11,7 @@ import { KEY, rateLimited, served, startGateway } from './gateway.js';
 
 const { path, write, read, lines, run } = inFolder();
 const MODEL_NAME = 'en_test/1.0.0/sha256:00';
+const hashOf = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 16);
 const many = (count: number) => Array.from({ length: count }, (_, i) => `{"text":"Ada ${i}"}\n`).join('');
 
 describe('burst-ner extract', () => {
@@ -20,9 +22,14 @@ describe('burst-ner extract', () => {
     const { code, stderr, stdout } = await run(extract(gateway, 'a.txt', 'b.jsonl'));
     const entities = [{ text: 'Bob', label: 'NAME', start: 0, end: 3 }];
     expect(jsonLines(stdout)).toEqual([
-      { source: 'a.txt', entities: [{ text: 'Ada', label: 'NAME', start: 3, end: 6 }], model: MODEL_NAME },
-      { source: 'b.jsonl', line: 1, id: 1, entities, model: MODEL_NAME },
-      { source: 'b.jsonl', line: 2, id: '2', entities: [], model: MODEL_NAME },
+      {
+        source: 'a.txt',
+        entities: [{ text: 'Ada', label: 'NAME', start: 3, end: 6 }],
+        model: MODEL_NAME,
+        hash: hashOf('😀 Ada'),
+      },
+      { source: 'b.jsonl', line: 1, id: 1, entities, model: MODEL_NAME, hash: hashOf('Bob') },
+      { source: 'b.jsonl', line: 2, id: '2', entities: [], model: MODEL_NAME, hash: hashOf('nobody') },
     ]);
     expect(stderr).toMatch(
       /^burst-ner: 3 documents done, 0 failed, 2 entities, 1 answers \(0 of them 429\), \d+\.\d s, en_test\/1\.0\.0\/sha256:00\n$/,
@@ -86,9 +93,9 @@ describe('burst-ner extract', () => {
     await write('a.csv', 'id,text\n-1,"=1+1, ""so"""\n2,Ada\n');
     expect((await run(extract(gateway, 'a.csv', '--out', 'out.csv'))).code).toBe(0);
     expect(await read('out.csv')).toBe(
-      'source,line,id,entities,label,text,start,end,model,error\n' +
-        `a.csv,2,'-1,1,X,"'=1+1, ""so""",0,10,${MODEL_NAME},\n` +
-        `a.csv,3,2,1,X,Ada,0,3,${MODEL_NAME},\n`,
+      'source,line,id,entities,label,text,start,end,model,error,hash\n' +
+        `a.csv,2,'-1,1,X,"'=1+1, ""so""",0,10,${MODEL_NAME},,${hashOf('=1+1, "so"')}\n` +
+        `a.csv,3,2,1,X,Ada,0,3,${MODEL_NAME},,${hashOf('Ada')}\n`,
     );
     const { stdout } = await run(extract(gateway, 'a.csv', '--output-format', 'csv'));
     expect(stdout).toBe(await read('out.csv'));
@@ -242,6 +249,18 @@ describe('what cannot start exits 2 with one sentence', () => {
       ['extract', '--url', 'http://127.0.0.1:9/nlp/ner', '--concurrency', 'all'],
       { NER_API_KEY: KEY },
       'concurrency must be a whole number',
+    ],
+    [
+      'a share that is none',
+      ['extract', '--url', 'http://127.0.0.1:9/nlp/ner', '--budget-share', '2'],
+      { NER_API_KEY: KEY },
+      'budgetShare must be above 0 and up to 1',
+    ],
+    [
+      'a shard that is none',
+      ['extract', '--shard', '0/4'],
+      {},
+      '--shard must be i/n with i from 1 to n, e.g. 2/10, not 0/4',
     ],
     ['an unknown option', ['extract', '--key', 'x'], { NER_API_KEY: KEY }, "unknown option '--key'"],
     ['an unknown command', ['extracts'], { NER_API_KEY: KEY }, "unknown command 'extracts'"],

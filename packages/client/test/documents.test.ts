@@ -192,7 +192,7 @@ describe('entries', () => {
         'e1.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
         '1 a',
         '2 e2.jsonl line 2 is not valid JSON',
-        '3 e2.jsonl line 3 is not a JSON object; one such as {"text": "…"} is expected on each line',
+        '3 e2.jsonl line 3 is not a JSON object, such as {"text": "…"}',
         '4 e2.jsonl line 4 is not UTF-8; convert the file first, e.g. with iconv',
         '5 e2.jsonl line 5 has no field "text"; its fields are: no',
         '6 e2.jsonl line 6 has no string in the field "text" but number',
@@ -202,17 +202,12 @@ describe('entries', () => {
         '4 e3.csv line 4 is not valid CSV: the header has 2 fields, and this row 1',
         '5 e3.csv line 5 is not UTF-8; convert the file first, e.g. with iconv',
         '7 d\nd',
-        'e3.csv line 8 is not valid CSV: quote not closed',
+        '8 e3.csv line 8 is not valid CSV: a quote is not closed, or not doubled',
         'e4.txt is empty: it holds no document',
         'end',
       ],
       share: 1,
     });
-  });
-
-  it('of a broken CSV come up to where it breaks', async () => {
-    const { found } = await entriesOf({ 'quote.csv': 'text\r\na\r\nb\r\n"c"d\r\ne\r\n' });
-    expect(found).toEqual(['2 a', '3 b', 'quote.csv line 4 is not valid CSV: invalid closing quote']);
   });
 
   it('stop at what an option can mend', async () => {
@@ -240,10 +235,6 @@ describe('bad input', () => {
     [{ 'empty.jsonl': '\n\n' }, 'empty.jsonl is empty: it holds no document'],
     [{ 'empty.csv': 'text\n' }, 'empty.csv is empty: it holds no document'],
     [
-      { 'utf16.txt': Buffer.from('\uFEFFAda', 'utf16le') },
-      'utf16.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
-    ],
-    [
       { 'latin.csv': Buffer.from('text,Zo\xeb\nAda,x\n', 'latin1') },
       'latin.csv line 1 is not UTF-8; convert the file first, e.g. with iconv',
     ],
@@ -255,10 +246,7 @@ describe('bad input', () => {
       { 'cut.txt': Buffer.from('Zoë').subarray(0, 3) },
       'cut.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
     ],
-    [
-      { 'array.jsonl': '["Ada"]' },
-      'array.jsonl line 1 is not a JSON object; one such as {"text": "…"} is expected on each line',
-    ],
+    [{ 'array.jsonl': '["Ada"]' }, 'array.jsonl line 1 is not a JSON object, such as {"text": "…"}'],
     [
       { 'many.jsonl': '{"title":"a","body":"b","n":1}' },
       'many.jsonl line 1 has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
@@ -271,7 +259,10 @@ describe('bad input', () => {
       { 'many.csv': 'id,title,body\n1,a,b\n' },
       'many.csv has no field "text" and several others: title, body; name the one that holds the text (--text-field)',
     ],
-    [{ 'notes.md': 'Ada' }, 'notes.md is not a .txt, .jsonl or .csv file; say how to read it with --format'],
+    [
+      { 'notes.md': 'Ada' },
+      'notes.md is not a .txt, .jsonl, .json, .csv or .tsv file; say how to read it with --format',
+    ],
   ])('%j', async (files, sentence) => {
     expect(await read(files)).toEqual({ documents: [], error: sentence });
   });
@@ -289,7 +280,7 @@ describe('bad input', () => {
     expect(latin.documents).toHaveLength(1);
     expect(latin.error).toBe('latin2.csv line 3 is not UTF-8; convert the file first, e.g. with iconv');
     const quote = await read({ 'open.csv': 'text\nAda\n"Eve\n' });
-    expect(quote.error).toMatch(/^open\.csv line \d is not valid CSV: quote not closed$/);
+    expect(quote.error).toMatch(/^open\.csv line \d is not valid CSV: a quote is not closed, or not doubled$/);
   });
 
   it('that can be told before the first document is told then', async () => {

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { render } from '../../../kong/render.mjs';
+import { render, trust } from '../../../kong/render.mjs';
 import { type Answered, startGateway } from './gateway/gateway.js';
 import type { EnvironmentState, FunctionConfig } from './lambda/environment.js';
 import { Fleet, type FleetStats, type LambdaEvent } from './lambda/fleet.js';
@@ -233,12 +233,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       '--function-port',
     );
     closers.push(() => functionUrl.close());
-    const read = () => renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url });
+    const read = async () =>
+      trust(await renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url }), functionUrl.ca);
     const text = await read();
     const { port = 0 } = options;
     const onAnswer = (answered: Answered) => onEvent?.({ event: 'answer', ...answered });
     const gateway = await listen(
-      () => startGateway({ file: kong, text, port, ca: functionUrl.ca, onAnswer, ...pick(options, ['now']) }),
+      () => startGateway({ file: kong, text, port, onAnswer, ...pick(options, ['now']) }),
       port,
       '--port',
     );

@@ -18,7 +18,7 @@ const KONG = path.join(PACKAGE, '../../kong/kong.yaml');
 const HANDLER = `
 import hashlib, json, os, time
 def handler(event, context):
-    secret = event["headers"].get("x-origin-secret", "")
+    secret = event["headers"].get("authorization", "").removeprefix("Bearer ")
     trusted = hashlib.sha256(secret.encode()).hexdigest() == os.environ["ORIGIN_SECRET_SHA256"]
     seen = {"pid": os.getpid(), "trusted": trusted, "apikey": event["headers"].get("apikey"), "body": event["body"],
             "model": os.environ["SPACY_MODEL_PATH"], "deck": [name for name in os.environ if "DECK" in name]}
@@ -65,7 +65,7 @@ const SLOW = 'import os, time; open("pid-%d" % os.getpid(), "w"); time.sleep(60)
 const KEY = 'a-key-of-this-test';
 const service = (python = HANDLER) => folderOf({ 'burst_ner/handler.py': python });
 const post = async (endpoint: string, apikey = KEY, body = 'a text') => {
-  const headers = { apikey, 'x-origin-secret': 'a guess', 'content-type': 'text/plain' };
+  const headers = { apikey, authorization: 'Bearer a guess', 'content-type': 'text/plain' };
   const response = await request(endpoint, { method: 'POST', headers, body });
   return { statusCode: response.statusCode, json: () => response.body.json() as Promise<Record<string, unknown>> };
 };
@@ -306,7 +306,7 @@ describe('burst-ner-emulator up', () => {
     expect(ready).toEqual({
       event: 'ready',
       endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/nlp\/ner$/),
-      functionUrl: expect.stringMatching(/^https:\/\/localhost:\d+\/$/),
+      functionUrl: expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+\/$/),
       runtime: process.platform === 'linux' ? 'awslambdaric' : 'compat runtime',
     });
     const { pid } = await (await post(ready.endpoint)).json();

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Agent, request } from 'undici';
@@ -186,6 +187,18 @@ describe('a Function URL', () => {
     later(() => agent.destroy());
     await expect(request(one.url, { dispatcher: agent })).rejects.toThrow(/certificate/);
     await expect(one.send()).resolves.toMatchObject({ statusCode: 200 });
+  });
+
+  it('has what Kong needs: an address that is no name, in a certificate that is an authority', async () => {
+    const { url, ca } = await functionUrl(MIRROR);
+    expect(url).toMatch(/^https:\/\/127\.0\.0\.1:\d+\/$/);
+    const certificate = new X509Certificate(ca);
+    // nginx compares the host of the URL with names, others with addresses.
+    expect([certificate.ca, certificate.checkHost('127.0.0.1'), certificate.checkIP('127.0.0.1')]).toEqual([
+      true,
+      '127.0.0.1',
+      '127.0.0.1',
+    ]);
   });
 
   it("replaces the environments on Lambda's own UpdateFunctionConfiguration, which never reaches the function", async () => {

@@ -1,12 +1,13 @@
-export { type Burst, type BurstOptions, runBurst } from './burst.js';
-export { type Comparison, compare, type Effect } from './compare.js';
 export { InputError } from './input-error.js';
-export { type Judgement, judge } from './judgement.js';
-export { type Percentile, percentile, rankInterval } from './percentile.js';
-export { type PlanOptions, type PlanRow, plan, planFrom } from './plan.js';
-export { type Feed, feedOf } from './pools.js';
-export { type RateOptions, runRate } from './rate.js';
-export { type BurstInfo, type Run, type RunInfo, readRun } from './run-file.js';
+export { type Burst, type BurstOptions, runBurst } from './load/burst.js';
+export { type LoopOptions, runLoop } from './load/loop.js';
+export { type RateOptions, runRate, type Stage } from './load/rate.js';
+export { type Payload, Requests } from './load/requests.js';
+export { TargetError } from './load/target-error.js';
+export { type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
+export { type Feed, feedOf } from './plan/pools.js';
+export { type Validation, validate } from './plan/validate.js';
+export { type BurstInfo, type Run, type RunInfo, readRun } from './run/run-file.js';
 export {
   type Answer,
   type LatencyFrom,
@@ -16,9 +17,10 @@ export {
   type Outcome,
   type Sample,
   type Start,
-} from './sample.js';
-export { type Kept, Samples } from './samples.js';
-export { type Distribution, type Summary, summarise } from './summary.js';
-export { TargetError } from './target-error.js';
-export { parseThreshold, type Threshold, type Verdict } from './threshold.js';
-export { type Validation, validate } from './validate.js';
+} from './run/sample.js';
+export { type Kept, Samples } from './run/samples.js';
+export { type Comparison, compare, type Effect } from './statistics/compare.js';
+export { type Judgement, judge } from './statistics/judgement.js';
+export { type Percentile, percentile, rankInterval } from './statistics/percentile.js';
+export { type Distribution, type Summary, summarise } from './statistics/summary.js';
+export { parseThreshold, type Threshold, type Verdict } from './statistics/threshold.js';

@@ -4,15 +4,16 @@ import http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { expect, test, vi } from 'vitest';
-import { type BurstOptions, runBurst } from '../src/burst.js';
-import { summarise } from '../src/summary.js';
+import { type BurstOptions, runBurst } from '../src/load/burst.js';
+import { Requests } from '../src/load/requests.js';
+import { summarise } from '../src/statistics/summary.js';
 import { createCertificate } from './certificate.js';
 import { answerKong429, answerLambda429, answerNer, listen, listenRaw } from './server.js';
 
 const certificate = await createCertificate();
 
 const burst = (options: Pick<BurstOptions, 'url'> & Partial<BurstOptions>) =>
-  runBurst({ apiKey: 'secret-key', text: 'Zoë lives in Łódź.', ...options });
+  runBurst({ apiKey: 'secret-key', requests: Requests.of('Zoë lives in Łódź.'), ...options });
 
 test('cold and warm answers are told by their headers, and each sample is kept whole', async () => {
   await using server = await listen((response, nth) => answerNer(response, nth < 7));
@@ -105,26 +106,25 @@ test('a burst waits for its instant with its connections open, and leaves no ear
   const firing = burst({ url: server.url, n: 3, burst: 4, releaseAt });
   await vi.waitFor(() => expect(server.open()).toBe(3));
   expect(performance.now()).toBeLessThan(releaseAt);
-  const { samples, releasedAt } = await firing;
+  const { samples, firedAt } = await firing;
   expect(samples.map(({ burst, index }) => [burst, index])).toEqual([
     [4, 0],
     [4, 1],
     [4, 2],
   ]);
-  // Date and performance.now() are two clocks that both tick in parts of a ms.
-  expect(releasedAt - performance.timeOrigin - releaseAt).toBeGreaterThan(-2);
+  expect(firedAt).toBeGreaterThanOrEqual(releaseAt);
 });
 
 test('the first burst of a process leaves in time, too', async () => {
   const answer = "'HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\n{}'";
   const script = `
     import net from 'node:net';
-    import { runBurst } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url))};
+    import { Requests, runBurst } from ${JSON.stringify(new URL('../dist/index.js', import.meta.url))};
     const server = net.createServer((socket) => socket.once('data', () => socket.end(${answer}))).listen(0, '127.0.0.1');
     await new Promise((resolve) => server.once('listening', resolve));
     const url = new URL('http://127.0.0.1:' + server.address().port + '/nlp/ner');
     const releaseAt = performance.now() + 1500;
-    const { firedAt } = await runBurst({ url, apiKey: 'k', text: 'x', n: 5, releaseAt });
+    const { firedAt } = await runBurst({ url, apiKey: 'k', requests: Requests.of('x'), n: 5, releaseAt });
     console.log(firedAt - releaseAt);
     server.close();`;
   const late = execFileSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });

@@ -1,8 +1,9 @@
 import { PassThrough } from 'node:stream';
 import { expect, test, vi } from 'vitest';
-import { runBursts } from '../src/bursts.js';
-import { Progress } from '../src/progress.js';
-import { Recorder } from '../src/recorder.js';
+import { Progress } from '../src/cli/progress.js';
+import { runBursts } from '../src/load/bursts.js';
+import { Requests } from '../src/load/requests.js';
+import { Recorder } from '../src/run/recorder.js';
 import { INFO } from './report/run.js';
 import { answerNer, listen } from './server.js';
 
@@ -16,9 +17,16 @@ test('a step of the clock moves no release', async () => {
     answerNer(response, false);
   });
   const recorder = new Recorder({ ...INFO, n: 1, bursts: 2 });
-  const load = { apiKey: 'k', text: 'x', n: 1, bursts: 2, everyMs: 1000, cold: { by: 'none' } as const };
+  const load = {
+    apiKey: 'k',
+    requests: Requests.of('x'),
+    n: 1,
+    bursts: 2,
+    everyMs: 1000,
+    cold: { by: 'none' } as const,
+  };
   const progress = new Progress(new PassThrough().resume());
-  await runBursts({ ...load, sides: [{ url: server.url, recorder }], progress, onSample: () => {} });
+  await runBursts({ ...load, sides: [{ url: server.url, recorder }], progress, onSample: () => {}, onQuiet: () => {} });
   progress.end();
   vi.restoreAllMocks();
   expect(recorder.run.samples.length).toBe(2);

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { compareCommand } from '../src/cli/compare.js';
-import { compare } from '../src/compare.js';
 import { InputError } from '../src/input-error.js';
 import { comparisonReport } from '../src/report/comparison.js';
-import { RunFile, type RunInfo } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
+import { RunFile, type RunInfo } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
+import { compare } from '../src/statistics/compare.js';
 import { INFO, repeat, runOf, samplesOf } from './report/run.js';
 
 describe('the command', () => {

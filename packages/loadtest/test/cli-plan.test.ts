@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { planCommand } from '../src/cli/plan.js';
-import { PRICES } from '../src/cost.js';
-import { RunFile } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
+import { PRICES } from '../src/plan/cost.js';
+import { RunFile } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
 import { INFO, sample } from './report/run.js';
 
 afterEach(() => {

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readRun } from '../src/run-file.js';
+import { readRun } from '../src/run/run-file.js';
 import { createCertificate } from './certificate.js';
 import { readSamples, run, temporary } from './command.js';
 import { answerNer, listen } from './server.js';
@@ -58,6 +58,53 @@ test('--rate sends at even steps, and counts from when requests were due', async
     Array.from({ length: 10 }, (_, i) => i * 50),
   );
   expect({ end, code }).toEqual({ end: 'complete', code: 0 });
+});
+
+test('stages change the rate, and every request of a file is sent, in bursts as in an open model', async () => {
+  await using server = await listen((response) => answerNer(response, false));
+  const [out, requests] = [temporary('run.ndjson'), temporary('requests.jsonl')];
+  writeFileSync(requests, ['{"texts":["Oslo","Bergen"]}', '"Łódź"'].join('\n'));
+  const asked = [
+    '--stages',
+    '10@500ms,20-20@500ms',
+    '--requests',
+    requests,
+    '--label',
+    'memory=3072',
+    '--label',
+    'x=y',
+  ];
+  const { code, stdout, stderr } = await run([server.url.href, ...asked, '--out', out]);
+  expect(stderr).toContain('requests a second: 10 for 500 ms, 20 for 500 ms to ');
+  expect(stderr).toContain('at 3072 MB (arm64)');
+  expect(stdout).toContain('sent 15 = 15 ok\n');
+  expect(stdout).toMatch(/^1\d\.\d answers, 2\d\.\d documents, 0\.\d kB of requests a second/m);
+  const { info, samples } = await readRun(out);
+  expect(info).toMatchObject({
+    ...{ mode: 'rate', rate: null, durationMs: 1000, labels: { memory: '3072', x: 'y' }, version: '0.1.0' },
+    text: { requests: 2, documents: 3, characters: 14 },
+  });
+  const sizes = [...samples].map(({ documents, characters }) => `${documents}/${characters}`);
+  expect([sizes.filter((size) => size === '2/10').length, sizes.filter((size) => size === '1/4').length]).toEqual([
+    8, 7,
+  ]);
+  expect(server.seen.map(({ body }) => body).sort()).toEqual([
+    ...Array(7).fill('{"text":"Łódź"}'),
+    ...Array(8).fill('{"texts":["Oslo","Bergen"]}'),
+  ]);
+  expect(code).toBe(0);
+});
+
+test('--cross-check has autocannon fire the same burst, or says why not', async () => {
+  await using server = await listen((response) => setTimeout(() => answerNer(response, false), 100));
+  const { code, stdout } = await run([server.url.href, '-n', '6', '--cross-check']);
+  expect(stdout).toMatch(
+    /^cross-check: autocannon, one burst: 6 answers and 0 errors, median 1\d\d ms; here 6 and 0, median 1\d\d ms\.$/m,
+  );
+  expect({ code, seen: server.seen.length }).toEqual({ code: 0, seen: 12 });
+  const steady = await run([server.url.href, '--rate', '5', '--duration', '200ms', '--cross-check', '--json']);
+  expect(JSON.parse(steady.stdout).crossCheck).toContain('one request a connection alone');
+  expect(server.seen.length).toBe(13);
 });
 
 test('bursts go off at their interval, each told and kept as soon as it is over', async () => {
@@ -138,7 +185,7 @@ test('--dry-run says what it takes and sends nothing, without a key', async () =
   const { code, stdout } = await run(args, { NER_API_KEY: '' });
   expect(stdout).toBe(`5 bursts of 200 every 90 s to http://ner.invalid/nlp/ner
   requests  1,000
-  time      6 min, and at most 60 s for the last answers
+  time      6 min, at most 7 min if answers time out
   cost      about $0.03, if Lambda bills 1 s each at 2048 MB (arm64)
   limit     100 a minute may cut this: up to 200 in a calendar minute; Kong counts late, so it may let more of one burst through
 Nothing was sent.

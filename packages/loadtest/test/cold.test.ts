@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { makeCold } from '../src/cold.js';
+import { makeCold } from '../src/load/cold.js';
 import { createCertificate } from './certificate.js';
 
 const certificate = await createCertificate();

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { readRun } from '../src/run-file.js';
-import type { Kept } from '../src/samples.js';
+import { readRun } from '../src/run/run-file.js';
+import type { Kept } from '../src/run/samples.js';
 
 /** The built command: `pnpm build` comes first. */
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { compare } from '../src/compare.js';
 import { InputError } from '../src/input-error.js';
-import type { Run } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
-import { parseThreshold } from '../src/threshold.js';
-import { repeat, run, runOf, sample, samplesOf } from './report/run.js';
+import type { Run } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
+import { compare } from '../src/statistics/compare.js';
+import { parseThreshold } from '../src/statistics/threshold.js';
+import { INFO, repeat, run, runOf, sample, samplesOf } from './report/run.js';
 
 const SIDE = { a: { pair: { id: 'p', side: 'a' } }, b: { pair: { id: 'p', side: 'b' } } } as const;
 const LOST = { firstByteMs: null, lastByteMs: null, status: null, start: 'unknown' } as const;
@@ -157,7 +157,7 @@ describe('runs that cannot be compared: one sentence', () => {
     ],
     [
       'text',
-      runOf(ok, { text: { characters: 7, sha256: 'x' } }),
+      runOf(ok, { text: { ...INFO.text, characters: 7, sha256: 'x' } }),
       'differ in text (of 92 and 7 characters); run both alike',
     ],
     ['time-out', runOf(ok, { timeoutMs: 1 }), 'differ in --timeout (60000 and 1 ms)'],

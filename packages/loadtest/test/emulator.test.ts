@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Emulator, startEmulator } from '../../emulator/src/index.js';
-import { readReportLog } from '../src/report-log.js';
-import { readRun } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
+import { readReportLog } from '../src/run/report-log.js';
+import { readRun } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
 
 const local = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'burst-ner-load-'));

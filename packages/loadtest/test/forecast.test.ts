@@ -1,25 +1,35 @@
 import { expect, test } from 'vitest';
-import { forecast, type Intent } from '../src/forecast.js';
+import { forecast, type Intent } from '../src/plan/forecast.js';
 import { formatDuration } from '../src/report/quantity.js';
 
 const line = (name: string, intent: Partial<Intent>) =>
   new RegExp(`^  ${name} +(.*)$`, 'm').exec(
     forecast({
-      ...{ n: 20, bursts: 1, everyMs: null, rate: null, durationMs: null, idle: false, timeoutMs: 60_000 },
+      ...{ n: 20, bursts: 1, everyMs: null, stages: null, durationMs: null, cold: 'none', timeoutMs: 60_000 },
       ...{ limit: 100, memoryMb: 2048, arch: 'arm64', ...intent },
     }),
   )?.[1];
-const RATE = { n: null, bursts: 0, rate: 2, durationMs: 30_000 };
+const rate = (perSecond: number, durationMs = 30_000) => ({
+  ...{ n: null, bursts: 0, durationMs },
+  stages: [{ from: perSecond, to: perSecond, durationMs }],
+});
 const LOOP = { n: 10, bursts: 0, durationMs: 30_000 };
 
 test.each([
   [{}, '20', 'at most 60 s'],
-  [{ bursts: 20, everyMs: 61_000 }, '400', '19 min 19 s, and at most 60 s for the last answers'],
+  [{ bursts: 20, everyMs: 61_000 }, '400', '19 min 19 s, at most 20 min 19 s if answers time out'],
   // It waits before the first one, too.
-  [{ bursts: 2, everyMs: 600_000, idle: true }, '40', '20 min, and at most 60 s for the last answers'],
-  [{ ...RATE, rate: 0.01 }, '1', '30 s, and at most 60 s for the last answers'],
-  [RATE, '60', '30 s, and at most 60 s for the last answers'],
-  [LOOP, 'as many as are answered', '30 s, and at most 60 s for the last answers'],
+  [{ bursts: 2, everyMs: 600_000, cold: 'idle' } as const, '40', '20 min, at most 21 min if answers time out'],
+  // A burst whose answers time out holds up the next one.
+  [{ bursts: 3, everyMs: 10_000 }, '60', '20 s, at most 3 min if answers time out'],
+  [
+    { bursts: 2, everyMs: 61_000, cold: 'config-bump' } as const,
+    '40',
+    '61 s, at most 2 min 1 s if answers time out; and making the function cold before each burst',
+  ],
+  [rate(0.01), '1', '30 s, at most 90 s if answers time out'],
+  [rate(2), '60', '30 s, at most 90 s if answers time out'],
+  [LOOP, 'as many as are answered', '30 s, at most 90 s if answers time out'],
 ])('requests and time of %j', (intent, requests, time) => {
   expect([line('requests', intent), line('time', intent)]).toEqual([requests, time]);
 });
@@ -42,8 +52,8 @@ test.each([
   [{ n: 60, bursts: 3, everyMs: 30_000 }, /may cut this: up to 120 in a calendar minute$/],
   [{ n: 60, bursts: 2, everyMs: 1000 }, /may cut this: up to 120 /],
   [{ n: 60, bursts: 3, everyMs: 30_000, limit: 120 }, /^120 a minute lets all through/],
-  [RATE, /lets all through \(at most 60 /],
-  [{ ...RATE, durationMs: 600_000 }, /may cut this: up to 120 in a calendar minute$/],
+  [rate(2), /lets all through \(at most 60 /],
+  [rate(2, 600_000), /may cut this: up to 120 in a calendar minute$/],
   [LOOP, /^100 a minute cuts what is answered faster than that$/],
 ])('what the limit does to %j', (intent, sentence) => {
   expect(line('limit', intent)).toMatch(sentence);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { percentile, rankInterval } from '../src/percentile.js';
+import { percentile, rankInterval } from '../src/statistics/percentile.js';
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 

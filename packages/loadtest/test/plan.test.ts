@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
-import { fargateTask, PRICES, readPrices, runCost } from '../src/cost.js';
 import { InputError } from '../src/input-error.js';
-import { type PlanOptions, type PlanRow, plan } from '../src/plan.js';
-import { feedOf } from '../src/pools.js';
+import { fargateTask, PRICES, readPrices, runCost } from '../src/plan/cost.js';
+import { type PlanOptions, type PlanRow, plan } from '../src/plan/plan.js';
+import { feedOf } from '../src/plan/pools.js';
 import { planReport } from '../src/report/planned.js';
-import type { Sample } from '../src/sample.js';
+import type { Sample } from '../src/run/sample.js';
 import { run, sample } from './report/run.js';
 
 const cold = (ms: number, more: Partial<Sample> = {}) => sample(ms, { start: 'cold', burst: 1, ...more });

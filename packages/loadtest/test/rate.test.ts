@@ -2,18 +2,24 @@ import { once } from 'node:events';
 import type http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { type RateOptions, runRate } from '../src/rate.js';
-import { latencyMs, type Sample } from '../src/sample.js';
+import { dueMs, type RateOptions, runRate } from '../src/load/rate.js';
+import { Requests } from '../src/load/requests.js';
+import { latencyMs, type Sample } from '../src/run/sample.js';
 import { createCertificate } from './certificate.js';
 import { answerNer, listen } from './server.js';
 
 const certificate = await createCertificate();
 
 /** Samples in the order of their requests. */
-async function load(options: Pick<RateOptions, 'url'> & Partial<RateOptions>): Promise<Sample[]> {
+async function load({
+  rate = 100,
+  durationMs = 300,
+  ...options
+}: Pick<RateOptions, 'url'> & Partial<RateOptions> & { rate?: number; durationMs?: number }): Promise<Sample[]> {
   const samples: Sample[] = [];
   const onSample = (sample: Sample) => void samples.push(sample);
-  await runRate({ apiKey: 'secret-key', text: 'x', rate: 100, durationMs: 300, onSample, ...options });
+  const stages = [{ from: rate, to: rate, durationMs }];
+  await runRate({ apiKey: 'secret-key', requests: Requests.of('x'), stages, onSample, ...options });
   return samples.sort((a, b) => a.index - b.index);
 }
 
@@ -100,4 +106,18 @@ test.concurrent('stopped early, it keeps what was answered; what was not due is 
   expect(count('cut')).toBe(samples.length - 4);
   // The first was due a second after it began.
   expect(began + 1000 + (samples.at(-1)?.intendedMs ?? 0)).toBeLessThanOrEqual(stop.signal.reason);
+});
+
+test('stages follow one another, and a rate that changes does so evenly', () => {
+  expect(
+    dueMs([
+      { from: 2, to: 2, durationMs: 1000 },
+      { from: 4, to: 4, durationMs: 500 },
+    ]),
+  ).toEqual([0, 500, 1000, 1250]);
+  // From 0 … no rate is 0; of 10 to 30 a second there are 20 in a second, half of them after t of 10 t + 10 t² = 10.
+  const ramp = dueMs([{ from: 10, to: 30, durationMs: 1000 }]);
+  expect(ramp).toHaveLength(20);
+  expect(ramp[10]).toBeCloseTo(1000 * ((Math.sqrt(5) - 1) / 2), 6);
+  expect(dueMs([{ from: 0.01, to: 0.01, durationMs: 1000 }])).toEqual([0]);
 });

@@ -2,8 +2,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { readReportLog } from '../src/report-log.js';
-import { NO_ANSWER, NO_REPORT, type Sample } from '../src/sample.js';
+import { readReportLog } from '../src/run/report-log.js';
+import { NO_ANSWER, NO_REPORT, type Sample } from '../src/run/sample.js';
 
 function fileOf(text: string): string {
   const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'function.log');
@@ -12,7 +12,8 @@ function fileOf(text: string): string {
 }
 
 const sample = (lambdaRequestId: string | null): Sample => ({
-  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, index: 0, intendedMs: 0, sentMs: 0, firstByteMs: 1, lastByteMs: 1 },
+  ...{ ...NO_ANSWER, ...NO_REPORT, burst: 0, index: 0, documents: 1, characters: 1, bytes: 1 },
+  ...{ intendedMs: 0, sentMs: 0, firstByteMs: 1, lastByteMs: 1 },
   ...{ outcome: 'ok', error: null, lambdaRequestId },
 });
 

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import { type BurstInfo, RunFile, readRun } from '../src/run-file.js';
-import type { Sample } from '../src/sample.js';
-import { Samples } from '../src/samples.js';
+import { type BurstInfo, RunFile, readRun } from '../src/run/run-file.js';
+import type { Sample } from '../src/run/sample.js';
+import { Samples } from '../src/run/samples.js';
 import { bursts, INFO, sample } from './report/run.js';
 
 const temporary = () => join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'run.ndjson');
@@ -17,6 +17,9 @@ const FULL: Sample = {
   ...{
     burst: 3,
     index: 7,
+    documents: 3,
+    characters: 1480,
+    bytes: 1500,
     intendedMs: 0,
     sentMs: 0.123456789,
     firstByteMs: 1234.567891,
@@ -29,6 +32,7 @@ const FULL: Sample = {
     start: 'ahead',
     initType: '__proto__',
     instance: 'e-1',
+    model: 'en_core_web_sm/3.8.0/e94cbf6c2424',
     requestId: 'r',
     lambdaRequestId: 'l',
   },

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { selfcheck } from '../src/selfcheck.js';
+import { selfcheck } from '../src/load/selfcheck.js';
 import { answerNer, listen } from './server.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { percentile } from '../src/percentile.js';
-import { drainMs, Mixture, seeded } from '../src/simulate.js';
+import { drainMs, Mixture, seeded } from '../src/plan/simulate.js';
+import { percentile } from '../src/statistics/percentile.js';
 
 const upTo = (n: number, from = 0) => Array.from({ length: n }, (_, i) => from + i + 1);
 

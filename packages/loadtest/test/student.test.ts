@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { criticalT } from '../src/student.js';
+import { criticalT } from '../src/statistics/student.js';
 
 test.each([
   // A printed table of Student's t.

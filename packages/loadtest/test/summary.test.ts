@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import type { BurstInfo } from '../src/run-file.js';
-import type { Outcome, Sample } from '../src/sample.js';
-import { summarise } from '../src/summary.js';
+import type { BurstInfo } from '../src/run/run-file.js';
+import type { Outcome, Sample } from '../src/run/sample.js';
+import { summarise } from '../src/statistics/summary.js';
 import { sample } from './report/run.js';
 
 const LOST = { firstByteMs: null, lastByteMs: null, status: null, start: 'unknown' } as const;

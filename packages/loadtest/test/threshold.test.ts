@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import { judge } from '../src/judgement.js';
-import type { Sample } from '../src/sample.js';
-import { summarise } from '../src/summary.js';
-import { exitCode, parseThreshold } from '../src/threshold.js';
+import type { Sample } from '../src/run/sample.js';
+import { judge } from '../src/statistics/judgement.js';
+import { summarise } from '../src/statistics/summary.js';
+import { exitCode, parseThreshold } from '../src/statistics/threshold.js';
 import { generator, repeat, run, sample } from './report/run.js';
 
 const LOST = { firstByteMs: null, lastByteMs: null, status: null, start: 'unknown' } as const;

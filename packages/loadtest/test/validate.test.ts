@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { startEmulator } from '../../emulator/src/index.js';
-import { type PlanRow, planFrom } from '../src/plan.js';
+import { type PlanRow, planFrom } from '../src/plan/plan.js';
+import { agreement, loadEmulator, type Validation, validate } from '../src/plan/validate.js';
 import { validationReport } from '../src/report/planned.js';
-import { agreement, loadEmulator, type Validation, validate } from '../src/validate.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const python = path.join(ROOT, 'packages/service/.venv/bin/python');

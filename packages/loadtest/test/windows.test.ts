@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Outcome } from '../src/sample.js';
-import { Windows } from '../src/windows.js';
+import type { Outcome } from '../src/run/sample.js';
+import { Windows } from '../src/statistics/windows.js';
 
 const NOON = Date.UTC(2026, 0, 5, 12);
 

@@ -111,7 +111,7 @@ class Service:
         return answer
 
     def _answer(self, request: Event, deadline: Deadline, log: dict) -> dict:
-        if not self._origin.admits(request.header("x-origin-secret")):
+        if not self._origin.admits(request.header("authorization").removeprefix("Bearer ")):
             raise RequestError("forbidden", "This function answers to its gateway only.")
         if request.path not in self._routes:
             raise RequestError("not_found", "There is nothing at this path; send POST to /.")

@@ -191,7 +191,7 @@ class TestOriginSecret:
     @pytest.mark.parametrize(("sent", "status"), [("old", 200), ("new", 200), ("other", 403), ("", 403)])
     def test_any_listed_secret_opens(self, make_service, sent, status):
         service = make_service(origin=Origin(self.DIGESTS.upper() + ", "))
-        event = function_url_event({"text": "a"}, headers={"X-Origin-Secret": sent})
+        event = function_url_event({"text": "a"}, headers={"Authorization": f"Bearer {sent}"})
         assert call(service, event).status == status
 
     def test_a_stranger_learns_nothing_else(self, make_service):

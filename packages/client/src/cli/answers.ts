@@ -1,8 +1,9 @@
 import type { Reply } from '../transport.js';
 
 /**
- * Who made an error, in words, and what to do about it. Three can: Kong answers `{"message": …}`, Lambda
- * `{"Message": …}`, `{"Reason": …, "message": …}` or bare words, and the function `{"error": …, "code": …}`.
+ * Who made an error, in words, and what to do about it. Three can: Kong answers `{"message": …, "request_id": …}`, Lambda
+ * `{"Message": …}`, `{"Reason": …, "message": …}` or bare words, and the function `{"error": …, "code": …}`. Via tells
+ * nothing of the maker: Kong adds it to its own 502 and 504, too.
  */
 export function explain(reply: Reply): string {
   const { status } = reply;
@@ -17,9 +18,11 @@ export function explain(reply: Reply): string {
     const way = proxied ? 'the request passed Kong' : 'it came past Kong, for it has no Via header; check --url';
     return `This is Lambda's error (made by AWS, not by our code): ${way}. ${sentence(advice)}`;
   }
-  if ('message' in body && !proxied) {
+  // Its 502 and 504 have a Via, and before Kong 3.5 no request_id.
+  const ownAfterAll = [502, 504].includes(status) && reply.header('x-kong-upstream-latency') !== undefined;
+  if ('message' in body && (!proxied || 'request_id' in body || ownAfterAll)) {
     const advice = KONG[status] ?? "look at the route's plugins and at Kong's log";
-    return `This is Kong's own error (a body with "message" and no Via header): the function was not reached or did not answer. ${sentence(advice)}`;
+    return `This is Kong's own error (a body with "message", and no x-amzn-requestid): the function was not reached or did not answer. ${sentence(advice)}`;
   }
   return (
     'This is the answer of none of Kong, Lambda and the function, as far as it tells: a proxy or another server stands ' +
@@ -29,14 +32,14 @@ export function explain(reply: Reply): string {
 
 const KONG: Record<number, string> = {
   401: "no consumer has this key: check NER_API_KEY, and that the consumer's key in kong.yaml was filled in and deployed",
-  403: 'a plugin of the route (acl, ip-restriction) refuses this consumer or address',
+  403: "a plugin of the route refuses this consumer (acl: put it into kong.yaml's group nlp-ner) or this address",
   404: 'no route has this path: --url is the whole endpoint, e.g. https://kong.example.com/nlp/ner',
   413: 'the plugin request-size-limiting allows less than a request of this size',
   429: "the consumer's requests of this window are used up, by this or another program with the key: wait, and see the budget above",
   500: "Kong met an error of its own: look at its log, and at the upstream's TLS (tls_verify, CA)",
-  502: 'Kong got no answer from the Function URL: check the host of nlp-ner-service, and its TLS',
+  502: 'Kong got no answer from the Function URL: check the host of nlp-ner-service, and that its ca_certificates are those of the host',
   503: 'Kong cannot reach the Function URL: check that its host resolves and that egress is open',
-  504: 'the function took longer than read_timeout: a cold start that fails, or a text that takes too long; look at its log',
+  504: "no answer within connect_timeout or read_timeout: the Function URL's host or its TLS (ca_certificates), a cold start that fails, or a text that takes too long; Kong's log tells which",
 };
 
 const LAMBDA: Record<number, string> = {

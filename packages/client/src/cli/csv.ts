@@ -1,8 +1,9 @@
+import type { DocumentId } from '../files/entries.js';
 import { readLines } from '../files/lines.js';
 import { foreign, type OutputFormat } from './jsonl.js';
-import { OutputRecord } from './record.js';
+import { OutputRecord, toWord } from './record.js';
 
-const COLUMNS = ['source', 'line', 'id', 'entities', 'label', 'text', 'start', 'end', 'model', 'error'];
+const COLUMNS = ['source', 'line', 'id', 'entities', 'label', 'text', 'start', 'end', 'model', 'error', 'hash'];
 const HEADER = `${COLUMNS.join(',')}\n`;
 // What a spreadsheet takes for a formula, https://owasp.org/www-community/attacks/CSV_Injection, and what we make of it.
 const FORMULA = /^'*[=+\-@\t\r\n＝＋－＠]/;
@@ -14,9 +15,9 @@ const ESCAPED = /^'+[=+\-@\t\r\n＝＋－＠]/;
  */
 export const csv: OutputFormat = {
   header: HEADER,
-  toText({ source, line, id, entities = [], model, error }) {
+  toText({ source, line, id, entities = [], model, error, hash }) {
     const document = [source, line, id, error ? undefined : entities.length];
-    const after = [model, error && `${error.code}: ${error.message}`];
+    const after = [model, error && `${error.code}: ${error.message}`, hash];
     if (entities.length === 0) return toRow([...document, '', '', '', '', ...after]);
     return entities
       .map(({ label, text, start, end }) => toRow([...document, label, text, start, end, ...after]))
@@ -52,9 +53,9 @@ async function* readRows(path: string): AsyncGenerator<{ row: string; line: numb
 
 function parse(rows: string[][]): OutputRecord | undefined {
   const [first = []] = rows;
-  const [source, line, id, count, , , , , model, error] = first;
+  const [source, line, id, count, , , , , model, error, hash] = first;
   // Every row of a document says the same of it.
-  if (!rows.every((row) => [0, 1, 2, 3, 8, 9].every((i) => row[i] === first[i]))) return undefined;
+  if (!rows.every((row) => [0, 1, 2, 3, 8, 9, 10].every((i) => row[i] === first[i]))) return undefined;
   const [, code, message] = /^(.*?): (.*)$/s.exec(error ?? '') ?? [];
   const entities = rows.map(([, , , , label, text, start, end]) => ({
     text,
@@ -67,12 +68,13 @@ function parse(rows: string[][]): OutputRecord | undefined {
     ...(line && { line: Number(line) }),
     ...(id && { id }),
     ...(model && { model }),
+    ...(hash && { hash }),
     ...(error ? { error: { code, message } } : { entities: count === '0' ? [] : entities }),
   }).data;
 }
 
-function toRow(cells: (string | number | undefined)[]): string {
-  return `${cells.map((cell) => quote(String(cell ?? ''))).join(',')}\n`;
+function toRow(cells: (DocumentId | undefined)[]): string {
+  return `${cells.map((cell) => quote(toWord(cell))).join(',')}\n`;
 }
 
 /** RFC 4180. */

@@ -12,6 +12,10 @@ import { modelName } from './record.js';
 
 const TEXT = 'Ada Lovelace lived in London.';
 const NONE_FOUND = '; most models name Ada Lovelace and London here: is it the right model, and of this language?';
+const NO_LIMIT =
+  'the gateway tells of no limit, so nobody is held to one, or the client meets it as answers of 429. Causes: the route ' +
+  'has no rate-limiting; hide_client_headers is on; or it counts in a Redis that it cannot reach or whose certificate ' +
+  "it cannot verify, and lets everything through: Kong's log tells";
 // A cold start of a large model fits.
 const TIMEOUT_MS = 50_000;
 const CONNECT_MS = 10_000;
@@ -96,7 +100,7 @@ async function connection({ protocol, hostname, port }: URL): Promise<void> {
 function budget(reply: Reply): void {
   const limits = [...readLimits(reply).byPeriod];
   if (limits.length === 0) {
-    say('note', 'budget', 'the gateway tells of no limit; if it has one, the client meets it as answers of 429');
+    say('note', 'budget', NO_LIMIT);
   }
   for (const [period, { limit, remaining }] of limits) {
     say('ok', 'budget', `${remaining} of ${limit} requests left this ${period}`);

@@ -1,15 +1,17 @@
-import { abortable } from '../abort.js';
 import { NerClient } from '../client.js';
 import { ConfigError, NerError } from '../errors.js';
 import { type DocumentFormat, type Entry, readEntries } from '../files/entries.js';
 import { DocumentsError } from '../files/fields.js';
+import type { NerClientOptions } from '../options.js';
 import { csv } from './csv.js';
 import { dryRun } from './dry-run.js';
 import { findInputs } from './inputs.js';
 import { jsonl, type OutputFormat } from './jsonl.js';
-import { OutputFile, OutputStream, type Resumed, readDone } from './output.js';
+import { modelChanged, OutputFile, OutputStream, type Todo } from './output.js';
 import { Progress } from './progress.js';
 import { modelName, OutputError, toRecord } from './record.js';
+import type { RunFacts } from './run-file.js';
+import { Shard } from './shard.js';
 import { Summary } from './summary.js';
 
 export interface ExtractFlags {
@@ -19,7 +21,10 @@ export interface ExtractFlags {
   format?: DocumentFormat;
   out?: string;
   outputFormat?: 'jsonl' | 'csv';
+  shard?: string;
   concurrency: number;
+  budgetShare: number;
+  keepFailed?: boolean;
   allowModelChange?: boolean;
   dryRun?: boolean;
   json?: boolean;
@@ -37,12 +42,15 @@ export async function extract(names: string[], flags: ExtractFlags): Promise<num
   let reason: string | undefined;
   try {
     if (names.length === 0 && process.stdin.isTTY) throw new DocumentsError('name a file, or - for standard input');
-    const inputs = await findInputs(names.length === 0 ? ['-'] : names, flags.format, flags.out);
-    if (flags.dryRun) return await dryRun(readEntries(inputs, flags), flags, formatOf(flags));
+    const given = names.length === 0 ? ['-'] : names;
+    const inputs = await findInputs(given, flags.format, flags.out);
+    const shard = new Shard(flags.shard);
+    const entries = shard.of(readEntries(inputs, flags));
+    if (flags.dryRun) return await dryRun(entries, flags);
     process.once('SIGINT', stop(130)).once('SIGTERM', stop(143));
-    const sizes = inputs.map(({ bytes }) => bytes ?? Number.NaN).reduce((sum, bytes) => sum + bytes, 0);
-    const run = new Run(flags, Number.isNaN(sizes) ? undefined : sizes, summary);
-    await run.extract(readEntries(inputs, flags), interrupt.signal);
+    const sizes = inputs.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);
+    const run = new Run(given, flags, Number.isNaN(sizes) ? undefined : sizes, summary);
+    await run.extract(entries, shard, interrupt.signal);
     exit = summary.anyFailed ? 1 : 0;
   } catch (error) {
     if (error instanceof OutputError && error.cause === 'EPIPE') return 0; // the reader has enough, as `head` does
@@ -62,107 +70,92 @@ export async function extract(names: string[], flags: ExtractFlags): Promise<num
 /** One run, from what the output holds already to its last record. */
 class Run {
   readonly #flags: ExtractFlags;
+  readonly #facts: RunFacts;
   readonly #summary: Summary;
   readonly #client: NerClient;
   readonly #progress: Progress | undefined;
 
-  constructor(flags: ExtractFlags, total: number | undefined, summary: Summary) {
-    if (!flags.url) throw new ConfigError('no url: pass --url or set the environment variable NER_URL');
+  constructor(inputs: string[], flags: ExtractFlags, total: number | undefined, summary: Summary) {
+    const { textField, idField, format, shard, out } = flags;
+    const outputFormat = formatOf(flags) === csv ? 'csv' : 'jsonl';
     this.#flags = flags;
+    this.#facts = { version: 1, inputs, textField, idField, format, outputFormat, shard };
     this.#summary = summary;
     this.#client = new NerClient({
-      url: flags.url,
-      apiKey: process.env['NER_API_KEY'],
-      concurrency: flags.concurrency,
+      ...connectionOf(flags),
       onResponse: ({ status }) => summary.addAnswer(status),
       onWait: (wait) => this.#progress?.wait(wait),
     });
     const now = () => performance.now();
     const budget = () => this.#client.budget();
     // Records on the terminal are progress enough.
-    const shown = flags.out !== undefined || !process.stdout.isTTY;
+    const shown = out !== undefined || !process.stdout.isTTY;
     this.#progress = shown ? new Progress({ screen: process.stderr, total, budget, now }) : undefined;
   }
 
-  async extract(entries: AsyncGenerator<Entry, void, undefined>, signal: AbortSignal): Promise<void> {
-    const { out } = this.#flags;
-    const format = formatOf(this.#flags);
-    if (out === undefined) return this.#send(entries, 0, new OutputStream(format), signal);
-    const output = await OutputFile.open(out, format);
+  async extract(entries: AsyncGenerator<Entry, void, undefined>, shard: Shard, signal: AbortSignal): Promise<void> {
+    const output = await this.#open(signal);
+    this.#summary.before = output.before;
+    this.#progress?.start();
+    let documents: number | undefined;
     try {
-      const done = await readDone(out, format, entries, signal);
-      this.#summary.before = { documents: done.documents, failed: done.failed };
-      this.#summary.model = done.model;
-      const first = await abortable(entries.next(), signal);
-      if (!first.done) await this.#checkModel(done, signal);
-      output.cut(done.end);
-      if (!first.done) await this.#send(startingWith(first.value, entries), done.read, output, signal);
+      // What was done, and what cannot be read, has no text to send, and costs no request.
+      const text = (entry: Todo) => ('error' in entry || entry.kept ? '' : entry.text);
+      for await (const outcome of this.#client.extractAll(output.todo(entries), { text, signal })) {
+        const { kept, read } = outcome.document;
+        const record = kept ?? toRecord(outcome);
+        await output.write(record);
+        if (!kept) this.#summary.addRecord(record);
+        this.#progress?.add(read, kept ? undefined : record.error === undefined);
+      }
+      documents = shard.documents;
     } finally {
-      await output.close();
+      this.#progress?.stop();
+      this.#summary.model = output.model;
+      await output.close(documents);
     }
   }
 
-  async #send(
-    entries: AsyncGenerator<Entry, void, undefined>,
-    before: number,
-    output: OutputFile | OutputStream,
-    signal: AbortSignal,
-  ): Promise<void> {
-    this.#progress?.start(before);
-    try {
-      // What cannot be read has no text, and costs no request.
-      const text = (entry: Entry) => ('error' in entry ? '' : entry.text);
-      for await (const outcome of this.#client.extractAll(entries, { text, signal })) {
-        const record = toRecord(outcome);
-        this.#expectModel(record.model);
-        await output.write(record);
-        this.#summary.addRecord(record);
-        this.#progress?.add(outcome.document.read, record.error === undefined);
-      }
-    } finally {
-      this.#progress?.stop();
-    }
+  async #open(signal: AbortSignal): Promise<OutputFile | OutputStream> {
+    const { out, keepFailed = false, allowModelChange = false } = this.#flags;
+    const format = formatOf(this.#flags);
+    if (out === undefined) return new OutputStream(format);
+    return OutputFile.open(out, {
+      facts: this.#facts,
+      format,
+      keepFailed,
+      allowModelChange,
+      onFirst: (model) => (allowModelChange ? Promise.resolve() : this.#checkModel(out, model, signal)),
+      onWait: report,
+    });
   }
 
   /** Before anything is sent, where `/model` answers; else the first answer tells. */
-  async #checkModel({ model }: Resumed, signal: AbortSignal): Promise<void> {
-    if (model === undefined || this.#flags.allowModelChange) return;
+  async #checkModel(out: string, before: string | undefined, signal: AbortSignal): Promise<void> {
+    if (before === undefined) return;
     const now = await this.#client.describe({ signal }).catch((error) => {
       if (error instanceof NerError) return undefined;
       throw error;
     });
-    if (now) this.#expectModel(modelName(now.model));
-  }
-
-  /** An output that can be resumed holds one model's entities. */
-  #expectModel(found: string | undefined): void {
-    const { out, allowModelChange } = this.#flags;
-    const { model } = this.#summary;
-    if (found === undefined) return;
-    if (out !== undefined && model !== undefined && found !== model && !allowModelChange) {
-      throw new OutputError(
-        `the model is now ${found}, and ${out} is by ${model}; ` +
-          'name another file with --out, or go on with --allow-model-change',
-      );
-    }
-    this.#summary.model = found;
+    if (now && modelName(now.model) !== before) throw modelChanged(out, before, modelName(now.model));
   }
 }
 
-async function* startingWith(first: Entry, rest: AsyncGenerator<Entry, void, undefined>): typeof rest {
-  yield first;
-  yield* rest;
+/** The options of the client that flags and the environment give. */
+export function connectionOf({ url, concurrency, budgetShare }: ExtractFlags): NerClientOptions {
+  if (!url) throw new ConfigError('no url: pass --url or set the environment variable NER_URL');
+  return { url, apiKey: process.env['NER_API_KEY'], concurrency, budgetShare };
 }
 
-function formatOf({ out, outputFormat }: ExtractFlags): OutputFormat {
+export function formatOf({ out, outputFormat }: { out?: string; outputFormat?: 'jsonl' | 'csv' }): OutputFormat {
   const csvByName = outputFormat === undefined && out?.toLowerCase().endsWith('.csv');
   return outputFormat === 'csv' || csvByName ? csv : jsonl;
 }
 
-function isExpected(error: unknown): error is Error {
+export function isExpected(error: unknown): error is Error {
   return error instanceof NerError || error instanceof DocumentsError || error instanceof OutputError;
 }
 
-function report(sentence: string): void {
+export function report(sentence: string): void {
   process.stderr.write(`burst-ner: ${sentence}\n`);
 }

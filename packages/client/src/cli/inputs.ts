@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { glob } from 'tinyglobby';
-import { checkedInput, type DocumentFormat, type Input } from '../files/entries.js';
+import { checkedInput, type DocumentFormat, EXTENSION, type Input, KINDS } from '../files/entries.js';
 import { DocumentsError } from '../files/fields.js';
 
 /**
@@ -19,7 +19,8 @@ export async function findInputs(
 ): Promise<Input[]> {
   const inputs: Input[] = [];
   const seen = new Set<string>();
-  if (out !== undefined) seen.add(await identity(out));
+  // What stands beside it too, should a glob find it.
+  for (const end of ['', '.run', '.lock', '.part']) if (out !== undefined) seen.add((await identity(out)) + end);
   for (const name of names) {
     for (const path of await expand(name)) {
       const key = await identity(path);
@@ -35,8 +36,8 @@ export async function findInputs(
 async function expand(name: string): Promise<string[]> {
   const found = name === '-' ? undefined : await stat(name).catch(() => undefined);
   if (found?.isDirectory()) {
-    const files = await glob('**/*.{txt,jsonl,csv}', { cwd: name, caseSensitiveMatch: false });
-    if (files.length === 0) throw new DocumentsError(`${name} holds no .txt, .jsonl or .csv file`);
+    const files = (await glob('**/*', { cwd: name })).filter((file) => EXTENSION.test(file));
+    if (files.length === 0) throw new DocumentsError(`${name} holds no ${KINDS}`);
     return files.map((file) => join(name, file)).sort();
   }
   if (found || !/[*?[\]{}!()]/.test(name)) return [name];

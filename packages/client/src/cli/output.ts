@@ -1,97 +1,131 @@
-import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
-import type { Server } from 'node:net';
-import { abortable } from '../abort.js';
+import * as fs from 'node:fs';
 import type { Entry } from '../files/entries.js';
 import type { OutputFormat } from './jsonl.js';
-import { lock } from './lock.js';
-import { isOf, OutputError, type OutputRecord } from './record.js';
+import { Lock } from './lock.js';
+import { OutputError, type OutputRecord } from './record.js';
+import { compare, partOf } from './resume.js';
+import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
-/** What an output held already. */
-export interface Resumed {
-  documents: number;
-  failed: number;
-  /** Bytes of the inputs that they stand in. */
-  read: number;
-  /** Of the last record that names one. */
-  model: string | undefined;
-  /** Byte at which the last whole record ends. */
-  end: number;
+/** A document to do, or to copy what is known of it. */
+export type Todo = Entry & { kept?: OutputRecord };
+
+export interface OutputOptions {
+  facts: RunFacts;
+  format: OutputFormat;
+  keepFailed: boolean;
+  allowModelChange: boolean;
+  /** Called before the first document that is to be done, with the model of those before it. */
+  onFirst: (model: string | undefined) => Promise<void>;
+  /** Called before a wait. */
+  onWait: (sentence: string) => void;
 }
 
 /**
- * Reads what an output holds, and the same documents from the inputs, which it leaves at the first that is not done.
- *
- * @throws {OutputError} when a record is not of the document that stands in its place; `signal.reason` on abort
+ * A file that grows by whole records, in the order of the inputs, so that it is resumed where it ends. Failed documents are
+ * done again into `OUT.part`, which holds all that came before them too, and takes the file's place once it is as long.
  */
-export async function readDone(
-  path: string,
-  format: OutputFormat,
-  entries: AsyncGenerator<Entry, void, undefined>,
-  signal?: AbortSignal,
-): Promise<Resumed> {
-  const done: Resumed = { documents: 0, failed: 0, read: 0, model: undefined, end: 0 };
-  try {
-    for await (const { record, end } of format.read(path)) {
-      const { value: entry } = await abortable(entries.next(), signal);
-      done.documents++;
-      if (!entry || !isOf(record, entry)) throw changed(path, record, done.documents);
-      if (record.error) done.failed++;
-      done.read = entry.read;
-      done.model = record.model ?? done.model;
-      done.end = end;
-    }
-  } catch (error) {
-    if (!(error instanceof Error && 'syscall' in error)) throw error;
-    throw new OutputError(`${path} cannot be read (${(error as NodeJS.ErrnoException).code}), which a resume needs`);
-  }
-  return done;
-}
-
-function changed(path: string, { source, line }: OutputRecord, number: number): OutputError {
-  const place = line === undefined ? source : `${source} line ${line}`;
-  return new OutputError(
-    `document ${number} of ${path} (${place}) is not what the inputs have there now; ` +
-      'name the same inputs as before, unchanged and in the same order, or another file with --out',
-  );
-}
-
-/** A file that grows by whole records, in the order of the inputs, so that it is resumed where it ends. */
 export class OutputFile {
+  /** What an earlier run did and this one keeps. */
+  readonly before = { documents: 0, failed: 0 };
   readonly #path: string;
-  readonly #format: OutputFormat;
-  readonly #fd: number;
-  readonly #lock: Server;
+  readonly #options: OutputOptions;
+  readonly #lock: Lock;
+  /** Whether the file was not there before. */
+  readonly #isOurs: boolean;
+  #fd: number;
   #size: number;
+  /** Writes go to `OUT.part`. */
+  #inPart: boolean;
+  /** Whether this run has added nothing to it. */
+  #partIsEmpty = false;
+  /** Records of the file that were given out and not yet written to `OUT.part`. */
+  #owed = 0;
+  /** Whether all records of the file were given out. */
+  #allRead = false;
+  #model: string | undefined;
 
-  private constructor(path: string, format: OutputFormat, fd: number, held: Server) {
+  private constructor(path: string, options: OutputOptions, lock: Lock, isOurs: boolean) {
     this.#path = path;
-    this.#format = format;
-    this.#fd = fd;
-    this.#lock = held;
-    this.#size = fstatSync(fd).size;
+    this.#options = options;
+    this.#lock = lock;
+    this.#isOurs = isOurs;
+    this.#inPart = fs.existsSync(partOf(path));
+    this.#fd = fs.openSync(this.#inPart ? partOf(path) : path, 'a');
+    this.#size = fs.fstatSync(this.#fd).size;
   }
 
-  /** @throws {OutputError} when it cannot be written, is no plain file, or another process writes to it */
-  static async open(path: string, format: OutputFormat): Promise<OutputFile> {
-    const found = await stat(path).catch(() => undefined);
+  /** @throws {OutputError} when it cannot be written, is of another run, or another process writes to it */
+  static async open(out: string, options: OutputOptions): Promise<OutputFile> {
+    const found = fs.statSync(out, { throwIfNoEntry: false });
     if (found && !found.isFile()) {
-      throw new OutputError(`${path} is not a plain file; leave --out away to write to standard output`);
+      throw new OutputError(`${out} is not a plain file; leave --out away to write to standard output`);
+    }
+    const entry = fs.lstatSync(out, { throwIfNoEntry: false });
+    const isOurs = entry === undefined;
+    // What a link leads to is replaced, not the link.
+    const path = found && entry?.isSymbolicLink() ? fs.realpathSync(out) : out;
+    let lock: Lock | string;
+    try {
+      lock = await Lock.take(`${path}.lock`, (holder) => {
+        options.onWait(`${out} was left by ${holder}; looking for up to 20 s whether it still runs`);
+      });
+    } catch (error) {
+      throw unusable(out, error);
+    }
+    if (typeof lock === 'string') {
+      throw new OutputError(`${lock} writes to ${out}; wait for it, or name another file with --out`);
     }
     try {
-      const fd = openSync(path, 'a');
-      const held = await lock(fstatSync(fd, { bigint: true }));
-      if (held) return new OutputFile(path, format, fd, held);
+      const run = readRun(`${path}.run`);
+      const different = run && found?.size ? firstDifference(run, options.facts) : undefined;
+      if (different) {
+        throw new OutputError(
+          `${out} is of another run: ${different}; run it as before, or name another file with --out`,
+        );
+      }
+      const file = new OutputFile(path, options, lock, isOurs);
+      if (!run || !found?.size) writeRun(`${path}.run`, options.facts);
+      return file;
     } catch (error) {
-      throw unusable(path, error);
+      lock.release();
+      throw error instanceof OutputError ? error : unusable(out, error);
     }
-    throw new OutputError(`another burst-ner writes to ${path}; wait for it, or name another file with --out`);
   }
 
-  /** Cuts what stands after the last whole record. */
-  cut(end: number): void {
-    if (end < this.#size) this.#do(() => ftruncateSync(this.#fd, end));
-    this.#size = end;
+  /** Of the last record that names one. */
+  get model(): string | undefined {
+    return this.#model;
+  }
+
+  /** What of the inputs is to be done, and what is to be copied on the way. */
+  async *todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
+    const { format, keepFailed, onFirst } = this.#options;
+    let end = 0;
+    let writing = false;
+    let anyToDo = false;
+    for await (const { entry, done } of compare(this.#path, format, entries, keepFailed)) {
+      const kept = done?.again ? undefined : done?.record;
+      if (kept) {
+        this.before.documents++;
+        if (kept.error) this.before.failed++;
+      }
+      if (kept && done && !writing && done.inPart === this.#inPart) {
+        end = done.end;
+        this.#model = kept.model ?? this.#model;
+        continue;
+      }
+      if (!kept && !anyToDo) {
+        anyToDo = true;
+        await onFirst(this.#model);
+      }
+      if (!writing) this.#begin(end, done !== undefined);
+      writing = true;
+      if (done) this.#owed++;
+      else this.#onAllRead();
+      yield kept ? { ...entry, kept } : entry;
+    }
+    if (!writing) this.#begin(end, false);
+    this.#onAllRead();
   }
 
   /**
@@ -99,23 +133,76 @@ export class OutputFile {
    * can, until the run has ended; then the next one does again what is missing.
    */
   write(record: OutputRecord): void {
-    const text = this.#format.toText(record);
-    const bytes = Buffer.from(this.#size === 0 ? this.#format.header + text : text);
+    this.#expectModel(record.model);
+    if (!this.#lock.held) {
+      throw new OutputError(`another process writes to ${this.#path} now, for this one stood still for too long`);
+    }
+    const { header, toText } = this.#options.format;
+    const bytes = Buffer.from((this.#size === 0 ? header : '') + toText(record));
     this.#do(() => {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
     });
     this.#size += bytes.length;
+    this.#partIsEmpty = false;
+    if (this.#owed > 0) this.#owed--;
+    if (this.#allRead) this.#replace();
   }
 
-  /** A file that nothing was written to goes away again. */
-  async close(): Promise<void> {
+  /**
+   * @param documents that all inputs have, when the run has come to their end; when it has not, what was not there before
+   *   and nothing was written to goes away
+   */
+  async close(documents?: number): Promise<void> {
+    const { facts } = this.#options;
     try {
-      this.#do(() => fsyncSync(this.#fd));
+      this.#do(() => fs.fsyncSync(this.#fd));
+      if (documents !== undefined) writeRun(`${this.#path}.run`, { ...facts, documents });
     } finally {
-      closeSync(this.#fd);
-      if (this.#size === 0) await rm(this.#path, { force: true });
-      this.#lock.close();
+      fs.closeSync(this.#fd);
+      if (this.#inPart && this.#partIsEmpty) fs.rmSync(partOf(this.#path));
+      else if (this.#size === 0 && documents === undefined) {
+        fs.rmSync(`${this.#path}.run`, { force: true });
+        if (this.#isOurs) fs.rmSync(this.#path, { force: true });
+      }
+      this.#lock.release();
     }
+  }
+
+  /** Leaves of the file what stays as it is, or, when records that follow are to change, copies that. */
+  #begin(end: number, recordsFollow: boolean): void {
+    this.#do(() => {
+      if (recordsFollow && !this.#inPart) {
+        fs.closeSync(this.#fd);
+        fs.copyFileSync(this.#path, partOf(this.#path));
+        this.#fd = fs.openSync(partOf(this.#path), 'a');
+        this.#inPart = this.#partIsEmpty = true;
+      }
+      if (end < fs.fstatSync(this.#fd).size) fs.ftruncateSync(this.#fd, end);
+    });
+    this.#size = end;
+  }
+
+  #onAllRead(): void {
+    this.#allRead = true;
+    this.#replace();
+  }
+
+  /** Once `OUT.part` has all that the file has. */
+  #replace(): void {
+    if (!this.#inPart || this.#owed > 0) return;
+    this.#do(() => {
+      fs.fsyncSync(this.#fd);
+      fs.renameSync(partOf(this.#path), this.#path);
+    });
+    this.#inPart = false;
+  }
+
+  /** An output holds one model's entities. */
+  #expectModel(found: string | undefined): void {
+    if (found !== undefined && this.#model !== undefined && found !== this.#model && !this.#options.allowModelChange) {
+      throw modelChanged(this.#path, this.#model, found);
+    }
+    this.#model = found ?? this.#model;
   }
 
   #do(action: () => void): void {
@@ -129,26 +216,42 @@ export class OutputFile {
 
 /** Standard output. Never resumed. */
 export class OutputStream {
+  readonly before = { documents: 0, failed: 0 };
   readonly #format: OutputFormat;
   #header: string;
+  model: string | undefined;
 
   constructor(format: OutputFormat) {
     this.#format = format;
     this.#header = format.header;
     // write() tells the same error to whoever waits for it.
-    process.stdout.on('error', () => {});
+    process.stdout.removeAllListeners('error').on('error', () => {});
+  }
+
+  todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
+    return entries;
   }
 
   async write(record: OutputRecord): Promise<void> {
     const text = this.#header + this.#format.toText(record);
     this.#header = '';
+    this.model = record.model ?? this.model;
     await new Promise<void>((resolve, reject) => {
       process.stdout.write(text, (error) => (error ? reject(unusable('standard output', error)) : resolve()));
     });
   }
+
+  async close(): Promise<void> {}
 }
 
-function unusable(path: string, error: unknown): OutputError {
+export function modelChanged(out: string, before: string, now: string): OutputError {
+  return new OutputError(
+    `the model is now ${now}, and ${out} is by ${before}; ` +
+      'name another file with --out, or go on with --allow-model-change',
+  );
+}
+
+export function unusable(path: string, error: unknown): OutputError {
   const { code = 'unknown error' } = error as NodeJS.ErrnoException;
   const advice = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and run the same command again' : '';
   return new OutputError(`${path} cannot be written (${code})${advice}`, { cause: code });

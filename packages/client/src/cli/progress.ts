@@ -31,6 +31,7 @@ export class Progress {
   #documents = 0;
   #failed = 0;
   #read = 0;
+  /** Bytes that an earlier run did. */
   #before = 0;
   #wait: { until: number; reason: string } | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -40,17 +41,18 @@ export class Progress {
     this.#started = options.now();
   }
 
-  /** @param before bytes of the inputs that an earlier run did */
-  start(before: number): void {
-    this.#before = before;
-    this.#read = before;
+  start(): void {
     this.#timer = setInterval(() => this.show(), this.#options.screen.isTTY ? REDRAW_MS : LINE_MS).unref();
   }
 
-  /** @param read bytes of the inputs up to the document's end */
-  add(read: number, ok: boolean): void {
-    this.#documents++;
-    if (!ok) this.#failed++;
+  /**
+   * @param read bytes of the inputs up to the document's end
+   * @param ok undefined for what an earlier run did
+   */
+  add(read: number, ok: boolean | undefined): void {
+    if (ok === undefined) this.#before += read - this.#read;
+    else this.#documents++;
+    if (ok === false) this.#failed++;
     this.#read = read;
   }
 

@@ -1,6 +1,7 @@
+import { hash } from 'node:crypto';
 import * as z from 'zod/mini';
 import type { Outcome } from '../document.js';
-import type { Entry } from '../files/entries.js';
+import type { DocumentId, Entry } from '../files/entries.js';
 import type { Model } from '../wire.js';
 
 const offset = z.int().check(z.nonnegative());
@@ -10,13 +11,17 @@ const Entity = z.object({ text: z.string(), label: z.string(), start: offset, en
 export const OutputRecord = z.object({
   source: z.string(),
   line: z.optional(z.int()),
-  id: z.optional(z.union([z.string(), z.number()])),
+  id: z.optional(z.union([z.string(), z.number(), z.record(z.string(), z.unknown())])),
   entities: z.optional(z.array(Entity)),
   /** As `modelName` has it; absent when nothing was asked of a model. */
   model: z.optional(z.string()),
   error: z.optional(z.object({ code: z.string(), message: z.string() })),
+  /** Of the text; absent when there was none to read. */
+  hash: z.optional(z.string()),
 });
 export type OutputRecord = z.infer<typeof OutputRecord>;
+
+const UNREADABLE = 'unreadable';
 
 /** The output cannot be written, or is not what this run would have written. One sentence. */
 export class OutputError extends Error {
@@ -29,26 +34,37 @@ export function modelName({ name, version, digest }: Model): string {
 }
 
 export function toRecord(outcome: Outcome<Entry>): OutputRecord {
-  const { source, line, id } = outcome.document as Entry & { id?: string | number };
-  const origin = { source, ...(line !== undefined && { line }), ...(id !== undefined && { id }) };
-  const unreadable = 'error' in outcome.document ? outcome.document.error : undefined;
-  if (unreadable) return { ...origin, error: { code: UNREADABLE, message: unreadable.message } };
-  if (!outcome.ok) return { ...origin, error: { code: outcome.error.code, message: outcome.error.message } };
-  return { ...origin, entities: outcome.entities, ...(outcome.model && { model: modelName(outcome.model) }) };
+  const { document } = outcome;
+  const { source, line } = document;
+  const origin = { source, ...(line !== undefined && { line }) };
+  if ('error' in document) return { ...origin, error: { code: UNREADABLE, message: document.error.message } };
+  const known = { ...origin, ...(document.id !== undefined && { id: document.id }) };
+  const ending = { hash: hashOf(document.text) };
+  if (!outcome.ok) return { ...known, error: { code: outcome.error.code, message: outcome.error.message }, ...ending };
+  return { ...known, entities: outcome.entities, ...(outcome.model && { model: modelName(outcome.model) }), ...ending };
 }
 
-/** Whether a record can have been written of what stands in the input now. */
-export function isOf(record: OutputRecord, entry: Entry): boolean {
-  if (!same(record.source, entry.source) || !same(record.line, entry.line)) return false;
-  if ('error' in entry) return record.error?.code === UNREADABLE;
-  if (!same(record.id, entry.id)) return false;
-  if (record.error) return record.error.code !== UNREADABLE;
-  return (record.entities ?? []).every(({ text, start, end }) => same(text, entry.text.slice(start, end)));
+/** What of a record was not written of what stands in the input now; undefined when all was. */
+export function difference(record: OutputRecord, entry: Entry): string | undefined {
+  if (!same(record.source, entry.source)) return 'file';
+  if (!same(record.line, entry.line)) return 'line';
+  // A record that could not be read may have been mended.
+  if (record.error?.code === UNREADABLE) return undefined;
+  if ('error' in entry) return record.error ? undefined : 'text';
+  if (!same(record.id, entry.id)) return 'id';
+  return record.hash === hashOf(entry.text) ? undefined : 'text';
+}
+
+/** As a cell has it. */
+export function toWord(value: DocumentId | undefined): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value ?? '');
 }
 
 /** As CSV can tell, which knows no numbers, nothing from an empty word, and no half of a surrogate pair. */
-function same(a: string | number | undefined, b: string | number | undefined): boolean {
-  return a === b || String(a ?? '').toWellFormed() === String(b ?? '').toWellFormed();
+function same(a: DocumentId | undefined, b: DocumentId | undefined): boolean {
+  return a === b || toWord(a).toWellFormed() === toWord(b).toWellFormed();
 }
 
-const UNREADABLE = 'unreadable';
+function hashOf(text: string): string {
+  return hash('sha256', text).slice(0, 16);
+}

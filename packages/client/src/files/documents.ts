@@ -12,9 +12,9 @@ export interface ReadOptions extends FieldOptions {
 }
 
 /**
- * Reads documents in order: .txt is one document, .jsonl and .csv (with a header) one a line or record, read as a
- * stream. UTF-8, with or without a byte order mark. Blank lines are no documents. The columns of a .csv are separated by
- * commas, semicolons or tabs, as its header is.
+ * Reads documents in order, as a stream: .txt is one document; .jsonl, .ndjson, .json (an array), .csv and .tsv (with a
+ * header) hold one a record. UTF-8, or UTF-16 with a byte order mark; gzip is unpacked. Blank lines are no documents. The
+ * columns of a .csv are separated by commas, semicolons, tabs or bars, as its header is.
  *
  * @param paths files; `-` is standard input
  * @throws {DocumentsError} before the first document for a file that is missing, a directory, or of unknown kind; when

@@ -1,29 +1,38 @@
 import { stat } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { inputName } from './bytes.js';
 import {
   chooseColumn,
   chooseField,
   DocumentsError,
+  defaultId,
   type FieldOptions,
   type Fields,
   noField,
   UnreadableError,
 } from './fields.js';
-import { inputName, MAX_RECORD, readLines, TOO_LONG } from './lines.js';
-import { readRows } from './rows.js';
+import { readItems } from './items.js';
+import { type Line, MAX_RECORD, readLines, TOO_LONG } from './lines.js';
+import { type Row, readRows } from './rows.js';
 
 /** A document as it stands in a file. */
 export interface SourceDocument {
   /** The file, as it was named; `-` for standard input. */
   source: string;
-  /** Its line, from 1 (of a CSV record: its last line). Not there for .txt. */
+  /** Its line, from 1 (of a CSV record its last line, of JSON its place in the array). Not there for .txt. */
   line?: number;
-  /** The record's id, when it has one. A number of JSON stays a number. */
-  id?: string | number;
+  /** The record's id, when it has one. What JSON has stays as it is: a number, or an object such as MongoDB's `$oid`. */
+  id?: DocumentId;
   text: string;
 }
 
-export type DocumentFormat = 'txt' | 'jsonl' | 'csv';
+export type DocumentId = string | number | { [field: string]: unknown };
+
+export const FORMATS = ['txt', 'jsonl', 'json', 'csv', 'tsv'] as const;
+export type DocumentFormat = (typeof FORMATS)[number];
+/** How a file's name ends, and what it then is; `.gz` may follow. */
+const EXTENSIONS = new Map<string, DocumentFormat>([...FORMATS.map((it) => [it, it] as const), ['ndjson', 'jsonl']]);
+export const EXTENSION = new RegExp(`\\.(${[...EXTENSIONS.keys()].join('|')})(\\.gz)?$`, 'i');
+export const KINDS = '.txt, .jsonl, .json, .csv or .tsv file';
 
 /** A file, or standard input, that is there. */
 export interface Input {
@@ -31,6 +40,8 @@ export interface Input {
   format: DocumentFormat;
   /** Its size; undefined for what is no plain file. */
   bytes: number | undefined;
+  /** Why it cannot be opened, where that is the file's own fault. */
+  problem?: UnreadableError;
 }
 
 /** What stands in the inputs, in their order. `read` counts their bytes up to its end. */
@@ -42,17 +53,20 @@ export type Entry = (SourceDocument | { source: string; line?: number; error: Un
  */
 export async function checkedInput(path: string, format: DocumentFormat | undefined): Promise<Input> {
   if (path === '-') return { path, format: format ?? 'txt', bytes: undefined };
-  const found = await stat(path).catch((error) => {
-    throw unreadable(path, error);
-  });
+  const extension = EXTENSIONS.get(EXTENSION.exec(path)?.[1]?.toLowerCase() ?? '');
+  const kind = format ?? extension;
+  const found = await stat(path).catch((error) => unreadable(path, error));
+  if (found instanceof Error) {
+    // Node gives names that are not UTF-8 as what nothing is called.
+    if (!path.includes('\uFFFD') || !kind) throw found;
+    const problem = new UnreadableError(`${path} cannot be opened: its name is not UTF-8; rename it`);
+    return { path, format: kind, bytes: 0, problem };
+  }
   if (found.isDirectory()) {
     throw new DocumentsError(`${path} is a directory; name the files in it, e.g. ${path}/*.txt`);
   }
-  const bytes = found.isFile() ? found.size : undefined;
-  const extension = extname(path).slice(1).toLowerCase();
-  if (format) return { path, format, bytes };
-  if (extension === 'txt' || extension === 'jsonl' || extension === 'csv') return { path, format: extension, bytes };
-  throw new DocumentsError(`${path} is not a .txt, .jsonl or .csv file; say how to read it with --format`);
+  if (!kind) throw new DocumentsError(`${path} is not a ${KINDS}; say how to read it with --format`);
+  return { path, format: kind, bytes: found.isFile() ? found.size : undefined };
 }
 
 /**
@@ -62,31 +76,40 @@ export async function checkedInput(path: string, format: DocumentFormat | undefi
  */
 export async function* readEntries(inputs: Input[], options: FieldOptions): AsyncGenerator<Entry, void, undefined> {
   let before = 0;
-  for (const { path, format, bytes } of inputs) {
+  for (const { path, format, bytes, problem } of inputs) {
     let read = before;
-    let empty = true;
+    let documents = 0;
     try {
+      if (problem) throw problem;
       for await (const entry of READERS[format](path, options)) {
         read = entry.read += before;
-        empty = false;
+        documents++;
         yield entry;
       }
-      if (empty) throw new UnreadableError(`${inputName(path)} is empty: it holds no document`);
+      if (documents === 0) throw new UnreadableError(`${inputName(path)} is empty: it holds no document`);
     } catch (error) {
-      yield { source: path, error: unreadable(path, error), read };
+      yield { source: path, error: unreadable(path, error, documents), read };
     }
     before = bytes === undefined ? read : before + bytes;
   }
 }
 
-const READERS = { txt: readText, jsonl: readJsonLines, csv: readCsv };
+const READERS = {
+  txt: readText,
+  jsonl: (path: string, options: FieldOptions) => readRecords(path, 'line', readLines(path), options),
+  json: (path: string, options: FieldOptions) => readRecords(path, 'item', readItems(path), options),
+  csv: (path: string, options: FieldOptions) => readCells(path, readRows(path), options),
+  tsv: (path: string, options: FieldOptions) => readCells(path, readRows(path, '\t'), options),
+};
 
 async function* readText(path: string): AsyncGenerator<Entry> {
   const lines: string[] = [];
+  let size = 0;
   let read = 0;
   for await (const { text, line, end, problem } of readLines(path)) {
     if (problem) throw new UnreadableError(`${inputName(path)} line ${line} ${problem}`);
-    if (end > MAX_RECORD) throw new UnreadableError(`${inputName(path)} ${TOO_LONG}`);
+    size += text.length;
+    if (size > MAX_RECORD) throw new UnreadableError(`${inputName(path)} ${TOO_LONG}`);
     lines.push(text);
     read = end;
   }
@@ -94,12 +117,17 @@ async function* readText(path: string): AsyncGenerator<Entry> {
   if (text !== '') yield { source: path, text, read };
 }
 
-async function* readJsonLines(path: string, options: FieldOptions): AsyncGenerator<Entry> {
+async function* readRecords(
+  path: string,
+  what: 'line' | 'item',
+  records: AsyncGenerator<Line>,
+  options: FieldOptions,
+): AsyncGenerator<Entry> {
   let field: string | undefined;
-  for await (const { text: json, line, end: read, problem } of readLines(path)) {
-    if (json.trim() === '') continue;
+  for await (const { text: json, line, end: read, problem } of records) {
+    if (json.trim() === '' && !problem) continue;
     const origin = { source: path, line };
-    const where = `${inputName(path)} line ${line}`;
+    const where = `${inputName(path)} ${what} ${line}`;
     try {
       if (problem) throw new UnreadableError(`${where} ${problem}`);
       const record = parseObject(json, where);
@@ -109,7 +137,12 @@ async function* readJsonLines(path: string, options: FieldOptions): AsyncGenerat
           `${where} has a field "text", and those before it have not; name the one that holds the text (--text-field)`,
         );
       }
-      yield { ...origin, ...idOf(record[options.idField ?? 'id'], where), text: textOf(record, field, where), read };
+      yield {
+        ...origin,
+        ...idOf(record[options.idField ?? defaultId(Object.keys(record))], where),
+        text: textOf(record, field, where),
+        read,
+      };
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error;
       yield { ...origin, error, read };
@@ -117,23 +150,20 @@ async function* readJsonLines(path: string, options: FieldOptions): AsyncGenerat
   }
 }
 
-async function* readCsv(path: string, options: FieldOptions): AsyncGenerator<Entry> {
+async function* readCells(path: string, rows: AsyncGenerator<Row>, options: FieldOptions): AsyncGenerator<Entry> {
   let header: string[] | undefined;
   let text = 0;
   let id = -1;
-  for await (const { cells, line, end: read, problem } of readRows(path)) {
+  for await (const { cells, line, end: read, problem } of rows) {
     const where = `${inputName(path)} line ${line}`;
     if (!header) {
       // One that is damaged tells nothing of the rows.
       if (problem) throw new UnreadableError(`${where} ${problem}`);
       header = cells.map((cell) => cell.trim());
       text = header.indexOf(chooseColumn(header, options, inputName(path)));
-      id = header.indexOf(options.idField ?? 'id');
+      id = header.indexOf(options.idField ?? defaultId(header));
     } else if (problem) {
       yield { source: path, line, error: new UnreadableError(`${where} ${problem}`), read };
-    } else if (cells.length !== header.length) {
-      const reason = `the header has ${header.length} fields, and this row ${cells.length}`;
-      yield { source: path, line, error: new UnreadableError(`${where} is not valid CSV: ${reason}`), read };
     } else {
       yield { source: path, line, ...idOf(cells[id], where), text: cells[text] as string, read };
     }
@@ -148,7 +178,7 @@ function parseObject(json: string, where: string): Fields {
     throw new UnreadableError(`${where} is not valid JSON`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new UnreadableError(`${where} is not a JSON object; one such as {"text": "…"} is expected on each line`);
+    throw new UnreadableError(`${where} is not a JSON object, such as {"text": "…"}`);
   }
   return value as Fields;
 }
@@ -164,18 +194,21 @@ function textOf(record: Fields, field: string, where: string): string {
 }
 
 /** JSON's reader rounds large numbers without a word, and another id than the caller's must never come out. */
-function idOf(id: unknown, where: string): { id?: string | number } {
+function idOf(id: unknown, where: string): { id?: DocumentId } {
   if (typeof id === 'string') return { id };
+  if (typeof id === 'object' && id !== null && !Array.isArray(id)) return { id: id as Fields };
   if (typeof id !== 'number') return {};
   if (Math.abs(id) <= Number.MAX_SAFE_INTEGER) return { id };
   throw new UnreadableError(`${where} has an id over 2^53, which is not read exactly; make it a string`);
 }
 
-function unreadable(path: string, error: unknown): UnreadableError {
+function unreadable(path: string, error: unknown, documents = 0): UnreadableError {
   if (error instanceof UnreadableError) return error;
   const code = (error as NodeJS.ErrnoException).code;
+  if (code === undefined) throw error; // what concerns more than this file
   if (code === 'ENOENT') return new UnreadableError(`there is no file ${path}; check the path`);
   if (code === 'EACCES') return new UnreadableError(`${path} may not be read; check its permissions`);
-  if (code === undefined) throw error; // what concerns more than this file
-  return new UnreadableError(`${inputName(path)} cannot be read (${code})`);
+  const why = code === 'Z_BUF_ERROR' ? 'ends too early' : `cannot be read (${code})`;
+  const where = documents > 0 ? ` after ${documents} documents; the rest of it is not done` : '';
+  return new UnreadableError(`${inputName(path)} ${why}${where}`);
 }

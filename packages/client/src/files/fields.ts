@@ -25,7 +25,7 @@ export interface FieldOptions {
   textField?: string | undefined;
   /**
    * The field or column that holds the id.
-   * @default `id`
+   * @default `id`, else `_id`
    */
   idField?: string | undefined;
 }
@@ -38,7 +38,7 @@ export function chooseField(record: Fields, { textField, idField }: FieldOptions
   if (textField !== undefined) return textField;
   if (Object.hasOwn(record, 'text')) return 'text';
   const strings = Object.keys(record).filter((field) => typeof record[field] === 'string');
-  return onlyField(strings, idField, where);
+  return onlyField(strings, idField ?? defaultId(Object.keys(record)), where);
 }
 
 /** The column of the text. Takes no first document for a header. */
@@ -54,14 +54,19 @@ export function chooseColumn(header: string[], { textField, idField }: FieldOpti
   if (missing !== undefined) {
     throw new DocumentsError(`${file} has no column "${missing}"; its columns are: ${listed(header)}`);
   }
-  return onlyField(header, idField, file);
+  return onlyField(header, idField ?? defaultId(header), file);
+}
+
+/** MongoDB calls it `_id`. */
+export function defaultId(fields: string[]): string {
+  return fields.includes('_id') && !fields.includes('id') ? '_id' : 'id';
 }
 
 export function noField(record: Fields, field: string, where: string): string {
   return `${where} has no field "${field}"; its fields are: ${listed(Object.keys(record))}`;
 }
 
-function onlyField(candidates: string[], idField = 'id', where: string): string {
+function onlyField(candidates: string[], idField: string, where: string): string {
   const others = candidates.filter((field) => field !== idField);
   if (others.length === 1 && others[0] !== undefined) return others[0];
   const found = others.length === 0 ? 'nor any other with text' : `and several others: ${listed(others)}`;

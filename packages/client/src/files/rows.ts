@@ -1,7 +1,4 @@
-import { finished } from 'node:stream/promises';
-import { CsvError, type Parser, parse as parseCsv } from 'csv-parse';
-import { UnreadableError } from './fields.js';
-import { inputName, type Line, MAX_RECORD, readLines } from './lines.js';
+import { type Line, MAX_RECORD, readLines } from './lines.js';
 
 /** A row of a CSV file, its header too. */
 export interface Row {
@@ -14,63 +11,152 @@ export interface Row {
   problem: string | undefined;
 }
 
+/** How quotes in a quoted cell are meant: doubled; behind a backslash; or as they stand, on one line. */
+const STYLES = ['doubled', 'backslash', 'bare'] as const;
+type Reading = { cells: string[]; lines: number };
+
 /**
- * Rows as a stream, separated by commas, semicolons or tabs, as the first line is. Rows may differ in length.
+ * Rows as a stream, each with as many cells as the header, separated by what the header is separated by. Of the ways to
+ * read a row the strictest that gives that many is taken. A row that none fits is told by its `problem`, and reading goes
+ * on with the next line, so that a quote which is never closed costs no row after it.
  *
- * @throws {UnreadableError} where nobody can tell how it goes on, after all rows before
+ * @param delimiter of every row; without it the one of , ; tab | that the header has most of, or that `sep=` names
+ * @throws {UnreadableError | NodeJS.ErrnoException} when the file cannot be read
  */
-export async function* readRows(path: string): AsyncGenerator<Row, void, undefined> {
-  const damaged: Line[] = [];
-  const rows: Row[] = [];
-  const add = (cells: string[], line: number, end: number): void => {
-    let problem: string | undefined;
-    while (damaged[0] && damaged[0].line <= line) problem = damaged.shift()?.problem;
-    rows.push({ cells, line, end, problem });
-  };
-  let parser: Parser | undefined;
+export async function* readRows(path: string, delimiter?: string): AsyncGenerator<Row, void, undefined> {
+  const source = readLines(path);
   try {
-    for await (const line of readLines(path)) {
-      if (line.problem) damaged.push(line);
-      parser ??= startParser(delimiterOf(line.text), add);
-      await write(parser, line.text);
-      yield* rows.splice(0);
-    }
-    if (parser) await finished(parser.resume().end());
-    yield* rows;
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    yield* rows;
-    // The parser's own message may quote a cell.
-    const reason = error.code.replace(/^CSV_/, '').replaceAll('_', ' ').toLowerCase();
-    throw new UnreadableError(`${inputName(path)} line ${error['lines']} is not valid CSV: ${reason}`);
+    yield* split(new Rows(source), delimiter);
+  } finally {
+    await source.return();
   }
 }
 
-/** Rows go to `add` and not to the stream: that drops what it holds when it meets an error. */
-function startParser(delimiter: string, add: (cells: string[], line: number, end: number) => void): Parser {
-  const parser = parseCsv({
-    delimiter,
-    max_record_size: MAX_RECORD,
-    on_record: (cells: string[], { lines, bytes }) => {
-      add(cells, lines, bytes);
-      return null;
-    },
-    record_delimiter: ['\r\n', '\n', '\r'],
-    relax_column_count: true,
-    skip_empty_lines: true,
-  });
-  return parser.on('error', () => {}); // told to whoever writes, or waits for the end
+async function* split(rows: Rows, known: string | undefined): AsyncGenerator<Row, void, undefined> {
+  let delimiter = known;
+  let columns: number | undefined;
+  for (let first = await rows.line(0); first; first = await rows.line(0)) {
+    const text = first.text.replace(/[\r\n]+$/, '');
+    const sep = columns === undefined ? /^sep=([^\w ])$/i.exec(text)?.[1] : undefined;
+    if (text === '' || sep) {
+      delimiter = sep ?? delimiter;
+      rows.drop(1);
+      continue;
+    }
+    delimiter ??= delimiterOf(text);
+    const { reading, problem } = await rows.read(delimiter, columns);
+    columns ??= reading.cells.length;
+    const lines = rows.drop(reading.lines);
+    const last = lines.at(-1) as Line;
+    const span = lines.length > 1 ? ` (it begins at line ${first.line})` : '';
+    const damage = lines.find((line) => line.problem)?.problem ?? (problem && `is not valid CSV: ${problem}${span}`);
+    yield { cells: reading.cells, line: last.line, end: last.end, problem: damage };
+  }
 }
 
-function write(parser: Parser, text: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    parser.write(text, (error) => (error ? reject(error) : resolve()));
-  });
+/** Lines that were read but are not yet of a row. */
+class Rows {
+  readonly #source: AsyncGenerator<Line, void, undefined>;
+  #ahead: Line[] = [];
+  #at = 0;
+  #number = 0;
+
+  constructor(source: AsyncGenerator<Line, void, undefined>) {
+    this.#source = source;
+  }
+
+  /** The line that is `i` from here. */
+  async line(i: number): Promise<Line | undefined> {
+    while (this.#at + i >= this.#ahead.length) {
+      const { value } = await this.#source.next();
+      if (!value) return undefined;
+      // Excel for the Mac once ended lines by CR alone.
+      const parts = value.text.slice(0, -2).includes('\r') ? value.text.split(/(?<=\r)(?!\n|$)/) : [value.text];
+      for (const text of parts) this.#ahead.push({ ...value, text, line: ++this.#number });
+    }
+    return this.#ahead[this.#at + i];
+  }
+
+  drop(count: number): Line[] {
+    const dropped = this.#ahead.slice(this.#at, this.#at + count);
+    this.#at += count;
+    if (this.#at > this.#ahead.length / 2) {
+      this.#ahead = this.#ahead.slice(this.#at);
+      this.#at = 0;
+    }
+    return dropped;
+  }
+
+  /** The next row, and why it is none. */
+  async read(delimiter: string, columns: number | undefined): Promise<{ reading: Reading; problem?: string }> {
+    const { text } = (await this.line(0)) as Line;
+    const plain = { cells: text.replace(/[\r\n]+$/, '').split(delimiter), lines: 1 };
+    let best: Reading | undefined;
+    // Tab-separated text is often written without any quoting, so that quotes as they stand are not the cell's.
+    const styles = delimiter === '\t' ? STYLES.slice(0, 2) : STYLES;
+    for (const style of text.includes('"') ? styles : [undefined]) {
+      const reading = style ? await this.#readAs(style, delimiter) : plain;
+      if (reading && fits(reading, columns)) return { reading };
+      best ??= reading;
+    }
+    const mayBePlain = delimiter === '\t' || !plain.cells.some((cell) => cell.startsWith('"'));
+    if (mayBePlain && fits(plain, columns)) return { reading: plain };
+    if (!best) return { reading: plain, problem: 'a quote is not closed, or not doubled' };
+    return { reading: best, problem: `the header has ${columns} fields, and this row ${best.cells.length}` };
+  }
+
+  async #readAs(style: (typeof STYLES)[number], delimiter: string): Promise<Reading | undefined> {
+    const [opening, closing] = [/ *"/y, new RegExp(` *(?=\\${delimiter}|\\r?\\n?$)`, 'y')];
+    const first = (await this.line(0)) as Line;
+    const cells: string[] = [];
+    let { text } = first;
+    let lines = 1;
+    for (let at = 0; ; at += delimiter.length) {
+      opening.lastIndex = at;
+      if (!opening.test(text)) {
+        const end = text.indexOf(delimiter, at);
+        cells.push(end === -1 ? text.slice(at).replace(/[\r\n]+$/, '') : text.slice(at, end));
+        if (end === -1) return { cells, lines };
+        at = end;
+        continue;
+      }
+      at = opening.lastIndex;
+      for (let cell = ''; ; ) {
+        const quote = text.indexOf('"', at);
+        if (quote === -1) {
+          cell += text.slice(at);
+          const next = style === 'bare' ? undefined : await this.line(lines++);
+          if (!next || next.end - first.end > MAX_RECORD) return undefined;
+          ({ text } = next);
+          at = 0;
+          continue;
+        }
+        cell += text.slice(at, quote);
+        at = quote + 1;
+        closing.lastIndex = at;
+        if (style === 'backslash' && /(?<!\\)(?:\\\\)*\\$/.test(cell.slice(-64))) cell = `${cell.slice(0, -1)}"`;
+        else if (style !== 'backslash' && text[at] === '"') cell += text[at++];
+        else if (closing.test(text)) {
+          at = closing.lastIndex;
+          // Rather a quote that was never meant to open a cell, and the rows after it.
+          if (delimiter === '\t' && /\n/.test(cell) && cell.includes('\t')) return undefined;
+          cells.push(cell);
+          break;
+        } else if (style === 'bare') cell += '"';
+        else return undefined;
+      }
+      if (!text.startsWith(delimiter, at)) return { cells, lines };
+    }
+  }
 }
 
-/** The separator that a CSV header holds most of outside quotes; a comma when it holds none. */
+/** Cells beyond the header's may be there when they are empty: many programs end rows by a separator. */
+function fits({ cells }: Reading, columns = cells.length): boolean {
+  return cells.length >= columns && cells.slice(columns).every((cell) => cell === '');
+}
+
 function delimiterOf(header: string): string {
   const bare = header.replace(/"[^"]*"/g, '');
   const count = (delimiter: string) => bare.split(delimiter).length;
-  return [',', ';', '\t'].reduce((best, next) => (count(next) > count(best) ? next : best));
+  return [',', ';', '\t', '|'].reduce((best, next) => (count(next) > count(best) ? next : best));
 }

@@ -1,7 +1,8 @@
+// Kong's own answers. Header order is the recorded one of Kong 3.9.3.
 import { errorBody, errorType, failureType } from './error-page.js';
 import type { Exchange, Refusal } from './exchange.js';
 import type { RefusedHead } from './head.js';
-import { type Headers, values } from './headers.js';
+import { type Headers, values, wire } from './headers.js';
 
 /** What Kong 3.9.3 calls itself in Server and Via. */
 export const KONG = 'kong/3.9.3';
@@ -10,6 +11,7 @@ export const KONG = 'kong/3.9.3';
 const REASONS: Record<number, string> = {
   400: 'Bad Request',
   401: 'Unauthorized',
+  403: 'Forbidden',
   404: 'Not Found',
   405: 'Not Allowed',
   413: 'Request Entity Too Large',
@@ -19,34 +21,41 @@ const REASONS: Record<number, string> = {
   502: 'Bad Gateway',
   503: 'Service Temporarily Unavailable',
   504: 'Gateway Time-out',
+  505: 'HTTP Version Not Supported',
 };
 
 /** Answers in the upstream's place: a plugin or the router says no. */
-export function refuse(exchange: Exchange, refusal: Refusal, now: number): void {
-  const type = errorType(join(values(exchange.readable, 'accept')));
-  send(exchange, refusal, type, [['X-Kong-Response-Latency', since(exchange.startedAt)]], now);
+export function refuse(exchange: Exchange, refusal: Refusal, now: number): Promise<void> {
+  const accept = values(exchange.readable, 'accept');
+  const type = errorType(accept.length > 0 ? accept.join(',') : undefined);
+  return send(exchange, refusal, type, [['X-Kong-Response-Latency', since(exchange.startedAt)]], now);
 }
 
 /**
- * Answers because the upstream did not.
+ * Answers because the upstream did not, or because the body is none.
  *
- * @param upstreamSince performance.now() when the last try began
+ * @param upstreamSince performance.now() when the last try began; undefined while plugins were still at work
  */
-export function fail(exchange: Exchange, refusal: Refusal, upstreamSince: number, now: number): void {
-  const own: Headers = [...latencies(exchange, upstreamSince), ['Via', `1.1 ${KONG}`]];
-  send(exchange, refusal, pageType(exchange.headers), own, now);
+export function fail(
+  exchange: Exchange,
+  refusal: Refusal,
+  upstreamSince: number | undefined,
+  now: number,
+): Promise<void> {
+  const own: Headers =
+    upstreamSince === undefined
+      ? [['X-Kong-Response-Latency', since(exchange.startedAt)]]
+      : [...latencies(exchange, upstreamSince), ['Via', `1.1 ${KONG}`]];
+  return send(exchange, refusal, pageType(exchange.headers), own, now);
 }
 
-/** Header order is the recorded one of Kong 3.9.3. */
-function send(exchange: Exchange, refusal: Refusal, type: string, own: Headers, now: number): void {
-  const { response, requestId } = exchange;
-  if (response.destroyed || response.headersSent) return;
-  exchange.expect();
+function send(exchange: Exchange, refusal: Refusal, type: string, own: Headers, now: number): Promise<void> {
+  const { requestId } = exchange;
   const body = Buffer.from(errorBody(type, refusal.message, requestId));
   const headers: Headers = [
     ['Date', new Date(now).toUTCString()],
     ['Content-Type', type],
-    ['Connection', response.shouldKeepAlive ? 'keep-alive' : 'close'],
+    ['Connection', exchange.keepAlive ? 'keep-alive' : 'close'],
     ...exchange.added,
     ...(refusal.headers ?? []),
     ['Content-Length', String(body.length)],
@@ -55,8 +64,7 @@ function send(exchange: Exchange, refusal: Refusal, type: string, own: Headers, 
     ['Server', KONG],
     ['X-Kong-Request-Id', requestId],
   ];
-  response.writeHead(refusal.status, REASONS[refusal.status] ?? '', headers.flat());
-  response.end(body);
+  return exchange.answer(refusal.status, REASONS[refusal.status] ?? '', headers, body);
 }
 
 /** X-Kong-Upstream-Latency and X-Kong-Proxy-Latency, in ms. */
@@ -67,19 +75,27 @@ export function latencies(exchange: Exchange, upstreamSince: number): Headers {
   ];
 }
 
-/** The whole answer to a head that nginx refuses, ready for the socket, which it ends. */
+/** The whole answer to a head that nginx refuses. The connection ends behind it. */
 export function headRefusal({ status, message, known }: RefusedHead, requestId: string, now: number): string {
-  const head = `HTTP/1.1 ${status} ${REASONS[status]}\r\nDate: ${new Date(now).toUTCString()}\r\n`;
-  const tail = `X-Kong-Response-Latency: 0\r\nServer: ${KONG}\r\nX-Kong-Request-Id: ${requestId}\r\n\r\n`;
-  if (status === 501) {
-    // The one page of nginx's own: Kong has set none for this status (error_page in nginx_kong.lua).
-    const title = `${status} ${REASONS[status]}`;
-    const body = `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`;
-    return `${head}Content-Type: text/html; charset=UTF-8\r\nContent-Length: ${body.length}\r\nConnection: close\r\n${tail}${body}`;
-  }
-  const type = pageType(known);
-  const body = errorBody(type, message, requestId);
-  return `${head}Content-Type: ${type}\r\nConnection: close\r\nContent-Length: ${body.length}\r\n${tail}${body}`;
+  // Kong has set no page of its own for 501 and 505 (error_page in nginx_kong.lua): nginx's is HTML, its length first.
+  const own = message === '';
+  const type = own ? 'text/html; charset=UTF-8' : pageType(known);
+  const title = `${status} ${REASONS[status]}`;
+  const body = own
+    ? `<html>\r\n<head><title>${title}</title></head>\r\n<body>\r\n<center><h1>${title}</h1></center>\r\n</body>\r\n</html>\r\n`
+    : errorBody(type, message, requestId);
+  const length: Headers = [['Content-Length', String(body.length)]];
+  const headers: Headers = [
+    ['Date', new Date(now).toUTCString()],
+    ['Content-Type', type],
+    ...(own ? length : []),
+    ['Connection', 'close'],
+    ...(own ? [] : length),
+    ['X-Kong-Response-Latency', '0'],
+    ['Server', KONG],
+    ['X-Kong-Request-Id', requestId],
+  ];
+  return `HTTP/1.1 ${title}\r\n${wire(headers)}${body}`;
 }
 
 function pageType(headers: Headers): string {
@@ -88,8 +104,4 @@ function pageType(headers: Headers): string {
 
 function since(start: number): string {
   return String(Math.round(performance.now() - start));
-}
-
-function join(list: string[]): string | undefined {
-  return list.length > 0 ? list.join(',') : undefined;
 }

@@ -1,7 +1,8 @@
+import { X509Certificate } from 'node:crypto';
 import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { type Consumer, Credentials, entityId } from './consumers.js';
-import type { Plugin } from './exchange.js';
+import { Credentials, entityId } from './consumers.js';
+import type { Consumer, Plugin, Scope } from './exchange.js';
 import { PLUGINS } from './plugins/index.js';
 import type { Route as Rule } from './router.js';
 
@@ -20,30 +21,23 @@ export class ConfigError extends Error {
 }
 
 /** A route of the config. */
-export interface Route extends Rule {
-  readonly id: string;
-  readonly name: string;
-  /** By plugin name; one of these takes the place of the service's. */
-  readonly plugins: ReadonlyMap<string, Plugin>;
-}
+export interface Route extends Rule, Scope {}
 
 /** A service of the config with its routes. Times are in ms. */
-export interface Service {
-  readonly id: string;
-  readonly name: string;
+export interface Service extends Scope {
   readonly secure: boolean;
   readonly host: string;
   readonly port: number;
   /** The path that goes before every request's; `/` when the URL has none. */
   readonly basePath: string;
   readonly tlsVerify: boolean;
+  /** PEM certificates that verify the upstream; undefined where the service names none. */
+  readonly ca: readonly string[] | undefined;
   readonly connectTimeout: number;
   readonly writeTimeout: number;
   readonly readTimeout: number;
   readonly retries: number;
   readonly routes: readonly Route[];
-  /** By plugin name. */
-  readonly plugins: ReadonlyMap<string, Plugin>;
 }
 
 /** What a declarative Kong file says. */
@@ -68,6 +62,7 @@ const plugin = z
       entry('correlation-id', PLUGINS['correlation-id']),
       entry('key-auth', PLUGINS['key-auth']),
       entry('request-size-limiting', PLUGINS['request-size-limiting']),
+      entry('acl', PLUGINS.acl),
       entry('rate-limiting', PLUGINS['rate-limiting']),
       entry('request-transformer', PLUGINS['request-transformer']),
     ],
@@ -100,6 +95,8 @@ const service = z
     tags,
     url: z.url({ protocol: /^https?$/, error: 'is not an http or https URL' }).transform((url) => new URL(url)),
     tls_verify: z.boolean().optional(),
+    tls_verify_depth: z.int().min(0).max(64).optional(),
+    ca_certificates: z.array(z.uuid()).min(1).optional(),
     connect_timeout: timeout,
     write_timeout: timeout,
     read_timeout: timeout,
@@ -107,9 +104,9 @@ const service = z
     routes: z.array(route).default([]),
     plugins: z.array(plugin).default([]),
   })
-  .refine((entity) => entity.tls_verify === undefined || entity.url.protocol === 'https:', {
-    path: ['tls_verify'],
-    error: 'needs an https url',
+  .refine(({ tls_verify, ca_certificates, url }) => url.protocol === 'https:' || !(tls_verify ?? ca_certificates), {
+    path: ['url'],
+    error: 'must be https where tls_verify or ca_certificates is set',
   })
   .refine(({ url }) => !url.search && !url.hash && !url.username && !url.password, {
     path: ['url'],
@@ -121,16 +118,33 @@ const consumer = z.strictObject({
   custom_id: name.optional(),
   tags,
   keyauth_credentials: z.array(z.strictObject({ key: name, tags })).default([]),
+  acls: z.array(z.strictObject({ group: name, tags })).default([]),
   plugins: z
     .array(plugin.refine(([kind]) => kind === 'rate-limiting', 'a consumer can have no plugin but rate-limiting'))
     .default([]),
+});
+
+const certificate = z.strictObject({
+  id: z.uuid(),
+  tags,
+  cert: z.string().refine(isAuthority, 'is not one PEM certificate of a certificate authority'),
 });
 
 const file = z.strictObject({
   _format_version: z.enum(['2.1', '3.0']),
   services: z.array(service).default([]),
   consumers: z.array(consumer).default([]),
+  ca_certificates: z.array(certificate).default([]),
 });
+
+/** Kong takes no other. */
+function isAuthority(pem: string): boolean {
+  try {
+    return pem.split('BEGIN CERTIFICATE').length === 2 && new X509Certificate(pem).ca;
+  } catch {
+    return false;
+  }
+}
 
 /** What stops a file: where, and what is wrong there. */
 interface Problem {
@@ -199,8 +213,8 @@ function reference(value: unknown, path: readonly PropertyKey[] = []): Problem |
   return undefined;
 }
 
-/** The first thing that must be unique and is not. */
-function duplicate({ services, consumers }: z.output<typeof file>): Problem | undefined {
+/** The first thing that must be unique and is not, or is named and not there. */
+function duplicate({ services, consumers, ca_certificates }: z.output<typeof file>): Problem | undefined {
   const seen = new Set<string>();
   const all = [
     ...services.flatMap((entity, i) => [
@@ -228,6 +242,17 @@ function duplicate({ services, consumers }: z.output<typeof file>): Problem | un
       })),
     ]),
   ];
+  const authorities = ca_certificates.map(({ id, cert }) => ({ id, cert: new X509Certificate(cert).fingerprint256 }));
+  authorities.forEach(({ id, cert }, i) => {
+    all.push({ kind: 'id of a certificate', value: id, path: ['ca_certificates', i, 'id'] });
+    all.push({ kind: 'certificate', value: cert, path: ['ca_certificates', i, 'cert'] });
+  });
+  for (const [i, { ca_certificates: named = [] }] of services.entries()) {
+    const missing = named.find((id) => !authorities.some((each) => each.id === id));
+    if (missing === undefined) continue;
+    const path = ['services', i, 'ca_certificates', named.indexOf(missing)];
+    return { path, what: 'is the id of none of the ca_certificates' };
+  }
   for (const { kind, value, path } of all) {
     if (seen.has(`${kind}:${value}`)) return { path, what: `is used twice as ${kind}; each needs its own` };
     seen.add(`${kind}:${value}`);
@@ -235,13 +260,14 @@ function duplicate({ services, consumers }: z.output<typeof file>): Problem | un
   return undefined;
 }
 
-function build({ services, consumers }: z.output<typeof file>): Config {
+function build({ services, consumers, ca_certificates }: z.output<typeof file>): Config {
   const credentials = new Credentials();
   for (const entity of consumers) {
     const consumer: Consumer = {
       id: entityId('consumers', entity.username),
       username: entity.username,
       customId: entity.custom_id,
+      groups: entity.acls.map(({ group }) => group),
       plugins: new Map(entity.plugins),
     };
     for (const { key } of entity.keyauth_credentials) credentials.add(key, consumer);
@@ -258,6 +284,7 @@ function build({ services, consumers }: z.output<typeof file>): Config {
         port: Number(entity.url.port || (secure ? 443 : 80)),
         basePath: entity.url.pathname,
         tlsVerify: entity.tls_verify ?? false,
+        ca: entity.ca_certificates?.map((id) => ca_certificates.find((each) => each.id === id)?.cert ?? ''),
         connectTimeout: entity.connect_timeout,
         writeTimeout: entity.write_timeout,
         readTimeout: entity.read_timeout,

@@ -1,21 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import type { Plugin } from './exchange.js';
-
-/** A consumer of the config. */
-export interface Consumer {
-  /** The id that Kong derives from the username in DB-less mode: the same at every start. */
-  readonly id: string;
-  readonly username: string;
-  readonly customId: string | undefined;
-  /** The consumer's own plugins by name; one of these takes the place of the route's and the service's. */
-  readonly plugins: ReadonlyMap<string, Plugin>;
-}
-
-/** A key's credential: its id is new at every load of the config. */
-export interface Credential {
-  readonly id: string;
-  readonly consumer: Consumer;
-}
+import type { Consumer, Credential } from './exchange.js';
 
 /** API keys and whose they are. The keys are private, so that no log or inspection shows one. */
 export class Credentials {

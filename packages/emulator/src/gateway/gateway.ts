@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { fail, headRefusal, refuse } from './answer.js';
 import { parseConfig } from './config.js';
+import { Counters } from './counters.js';
 import { Exchange } from './exchange.js';
-import { MAX_HEAD, type ParseError, type RefusedHead, refuseBytes, refuseHead } from './head.js';
-import { pairs } from './headers.js';
+import { RefusedHead, readHead } from './head.js';
 import { PLUGINS } from './plugins/index.js';
-import { Counters } from './plugins/rate-limiting.js';
-import { forward, Pools } from './proxy.js';
+import { forward } from './proxy.js';
+import { Malformed, Reader } from './reader.js';
 import { Router } from './router.js';
+import { Pools } from './upstream.js';
+
+/** nginx's keepalive_timeout and client_header_timeout, ms. */
+const IDLE = 75_000;
+const HEAD_TIMEOUT = 60_000;
 
 /** nginx's lingering_time, ms. */
 const LINGER = 30_000;
@@ -26,8 +29,6 @@ export interface GatewayOptions {
   readonly host?: string;
   /** TCP port; 0 takes any free one. */
   readonly port: number;
-  /** PEM that verifies upstreams in place of the usual roots. */
-  readonly ca?: string;
   /**
    * Wall clock for rate limits and Date, epoch ms.
    *
@@ -86,28 +87,17 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, ca, now = Date.now, onAnswer } = options;
+  const { file, text, host = '127.0.0.1', port, now = Date.now, onAnswer } = options;
   const counters = new Counters();
-  const pools = new Pools(ca);
+  const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
-    return { router: new Router(services), shared: { credentials, counters } };
+    return { router: new Router(services), credentials };
   };
   let config = load(text);
 
-  const handle = async (request: IncomingMessage, response: ServerResponse) => {
-    // A request keeps the config that it began with.
-    const { router, shared } = config;
-    const { method = '', url = '', httpVersion: version, socket } = request;
-    const malformed = refuseHead({ method, target: url, version, headers: pairs(request.rawHeaders) });
-    if (malformed) {
-      request.resume();
-      return end(socket, malformed, request);
-    }
-    const exchange = new Exchange(request, response, shared, now());
-    response.once('close', () => onAnswer?.(answered(exchange)));
-    latest.set(socket, exchange);
-    const match = router.match(method, exchange.rawPath);
+  const handle = async (exchange: Exchange, { router }: typeof config) => {
+    const match = router.match(exchange.method, exchange.rawPath);
     if (!match) return refuse(exchange, { status: 404, message: 'no Route matched with those values' }, now());
     exchange.route = match.route;
     exchange.service = match.service;
@@ -118,61 +108,60 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const refusal = await plugin?.access(exchange);
       if (refusal) return refuse(exchange, refusal, now());
     }
+    exchange.proxiedAt = performance.now();
     await forward(exchange, match, pools, now);
   };
 
-  // By connection, for errors that Node reports with no more than the socket.
-  const latest = new WeakMap<Duplex, Exchange>();
-  // Requests of one connection that came at once are answered one after the other.
-  const turns = new WeakMap<Duplex, Promise<unknown>>();
-  const receive = (request: IncomingMessage, response: ServerResponse) => {
-    response.sendDate = false;
-    const turn = turns.get(request.socket);
-    turns.set(request.socket, new Promise((resolve) => response.once('close', resolve)));
-    const begin = () => (request.socket.destroyed ? undefined : handle(request, response));
-    // What handle can still throw is a caller that went away in the middle of its body.
-    (turn ? turn.then(begin) : begin())?.catch(() => response.destroy());
+  /** Answers one request. Throws when the connection cannot go on. */
+  const answer = async (exchange: Exchange) => {
+    // A request keeps the config that it began with.
+    const begun = config;
+    // nginx gives up a request whose caller ends the connection.
+    const abandon = () => exchange.proxiedAt !== undefined && exchange.socket.destroy();
+    exchange.socket.once('end', abandon);
+    try {
+      await handle(exchange, begun).catch((error) => {
+        // A body that is none, found by a plugin or when Kong has begun to proxy.
+        if (!(error instanceof Malformed) || exchange.status > 0) throw error;
+        exchange.keepAlive = false;
+        return fail(exchange, { status: 400, message: 'Bad request' }, exchange.proxiedAt, now());
+      });
+    } finally {
+      exchange.socket.off('end', abandon);
+      onAnswer?.(answered(exchange));
+    }
   };
 
-  const end = (socket: Duplex, refusal: RefusedHead, { method = '', url = '' }: Partial<IncomingMessage> = {}) => {
-    if (!socket.writable) return;
-    socket.end(headRefusal(refusal, randomBytes(16).toString('hex'), now()), 'latin1');
-    onAnswer?.({ ...NOTHING_KNOWN, method, path: url.replace(/[?#].*$/s, ''), status: refusal.status });
-    // What still arrives is let go for a while (nginx's lingering_time), so that the caller can read the answer.
-    setTimeout(() => socket.destroy(), LINGER).unref();
+  /** Answers the requests of one connection, one after the other. */
+  const serve = async (socket: Socket) => {
+    const reader = new Reader(socket);
+    for (;;) {
+      reader.patience = IDLE;
+      if (!(await reader.ready())) break;
+      reader.patience = 0;
+      const late = setTimeout(() => socket.destroy(), HEAD_TIMEOUT);
+      const head = await readHead(reader).finally(() => clearTimeout(late));
+      if (!head) break;
+      const exchange = new Exchange(head, reader, { credentials: config.credentials, counters }, now());
+      await answer(exchange);
+      if (!exchange.keepAlive) break;
+      await exchange.discard();
+    }
+    linger(socket);
   };
 
-  const server = createServer({
-    requireHostHeader: false,
-    maxHeaderSize: MAX_HEAD,
-    keepAliveTimeout: 75_000,
-    headersTimeout: 60_000,
-    // A body may take as long as it likes, as long as it goes on.
-    requestTimeout: 0,
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    serve(socket).catch((error: unknown) => {
+      if (!(error instanceof RefusedHead)) return void socket.destroySoon();
+      socket.write(headRefusal(error, randomBytes(16).toString('hex'), now()), 'latin1');
+      const { method, target, status } = error;
+      onAnswer?.({ ...NOTHING_KNOWN, method, path: target.replace(/[?#].*$/s, ''), status });
+      linger(socket);
+    });
   });
-  server.maxHeadersCount = 0;
-  for (const event of ['request', 'checkContinue', 'checkExpectation']) server.on(event, receive);
-  server.on('connect', (request: IncomingMessage) => {
-    end(request.socket, { status: 405, message: 'Method not allowed', known: pairs(request.rawHeaders) }, request);
-  });
-  server.on('clientError', (error: ParseError, socket: Duplex) => {
-    if (error.code === 'ECONNRESET' || error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-      socket.destroy();
-      return;
-    }
-    // Refused before; this is what still arrives.
-    if (!socket.writable) return;
-    const exchange = latest.get(socket);
-    if (!exchange || exchange.request.complete) {
-      void refuseBytes(error).then((refusal) => end(socket, refusal));
-      return;
-    }
-    // A broken body: Kong reads bodies when it has begun to proxy.
-    const { response } = exchange;
-    if (response.headersSent) socket.end();
-    response.shouldKeepAlive = false;
-    fail(exchange, { status: 400, message: 'Bad request' }, performance.now(), now());
-  });
+  const sockets = new Set<Socket>();
   server.listen(port, host);
   await once(server, 'listening');
   const bound = (server.address() as AddressInfo).port;
@@ -185,7 +174,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     async close() {
       const closed = once(server, 'close');
       server.close();
-      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
       pools.close();
       await closed;
     },
@@ -204,18 +193,24 @@ const NOTHING_KNOWN = {
   ms: 0,
 } as const;
 
-function answered({ request, response, credential, route, rawPath, by, budget, startedAt }: Exchange): Answered {
+function answered({ method, rawPath: path, status, by, ...exchange }: Exchange): Answered {
   return {
-    consumer: credential?.consumer.username,
-    route: route?.name,
-    method: request.method ?? '',
-    path: rawPath,
-    status: response.headersSent ? response.statusCode : 0,
-    broken: !response.writableFinished,
+    consumer: exchange.credential?.consumer.username,
+    route: exchange.route?.name,
+    method,
+    path,
+    status,
+    broken: !exchange.answered,
     by,
-    limit: budget?.limit,
-    remaining: budget?.remaining,
-    resetS: budget?.resetS,
-    ms: performance.now() - startedAt,
+    limit: exchange.budget?.limit,
+    remaining: exchange.budget?.remaining,
+    resetS: exchange.budget?.resetS,
+    ms: performance.now() - exchange.startedAt,
   };
+}
+
+/** Ends a connection, and lets go for a while what still arrives, so that the caller can read the answer. */
+function linger(socket: Socket): void {
+  socket.end().removeAllListeners('data').resume();
+  setTimeout(() => socket.destroy(), LINGER).unref();
 }

@@ -1,16 +1,13 @@
-// What nginx 1.25 refuses before Kong sees it (ngx_http_request.c and ngx_http_parse.c), told from what Node has parsed.
-import { createServer } from 'node:http';
-import { Duplex } from 'node:stream';
-import type { Refusal } from './exchange.js';
-import { type Headers, pairs, values } from './headers.js';
+// A request's head as nginx 1.25 reads it, and what it refuses before Kong sees it (ngx_http_parse.c, ngx_http_request.c).
+import { type Headers, values } from './headers.js';
+import type { Reader } from './reader.js';
 
 /** nginx's client_header_buffer_size and large_client_header_buffers, bytes. */
 const FIRST_BUFFER = 1024;
 const LARGE_BUFFER = 8192;
 const LARGE_BUFFERS = 4;
 
-/** More than any head that nginx takes, so that a longer one can be told by its line. */
-export const MAX_HEAD = FIRST_BUFFER + LARGE_BUFFERS * LARGE_BUFFER + 4096;
+const MOST_HEADERS = 1000;
 
 /** Headers that nginx takes once. */
 const UNIQUE = new Set(
@@ -20,48 +17,112 @@ const UNIQUE = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
-const BAD_REQUEST: Refusal = { status: 400, message: 'Bad request' };
-const URI_TOO_LONG: Refusal = { status: 414, message: 'URI too long' };
-const HEADER_TOO_LARGE: Refusal = { status: 400, message: 'Request header or cookie too large' };
-
-/** A request's head as Node has parsed it. */
+/** A request's head. Text is latin1. */
 export interface Head {
   readonly method: string;
   readonly target: string;
-  /** `1.0` or `1.1` */
+  /** `1.0`, `1.1`. */
   readonly version: string;
+  /** Without those whose names nginx drops (ignore_invalid_headers). */
   readonly headers: Headers;
+  readonly framing: number | 'chunked';
+  /** Whether the caller wants the connection to stay. */
+  readonly keepAlive: boolean;
 }
 
 /** A refused head. nginx stops at what it refuses, and its error page knows of no header behind that. */
-export interface RefusedHead extends Refusal {
-  readonly known: Headers;
+export class RefusedHead extends Error {
+  method = '';
+  target = '';
+
+  constructor(
+    readonly status: number,
+    /** Empty where the page is nginx's own. */
+    message: string,
+    readonly known: Headers,
+  ) {
+    super(message);
+  }
 }
 
-/** What nginx refuses in a head, in the order in which it reads; undefined when Kong gets to see it. */
-export function refuseHead({ method, target, version, headers }: Head): RefusedHead | undefined {
+/**
+ * Reads one head.
+ *
+ * @returns undefined when the connection ended before
+ * @throws {RefusedHead}
+ */
+export async function readHead(reader: Reader): Promise<Head | undefined> {
   const buffers = new Buffers();
-  if (!buffers.take(`${method} ${target} HTTP/1.1\r\n`)) return { ...URI_TOO_LONG, known: [] };
-  if (!isTarget(target)) return { ...BAD_REQUEST, known: [] };
+  let line: string | null | undefined;
+  // Empty lines before a request are let go.
+  do line = await reader.line(LARGE_BUFFER);
+  while (line === '' || line === '\r');
+  if (line === undefined) return undefined;
+  if (line === null || !buffers.take(line)) throw new RefusedHead(414, 'URI too long', []);
+  const [, method = '', target = '', major, minor] =
+    /^([A-Z_-]+) +((?:\/|[A-Za-z])[^\0-\x20\x7f]*) +HTTP\/([1-9]\d*)\.(\d{1,3}) *\r?$/.exec(line) ?? [];
+  const headers: Headers = [];
+  try {
+    if (major === undefined) throw bad([]);
+    if (major !== '1') throw new RefusedHead(505, '', []);
+    if (!isTarget(target)) throw bad([]);
+    await readHeaders(reader, buffers, headers);
+    return { method, target, version: `1.${minor}`, headers, ...message(method, `1.${minor}`, headers) };
+  } catch (error) {
+    if (error instanceof RefusedHead) Object.assign(error, { method, target });
+    if (error !== GONE) throw error;
+    return undefined;
+  }
+}
+
+const GONE = new Error('the connection ended in a head');
+
+/** Reads headers up to the empty line, and refuses those that nginx refuses as it reads. */
+async function readHeaders(reader: Reader, buffers: Buffers, headers: Headers): Promise<void> {
   const seen = new Set<string>();
-  for (const [i, [name, value]] of headers.entries()) {
-    const known = headers.slice(0, i);
-    if (!buffers.take(`${name}: ${value}\r\n`)) return { ...HEADER_TOO_LARGE, known };
+  for (let count = 0; ; count++) {
+    const raw = await reader.line(LARGE_BUFFER);
+    if (raw === undefined) throw GONE;
+    if (raw === null || !buffers.take(raw) || count > MOST_HEADERS) {
+      throw new RefusedHead(400, 'Request header or cookie too large', headers);
+    }
+    const line = raw.replace(/\r$/, '');
+    if (line === '') return;
+    // Without a colon it is a header without a value.
+    const [, name = '', value = ''] = /^([^\0-\x20\x7f:]+)(?::(.*))?$/s.exec(line) ?? [];
+    if (name === '' || /[\0\r]/.test(line)) throw bad(headers);
+    if (!/^[\w-]+$/.test(name)) continue;
     const lower = name.toLowerCase();
-    if (UNIQUE.has(lower) && seen.has(lower)) return { ...BAD_REQUEST, known };
-    if (lower === 'host' && hostName(value) === undefined) return { ...BAD_REQUEST, known };
+    // Spaces around a value go, tabs stay.
+    const trimmed = value.replace(/^ +| +$/g, '');
+    if (UNIQUE.has(lower) && seen.has(lower)) throw bad(headers);
+    if (lower === 'host' && hostName(trimmed) === undefined) throw bad(headers);
     seen.add(lower);
+    headers.push([name, trimmed]);
   }
-  if (!buffers.take('\r\n')) return { ...HEADER_TOO_LARGE, known: headers };
-  const known = headers;
-  if (version === '1.1' && !seen.has('host')) return { ...BAD_REQUEST, known };
+}
+
+/** What the headers say of the message, once all are there. */
+function message(method: string, version: string, headers: Headers): Pick<Head, 'framing' | 'keepAlive'> {
+  const [length] = values(headers, 'content-length');
   const [encoding] = values(headers, 'transfer-encoding');
+  const connection = values(headers, 'connection').join().toLowerCase();
+  const old = version === '1.0';
+  if (!old && values(headers, 'host').length === 0) throw bad(headers);
+  if (length !== undefined && !/^\d{1,15}$/.test(length)) throw bad(headers);
   if (encoding !== undefined) {
-    if (version === '1.0' || seen.has('content-length')) return { ...BAD_REQUEST, known };
-    if (encoding.toLowerCase() !== 'chunked') return { status: 501, message: '', known };
+    if (old || length !== undefined) throw bad(headers);
+    if (encoding.toLowerCase() !== 'chunked') throw new RefusedHead(501, '', headers);
   }
-  if (method === 'TRACE' || method === 'CONNECT') return { status: 405, message: 'Method not allowed', known };
-  return undefined;
+  if (method === 'TRACE' || method === 'CONNECT') throw new RefusedHead(405, 'Method not allowed', headers);
+  return {
+    framing: encoding === undefined ? Number(length ?? 0) : 'chunked',
+    keepAlive: old ? connection.includes('keep-alive') : !connection.includes('close'),
+  };
+}
+
+function bad(known: Headers): RefusedHead {
+  return new RefusedHead(400, 'Bad request', known);
 }
 
 /** The buffers that nginx reads a head into: a line must lie whole in one of them. */
@@ -69,7 +130,9 @@ class Buffers {
   #room = FIRST_BUFFER;
   #left = LARGE_BUFFERS;
 
-  take({ length }: string): boolean {
+  /** @param line without its LF */
+  take(line: string): boolean {
+    const length = line.length + 1;
     if (length > this.#room) {
       if (length > LARGE_BUFFER || this.#left === 0) return false;
       this.#left -= 1;
@@ -84,8 +147,8 @@ class Buffers {
  * Whether nginx can read a target: its host is one, every escape is one, no NUL, and `..` never leads above the root.
  */
 function isTarget(target: string): boolean {
-  if (target === '*') return false;
   const [, authority, path = ''] = /^(?:[a-z][a-z\d+.-]*:\/\/([^/?#]*))?([^?#]*)/is.exec(target) ?? [];
+  if (authority === undefined && !target.startsWith('/')) return false;
   if (authority !== undefined && !/^([a-z\d.-]+|\[[^\]]*\])(:\d*)?$/i.test(authority)) return false;
   if (authority !== undefined && hostName(authority) === undefined) return false;
   if (/%(?![\da-f]{2})|%00/i.test(path)) return false;
@@ -107,48 +170,4 @@ export function hostName(value: string): string | undefined {
   if (/\.\.|[/\x00-\x20\x7f]/.test(value)) return undefined;
   const [host = ''] = /^\[[^\]]*\]|^[^:]*/.exec(value) ?? [];
   return host.replace(/\.$/, '').toLowerCase() || undefined;
-}
-
-/** What Node says of bytes that are no request for it. */
-export interface ParseError extends NodeJS.ErrnoException {
-  /** The chunk that it was reading. */
-  readonly rawPacket?: Buffer;
-  /** How far it came in that chunk. */
-  readonly bytesParsed?: number;
-  readonly reason?: string;
-}
-
-/** What nginx answers to bytes that are no request for Node. */
-export async function refuseBytes(error: ParseError): Promise<RefusedHead> {
-  const { rawPacket = Buffer.alloc(0), bytesParsed = 0, code, reason = '' } = error;
-  const text = rawPacket.toString('latin1');
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    const line = text.indexOf('\r\n');
-    return { ...(line < 0 || line + 2 > LARGE_BUFFER ? URI_TOO_LONG : HEADER_TOO_LARGE), known: [] };
-  }
-  // Lines before the one that Node stopped at, and those behind it where nginx looks only when it has read them all.
-  const stop = text.lastIndexOf('\r\n', bytesParsed - 3) + 2;
-  const end = text.indexOf('\r\n\r\n', stop);
-  const next = text.indexOf('\r\n', bytesParsed - 2) + 2;
-  const whole = /^HPE_INVALID_(CONTENT_LENGTH|TRANSFER_ENCODING)$/.test(code ?? '') && next > 1 && end >= next - 2;
-  const before = text.slice(0, stop < 2 ? 0 : stop);
-  const known = before && (await headersOf(`${before}${whole ? text.slice(next, end + 2) : ''}\r\n`));
-  if (reason === 'Request has invalid `Transfer-Encoding`') return { status: 501, message: '', known: known || [] };
-  return { ...BAD_REQUEST, known: known || [] };
-}
-
-/** The headers of a head without its faulty line, as Node's own parser reads them; none when it still cannot. */
-function headersOf(head: string): Promise<Headers> {
-  return new Promise((resolve) => {
-    const reader = createServer({ requireHostHeader: false });
-    reader.on('request', ({ rawHeaders }) => resolve(pairs(rawHeaders)));
-    reader.on('clientError', () => resolve([]));
-    const source = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-    reader.emit('connection', source);
-    source.push(head, 'latin1');
-    setImmediate(() => {
-      resolve([]);
-      source.destroy();
-    });
-  });
 }

@@ -4,13 +4,6 @@ export type Header = [name: string, value: string];
 /** A list of headers in wire order, duplicates kept. Names are compared without case. */
 export type Headers = Header[];
 
-/** Pairs up Node's flat `rawHeaders`. */
-export function pairs(raw: readonly string[]): Headers {
-  const headers: Headers = [];
-  for (let i = 0; i + 1 < raw.length; i += 2) headers.push([raw[i] ?? '', raw[i + 1] ?? '']);
-  return headers;
-}
-
 /** The values of a header, in order; empty when it is absent. */
 export function values(headers: Headers, name: string): string[] {
   const lower = name.toLowerCase();
@@ -43,6 +36,11 @@ export function hopByHop(headers: Headers): string[] {
   return values(headers, 'connection')
     .flatMap((value) => value.toLowerCase().split(','))
     .map((name) => name.trim());
+}
+
+/** As they go over the wire, with the empty line behind them. */
+export function wire(headers: Headers): string {
+  return `${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
 }
 
 function drop(headers: Headers, unwanted: (header: Header) => boolean): void {

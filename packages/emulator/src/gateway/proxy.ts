@@ -1,15 +1,10 @@
-import { lookup } from 'node:dns';
-import { ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
-import type { LookupFunction } from 'node:net';
 import { fail, KONG, latencies, refuse } from './answer.js';
 import type { Service } from './config.js';
 import { type Exchange, length } from './exchange.js';
-import { type Headers, hopByHop, pairs, set, values } from './headers.js';
+import { type Headers, hopByHop, set, values, wire } from './headers.js';
+import { Ended, TimedOut, write } from './reader.js';
 import type { Match } from './router.js';
-
-/** Kong's pool of idle connections (upstream_keepalive_pool_size and upstream_keepalive_idle_timeout). */
-const POOL = { keepAlive: true, maxFreeSockets: 512, timeout: 60_000 };
+import { type Answer, type Connection, connected, type Pools, readAnswer } from './upstream.js';
 
 /** Methods that nginx does not send again once they were sent (proxy_next_upstream without non_idempotent). */
 const NOT_REPEATED = new Set(['POST', 'LOCK', 'PATCH']);
@@ -23,111 +18,65 @@ const REPLACED = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
-/** nginx holds back the beginning of an answer until it has this many bytes or all of it (postpone_output). */
-const POSTPONED = 1460;
-
-/** How long a caller may read nothing of an answer: nginx's send_timeout, ms. */
-const SEND_TIMEOUT = 60_000;
-
-class TimedOut extends Error {}
+/** One of nginx's proxy_buffers, bytes: an answer of a known length is passed on in whole ones. */
+const BUFFER = 4096;
 
 /**
- * A request whose headers go out as they are given, in order and case. Node would add framing of its own to a POST
- * without a body, and lets a Trailer field go only with a chunked body; nginx does neither, and bodies here have a
- * length.
+ * Sends a request up and its answer down; answers 502, 503 or 504 when there is none.
+ *
+ * @throws {Error} when the caller is gone, or its body is none
  */
-class RawRequest extends ClientRequest {}
-Object.defineProperties(RawRequest.prototype, {
-  useChunkedEncodingByDefault: { get: () => false, set() {} },
-  // Node asks this when it makes the head, then again for each chunk.
-  chunkedEncoding: {
-    get(this: ClientRequest) {
-      return !this.headersSent;
-    },
-    set() {},
-  },
-});
-
-/** Why one attempt came to nothing. */
-interface Failure {
-  readonly error: NodeJS.ErrnoException;
-  /** The connection stood, so bytes may have arrived. */
-  readonly sent: boolean;
-  /** The connection was an idle one, which the upstream may have been closing. */
-  readonly reused: boolean;
-}
-
-/** Kong's pools of idle connections to upstreams. */
-export class Pools {
-  readonly #http = new HttpAgent(POOL);
-  readonly #https: HttpsAgent;
-
-  /** @param ca PEM that verifies upstreams in place of the usual roots */
-  constructor(ca: string | undefined) {
-    this.#https = new HttpsAgent({ ...POOL, ...(ca === undefined ? {} : { ca }) });
-  }
-
-  /** A request that is not yet sent. Its connection is shared with whatever asks the same host in the same way. */
-  request({ secure, host, port, tlsVerify }: Service, method: string, path: string, headers: Headers): ClientRequest {
-    const options = { host, port, method, path, headers: headers.flat(), setHost: false, lookup: resolve };
-    const tls = { protocol: 'https:', agent: this.#https, rejectUnauthorized: tlsVerify };
-    return new RawRequest({ ...options, ...(secure ? tls : { agent: this.#http }) });
-  }
-
-  close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
-  }
-}
-
-/** The system's resolver; it is not asked for names that never resolve (RFC 6761, 6.4). */
-const resolve: LookupFunction = (host, options, done) => {
-  if (!host.endsWith('.invalid')) return lookup(host, options, done);
-  process.nextTick(done, Object.assign(new Error('no such host'), { code: 'ENOTFOUND' }), '');
-};
-
-/** Sends a request up and its answer down; answers 502, 503 or 504 when there is none. Never throws. */
 export async function forward(
   exchange: Exchange,
   match: Match<Service>,
   pools: Pools,
   now: () => number,
 ): Promise<void> {
-  const { method = '' } = exchange.request;
+  const { method, socket } = exchange;
   const { service } = match;
-  let body: Buffer[];
-  try {
-    body = await exchange.body();
-  } catch {
-    // The caller is gone, or has had its 400.
-    return;
-  }
-  const headers = upstreamHeaders(exchange, match, body);
+  const body = Buffer.concat(await exchange.body());
   const path = exchange.query === undefined ? match.path : `${match.path}?${exchange.query}`;
-  for (let tries = 0; !exchange.response.destroyed; ) {
+  const head = `${method} ${path} HTTP/1.1\r\n${wire(upstreamHeaders(exchange, match, body.length))}`;
+  const request = Buffer.concat([Buffer.from(head, 'latin1'), body]);
+  for (let tries = 0; !socket.destroyed; ) {
     const upstreamSince = performance.now();
-    const attempt = await send(exchange, service, pools.request(service, method, path, headers), body);
-    exchange.by = 'upstream';
-    if ('incoming' in attempt) return relay(exchange, attempt.incoming, attempt.arm, service, upstreamSince);
-    const { error, sent, reused } = attempt;
-    const timedOut = error instanceof TimedOut;
-    if (error.code === 'ENOTFOUND' || error.code?.startsWith('EAI_')) {
-      return refuse(exchange, { status: 503, message: 'name resolution failed' }, now());
-    }
-    // An error on an idle connection costs no try.
-    if (!reused || timedOut) tries += 1;
-    if (tries > service.retries || (sent && NOT_REPEATED.has(method))) {
-      const refusal = timedOut
-        ? { status: 504, message: 'The upstream server is timing out' }
-        : { status: 502, message: 'An invalid response was received from the upstream server' };
-      return fail(exchange, refusal, upstreamSince, now());
+    const connection = pools.take(service);
+    const abandon = () => connection.socket.destroy();
+    socket.once('close', abandon);
+    let sent = connection.reused;
+    try {
+      await connected(connection, service);
+      sent = true;
+      const answer = await ask(connection, request, method, service);
+      exchange.by = 'upstream';
+      return await relay(exchange, answer, connection, service, pools, upstreamSince);
+    } catch (error) {
+      abandon();
+      // Begun, it cannot be answered otherwise: it is cut for the caller, too.
+      if (exchange.status > 0 || socket.destroyed) throw error;
+      exchange.by = 'upstream';
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOTFOUND' || code?.startsWith('EAI_')) {
+        return refuse(exchange, { status: 503, message: 'name resolution failed' }, now());
+      }
+      const timedOut = error instanceof TimedOut;
+      // An error on an idle connection costs no try.
+      if (!connection.reused || timedOut) tries += 1;
+      if (tries > service.retries || (sent && NOT_REPEATED.has(method))) {
+        const refusal = timedOut
+          ? { status: 504, message: 'The upstream server is timing out' }
+          : { status: 502, message: 'An invalid response was received from the upstream server' };
+        return fail(exchange, refusal, upstreamSince, now());
+      }
+    } finally {
+      socket.off('close', abandon);
     }
   }
 }
 
 /** What goes up, in nginx's order: its own headers, then the caller's as plugins left them. */
-function upstreamHeaders(exchange: Exchange, match: Match<Service>, body: readonly Buffer[]): Headers {
-  const { request, remoteAddress, readable } = exchange;
+function upstreamHeaders(exchange: Exchange, match: Match<Service>, size: number): Headers {
+  const { remoteAddress, readable } = exchange;
   const { host, port, secure } = match.service;
   // Kong looks at the first of a name alone.
   const sent = (name: string) => values(readable, name)[0];
@@ -136,7 +85,7 @@ function upstreamHeaders(exchange: Exchange, match: Match<Service>, body: readon
   const headers: Headers = [
     ['TE', trailers(readable) ? 'trailers' : ''],
     // Kong writes the version as a Lua number.
-    ['Via', append(sent('via'), `${Number(request.httpVersion)} ${KONG}`)],
+    ['Via', append(sent('via'), `${Number(exchange.version)} ${KONG}`)],
     ['Host', port === (secure ? 443 : 80) ? host : `${host}:${port}`],
     ['Upgrade', websocket ? 'websocket' : ''],
     ['Connection', websocket ? 'keep-alive, Upgrade' : 'keep-alive'],
@@ -144,17 +93,17 @@ function upstreamHeaders(exchange: Exchange, match: Match<Service>, body: readon
     // No address is trusted by default (trusted_ips), so the caller's other X-Forwarded headers are replaced.
     ['X-Forwarded-Proto', 'http'],
     ['X-Forwarded-Host', exchange.host],
-    ['X-Forwarded-Port', String(request.socket.localPort)],
+    ['X-Forwarded-Port', String(exchange.socket.localPort)],
     ['X-Forwarded-Path', exchange.rawPath],
     ['X-Forwarded-Prefix', match.prefix === '/' ? '' : (match.prefix ?? '')],
     ['X-Real-IP', remoteAddress],
     ['X-Kong-Request-Id', exchange.requestId],
   ];
   const framed = ['content-length', 'transfer-encoding'].some((name) => values(exchange.headers, name).length > 0);
-  if (framed) headers.push(['Content-Length', String(length(body))]);
+  if (framed) headers.push(['Content-Length', String(size)]);
   const ended = new Set(hopByHop(readable));
   return [
-    // nginx sends none that is empty.
+    // nginx sends none of its own that is empty.
     ...headers.filter(([, value]) => value !== ''),
     ...exchange.headers.filter(([name]) => !REPLACED.has(name.toLowerCase()) && !ended.has(name.toLowerCase())),
   ];
@@ -165,113 +114,85 @@ function trailers(headers: Headers): boolean {
   return (values(headers, 'te')[0] ?? '').split(',').some((each) => each.trim() === 'trailers');
 }
 
-/** Sends the request once. `arm` sets how long the next byte may take; 0 sets no bound. */
-function send(
-  exchange: Exchange,
-  { secure, connectTimeout, writeTimeout, readTimeout }: Service,
-  request: ClientRequest,
-  body: readonly Buffer[],
-): Promise<Failure | { incoming: IncomingMessage; arm: (ms: number) => void }> {
-  return new Promise((resolve) => {
-    let timer: NodeJS.Timeout | undefined;
-    const arm = (ms: number) => {
-      clearTimeout(timer);
-      if (ms > 0) timer = setTimeout(() => request.destroy(new TimedOut()), ms);
-    };
-    let sent = false;
-    const connected = () => {
-      sent = true;
-      arm(writeTimeout);
-    };
-    arm(connectTimeout);
-    request.once('socket', (socket) => {
-      if (socket.connecting) socket.once(secure ? 'secureConnect' : 'connect', connected);
-      else connected();
-    });
-    request.once('finish', () => arm(readTimeout));
-    request.once('response', (incoming) => resolve({ incoming, arm }));
-    let error: NodeJS.ErrnoException = new Error('closed without an answer');
-    request.on('error', (reason) => {
-      error = reason;
-    });
-    const abandon = () => request.destroy();
-    exchange.response.once('close', abandon);
-    request.once('close', () => {
-      clearTimeout(timer);
-      exchange.response.off('close', abandon);
-      resolve({ error, sent, reused: request.reusedSocket });
-    });
-    for (const chunk of body) request.write(chunk, () => sent && !request.writableFinished && arm(writeTimeout));
-    request.end();
-  });
+/** Sends a request and reads the answer's head, which may come before the request is through. */
+async function ask(
+  { socket, reader }: Connection,
+  request: Buffer,
+  method: string,
+  { writeTimeout, readTimeout }: Service,
+): Promise<Answer> {
+  reader.patience = 0;
+  const answer = readAnswer(reader, method);
+  const sending = (async () => {
+    for (let at = 0; at < request.length; at += 65_536) {
+      await write(socket, request.subarray(at, at + 65_536), writeTimeout);
+    }
+  })();
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    await Promise.race([answer, sending]);
+    timer = setTimeout(() => socket.destroy(new TimedOut()), readTimeout);
+    return await answer;
+  } catch (error) {
+    throw reader.error ?? error;
+  } finally {
+    clearTimeout(timer);
+    // Whichever failed first has said why.
+    for (const each of [answer, sending]) (each as Promise<unknown>).catch(() => {});
+  }
 }
 
-/** Passes the upstream's answer on; one that breaks off is cut short for the caller too. */
-function relay(
+/** Passes the upstream's answer on. */
+async function relay(
   exchange: Exchange,
-  incoming: IncomingMessage,
-  arm: (ms: number) => void,
-  { readTimeout }: Service,
+  answer: Answer,
+  connection: Connection,
+  service: Service,
+  pools: Pools,
   upstreamSince: number,
-): void {
-  const { response } = exchange;
-  const headers = downstream(exchange, incoming, upstreamSince);
-  response.writeHead(incoming.statusCode ?? 502, incoming.statusMessage ?? '', headers.flat());
-  let stuck: NodeJS.Timeout | undefined;
-  response.once('close', () => clearTimeout(stuck));
-  let held: Buffer[] | undefined = [];
-  const release = () => {
-    for (const chunk of held ?? []) response.write(chunk);
-    held = undefined;
+): Promise<void> {
+  const { reader } = connection;
+  const begin = () => exchange.answer(answer.status, answer.reason, downstream(exchange, answer, upstreamSince));
+  reader.patience = service.readTimeout;
+  let held: Buffer[] = [];
+  const pass = async () => {
+    await begin();
+    await exchange.send(Buffer.concat(held.splice(0)));
   };
-  incoming.on('data', (chunk: Buffer) => {
-    arm(readTimeout);
-    if (held) {
-      held.push(chunk);
-      if (length(held) >= POSTPONED) release();
-    } else if (!response.write(chunk)) {
-      // A caller that reads slowly holds the upstream back, and one that reads nothing is let go.
-      incoming.pause();
-      arm(0);
-      stuck = setTimeout(() => response.destroy(), SEND_TIMEOUT);
-      response.once('drain', () => {
-        clearTimeout(stuck);
-        arm(readTimeout);
-        incoming.resume();
-      });
+  try {
+    for await (const part of reader.body(answer.framing)) {
+      held.push(part);
+      if (answer.framing === 'chunked' || length(held) >= BUFFER) await pass();
     }
-  });
-  incoming.once('end', () => {
-    if (!incoming.complete) return;
-    release();
-    response.end();
-  });
-  incoming.once('error', () => {
-    response.flushHeaders();
-    response.socket?.destroySoon();
-  });
+  } catch (error) {
+    // What has come goes on where the upstream ended in order; after a reset, the last buffer is lost.
+    if (!(error instanceof Ended) || reader.error) held = [];
+    await pass();
+    throw error;
+  }
+  await pass();
+  await exchange.end();
+  if (answer.keepAlive) pools.give(service, connection);
+  else connection.socket.destroy();
 }
 
 /** What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's. */
-function downstream(exchange: Exchange, incoming: IncomingMessage, upstreamSince: number): Headers {
-  const { request, response } = exchange;
-  const upstream = pairs(incoming.rawHeaders);
-  const framing: Headers = ['Content-Type', 'Content-Length'].flatMap((name) =>
-    values(upstream, name)
+function downstream(exchange: Exchange, { headers, framing }: Answer, upstreamSince: number): Headers {
+  const sized: Headers = ['Content-Type', 'Content-Length'].flatMap((name) =>
+    values(headers, name)
       .slice(0, 1)
       .map((value): [string, string] => [name, value]),
   );
-  const hasBody = request.method !== 'HEAD' && incoming.statusCode !== 204 && incoming.statusCode !== 304;
-  const unsized = hasBody && values(upstream, 'content-length').length === 0;
-  const chunked = unsized && request.httpVersion === '1.1';
+  const unsized = typeof framing !== 'number';
+  const chunked = unsized && exchange.version !== '1.0';
   // Its end is the connection's.
-  if (unsized && !chunked) response.shouldKeepAlive = false;
+  if (unsized && !chunked) exchange.keepAlive = false;
   const ended = new Set([
-    ...hopByHop(upstream),
+    ...hopByHop(headers),
     ...['content-type', 'content-length', 'transfer-encoding', 'connection', 'keep-alive'],
   ]);
   if (!trailers(exchange.readable)) ended.add('trailer');
-  const passed = upstream.filter(([name]) => !ended.has(name.toLowerCase()));
+  const passed = headers.filter(([name]) => !ended.has(name.toLowerCase()));
   if (values(passed, 'server').length === 0) passed.push(['Server', KONG]);
   for (const [name, value] of exchange.echoed) set(passed, name, value);
   const via = values(passed, 'via').join(', ');
@@ -279,9 +200,9 @@ function downstream(exchange: Exchange, incoming: IncomingMessage, upstreamSince
   set(passed, 'Via', via ? `${via}, 1.1 ${KONG}` : `1.1 ${KONG}`);
   set(passed, 'X-Kong-Request-Id', exchange.requestId);
   return [
-    ...framing,
+    ...sized,
     ...((chunked ? [['Transfer-Encoding', 'chunked']] : []) as Headers),
-    ['Connection', response.shouldKeepAlive ? 'keep-alive' : 'close'],
+    ['Connection', exchange.keepAlive ? 'keep-alive' : 'close'],
     ...exchange.added,
     ...passed,
   ];

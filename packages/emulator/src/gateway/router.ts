@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 /** What the router needs of a route of the config. */
 export interface Route {
   readonly methods?: readonly string[] | undefined;
@@ -48,6 +50,8 @@ export class Router<S extends Routed> {
    */
   match(method: string, rawPath: string): Match<S> | undefined {
     const path = normalizePath(rawPath);
+    // The router takes no text that is not UTF-8.
+    if (!isUtf8(Buffer.from(path, 'latin1'))) return undefined;
     for (const { service, route, prefix } of this.#entries) {
       if (!path.startsWith(prefix) || (route.methods && !route.methods.includes(method))) continue;
       const rest = route.strip_path ? path.slice(prefix.length) : path;

@@ -10,9 +10,9 @@ import { type Fleet, Throttled } from './fleet.js';
 
 /** A local Function URL. */
 export interface FunctionUrl {
-  /** `https://localhost:PORT/` */
+  /** `https://127.0.0.1:PORT/` */
   url: string;
-  /** The server's certificate in PEM, made at start. Nobody trusts it who is not given it. */
+  /** The server's certificate in PEM, an authority of its own, made at start. Nobody trusts it who is not given it. */
   ca: string;
   /** Closes the server and every connection. */
   close(): Promise<void>;
@@ -23,6 +23,8 @@ const MAX_EVENT_BYTES = 6_291_456;
 // Content types that reach the handler as text: as measured on AWS for payload 2.0, all others are base64.
 // https://github.com/ministackorg/ministack/pull/766
 const TEXT = /^\s*(text\/[^;]*|application\/(json|javascript|xml))\s*(;|$)/i;
+// Not by name: localhost is ::1 first on some machines, and Kong asks 127.0.0.1.
+const HOST = '127.0.0.1';
 const DAY_MS = 86_400_000;
 
 /**
@@ -32,13 +34,16 @@ const DAY_MS = 86_400_000;
  * @param port on loopback; 0 takes a free one
  */
 export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<FunctionUrl> {
-  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+  // nginx looks for an address among the DNS names, and, where there are none, at the common name.
+  const { private: key, cert } = await generate([{ name: 'commonName', value: HOST }], {
     keyType: 'ec',
     algorithm: 'sha256',
     notBeforeDate: new Date(Date.now() - DAY_MS),
     extensions: [
-      { name: 'basicConstraints', cA: false, critical: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }] },
+      // Kong takes no certificate but an authority's to verify by.
+      { name: 'basicConstraints', cA: true, critical: true },
+      { name: 'keyUsage', keyCertSign: true, digitalSignature: true, critical: true },
+      { name: 'subjectAltName', altNames: [{ type: 7, ip: HOST }] },
     ],
   });
   // Kept-alive connections stay open until the gateway closes them.
@@ -47,10 +52,10 @@ export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<Function
     (isControl(request) ? control : answer)(fleet, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, 'localhost', resolve);
+    server.once('error', reject).listen(port, HOST, resolve);
   });
   return {
-    url: `https://localhost:${(server.address() as AddressInfo).port}/`,
+    url: `https://${HOST}:${(server.address() as AddressInfo).port}/`,
     ca: cert,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));

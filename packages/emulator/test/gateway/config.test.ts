@@ -6,7 +6,7 @@ import { ConfigError, parseConfig } from '../../src/gateway/config.js';
 
 const KONG = readFileSync(new URL('../../../../kong/kong.yaml', import.meta.url), 'utf8');
 const TEXT = render(KONG, {
-  DECK_NER_FUNCTION_URL: 'https://localhost:8443/',
+  DECK_NER_FUNCTION_URL: 'https://127.0.0.1:8443/',
   DECK_NER_ORIGIN_SECRET: 'origin-secret',
   DECK_BATCH_PROCESSOR_KEY: 'key-of-batch',
   DECK_LOAD_GENERATOR_KEY: 'key-of-load',
@@ -15,11 +15,11 @@ const TEXT = render(KONG, {
 test('every entity of the own file is tagged, or decK would not know it as its own', () => {
   const entities = (node: unknown): unknown[] => {
     if (typeof node !== 'object' || node === null) return [];
-    const own = 'name' in node || 'username' in node || 'key' in node ? [node] : [];
+    const own = ['name', 'username', 'key', 'group', 'cert'].some((field) => field in node) ? [node] : [];
     return [...own, ...Object.values(node).flatMap(entities)];
   };
   const found = entities(parse(TEXT));
-  expect(found.length).toBeGreaterThan(12);
+  expect(found.length).toBeGreaterThan(20);
   for (const entity of found) expect(entity).toMatchObject({ tags: ['nlp-ner'] });
 });
 
@@ -28,7 +28,7 @@ test("reads the repository's own file", () => {
   expect(services).toMatchObject([
     {
       name: 'nlp-ner-service',
-      host: 'localhost',
+      host: '127.0.0.1',
       port: 8443,
       tlsVerify: true,
       connectTimeout: 5000,
@@ -37,12 +37,16 @@ test("reads the repository's own file", () => {
       retries: 0,
       routes: [
         { name: 'nlp-ner-route', methods: ['POST'], paths: ['/nlp/ner'], strip_path: true },
-        { name: 'nlp-ner-meta-route', methods: ['GET'], paths: ['/nlp/ner'], strip_path: true },
+        { name: 'nlp-ner-meta-route', methods: ['GET'], paths: ['/nlp/ner/'], strip_path: true },
       ],
     },
   ]);
   expect(services[0]?.routes.map(({ plugins }) => [...plugins.keys()])).toEqual([[], ['rate-limiting']]);
-  expect(credentials.find('key-of-batch')?.consumer.username).toBe('batch-processor');
+  expect(services[0]?.ca).toHaveLength(5);
+  expect(credentials.find('key-of-batch')?.consumer).toMatchObject({
+    username: 'batch-processor',
+    groups: ['nlp-ner'],
+  });
   expect(credentials.find('key-of-load')?.consumer.plugins.has('rate-limiting')).toBe(true);
 });
 
@@ -85,8 +89,23 @@ test.each([
   ],
   ['a service without a name', '- name: nlp-ner-service', '- # none', 'tags: [nlp-ner]', 'name: is missing'],
   ['a regex path', '[/nlp/ner]', '["~/nlp/ner$"]', '~/nlp', 'regex paths are not supported'],
-  ['tls_verify without TLS', 'https://localhost', 'http://localhost', 'tls_verify', 'needs an https url'],
-  ['a template', 'x-origin-secret:origin', 'x-origin-secret:$(x)', '$(x)', 'only fixed values'],
+  ['tls_verify without TLS', 'https://127', 'http://127', "url: 'http", 'must be https where tls_verify'],
+  [
+    'an authority that is not there',
+    '      - e8ec',
+    '      - 18ec',
+    '- 18ec',
+    'is the id of none of the ca_certificates',
+  ],
+  [
+    'no certificate',
+    'MIIDQTCCAimgAwI',
+    'AAAAAAAAAAAAAA',
+    'cert: |',
+    'is not one PEM certificate of a certificate auth',
+  ],
+  ['a consumer in no group', 'group: nlp-ner', 'gruop: nlp-ner', 'gruop', 'acls.0.group: is missing'],
+  ['a template', 'Bearer origin', '$(x)', '$(x)', 'only fixed values'],
   ['a limit without a period', 'minute: 1000', '# none', 'config:', 'needs one of second, minute, hour'],
   ['a key used twice', 'key-of-load', 'key-of-batch', "key: 'key-of-batch'", 'is used twice as key'],
   [
@@ -104,7 +123,7 @@ test.each([
     'is used twice as plugin of nlp-ner-meta-route',
   ],
   ['a reference that is not filled in', 'key-of-batch', '$' + '{{ env X }}', 'env X', 'was not filled in'],
-  ['a vault reference', 'x-origin-secret:origin', '{vault://env/x}:origin', 'vault', 'is a vault reference'],
+  ['a vault reference', 'authorization:Bearer', '{vault://env/x}:', 'vault', 'is a vault reference'],
   ['what is no YAML', 'retries: 0', 'retries: 0: 1', 'retries: 0: 1', 'is not valid YAML'],
 ])('refuses %s and names file, line and place', (_, from, to, line, message) => {
   expect(TEXT).toContain(from);

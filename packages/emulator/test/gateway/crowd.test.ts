@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { Wire } from '../../src/gateway/conformance/wire.js';
+import { Wire } from '../../conformance/wire.js';
 import { cleanups, config, gateway, post, upstream } from './start.js';
 
 const KEY = 'apikey: k-batch';

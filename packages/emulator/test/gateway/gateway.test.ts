@@ -4,7 +4,8 @@ import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
 import { expect, test } from 'vitest';
-import { Wire } from '../../src/gateway/conformance/wire.js';
+import { stringify } from 'yaml';
+import { Wire } from '../../conformance/wire.js';
 import { type Answered, startGateway } from '../../src/gateway/gateway.js';
 import { cleanups, config, gateway, header, post, upstream } from './start.js';
 
@@ -193,7 +194,7 @@ test(`${TRANSFORMER}: Host is neither removed nor added`, async () => {
 test('tells the upstream who calls, whatever the caller claims, and hides the key', async () => {
   const { url, take } = await upstream();
   const plugins = `- name: request-transformer
-  config: {remove: {headers: [x-origin-secret]}, add: {headers: ['x-origin-secret:own:secret']}}
+  config: {remove: {headers: [authorization]}, add: {headers: ['authorization:Bearer own:secret']}}
 - name: correlation-id
   config: {header_name: X-Request-ID, generator: uuid, echo_downstream: true}`;
   const { port } = await gateway(config(url, { plugins }));
@@ -206,8 +207,8 @@ test('tells the upstream who calls, whatever the caller claims, and hides the ke
   const answer = await post(port, [
     KEY,
     ...claims,
-    'x-origin-secret: forged',
-    'X-Origin-Secret: forged',
+    'authorization: Bearer forged',
+    'Proxy-Authorization: Basic eDp5',
     'X-Forwarded-Proto: https',
     'X-Forwarded-For: 9.9.9.9',
   ]);
@@ -220,7 +221,7 @@ test('tells the upstream who calls, whatever the caller claims, and hides the ke
   expect(header(seen, 'X-Real-IP')).toEqual(['127.0.0.1']);
   expect(header(seen, 'X-Forwarded-Proto')).toEqual(['http']);
   expect(header(seen, 'X-Forwarded-For')).toEqual(['9.9.9.9, 127.0.0.1']);
-  expect(header(seen, 'x-origin-secret')).toEqual(['own:secret']);
+  expect(header(seen, 'authorization')).toEqual(['Bearer own:secret']);
   expect(header(seen, 'apikey')).toEqual([]);
   expect(header(seen, 'X-Request-ID')).toEqual(header(answer, 'X-Request-ID'));
   expect(header(answer, 'X-Request-ID')[0]).toMatch(/^[0-9a-f-]{36}$/);
@@ -306,7 +307,7 @@ test('tells of every answer once: whose, which, and what came of it, but no key 
   await post(port, [], { path: '/none' });
   expect(await last(3)).toMatchObject({ ...refused, route: undefined, status: 404 });
   const wire = await Wire.open(port);
-  wire.send('POST /nlp/ner HTTP/1.1\r\nno colon\r\n\r\n');
+  wire.send('no request\r\n\r\n');
   expect((await wire.answer()).status).toBe(400);
   expect(await last(4)).toMatchObject({ ...refused, status: 400, method: '', path: '' });
   await post(port, ['Host: two'], { path: '/nlp/ner?a' });
@@ -329,21 +330,27 @@ test('answers 502 when nobody listens', async () => {
   expect([answer.status, header(answer, 'Via')]).toEqual([502, ['1.1 kong/3.9.3']]);
 });
 
-test('verifies the upstream by the given CA when tls_verify is true, and not at all when it is false', async () => {
+test("verifies the upstream by the service's own ca_certificates, or by nothing, and not at all without tls_verify", async () => {
   const names = [{ name: 'commonName', value: 'localhost' }];
-  const [own, other] = await Promise.all([generate(names, { keySize: 2048 }), generate(names, { keySize: 2048 })]);
-  const server = createTlsServer({ key: own.private, cert: own.cert }, (socket) => {
+  const extensions = [{ name: 'basicConstraints' as const, cA: true, critical: true }];
+  const [own, other] = await Promise.all([1, 2].map(() => generate(names, { keySize: 2048, extensions })));
+  const server = createTlsServer({ key: own?.private, cert: own?.cert }, (socket) => {
     socket.on('error', () => {}).once('data', () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}'));
   });
   server.on('tlsClientError', () => {});
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   cleanups.push(() => new Promise((resolve) => server.close(resolve)));
   const url = `https://localhost:${(server.address() as { port: number }).port}`;
-  const verify = config(url, { service: 'tls_verify: true' });
-  const ask = async (text: string, ca: string) => (await post((await gateway(text, { ca })).port, [KEY])).status;
-  expect(await ask(verify, own.cert)).toBe(200);
-  expect(await ask(verify, other.cert)).toBe(502);
-  expect(await ask(config(url), other.cert)).toBe(200);
+  const id = '8b3ffb38-05ac-4d2c-a5be-ad8e12a1e0b1';
+  const ask = async (service: string, pem = '') => {
+    const authorities = pem && stringify({ ca_certificates: [{ id, cert: pem }] });
+    return (await post((await gateway(config(url, { service }) + authorities)).port, [KEY])).status;
+  };
+  const verify = `tls_verify: true\nca_certificates: [${id}]`;
+  expect(await ask(verify, own?.cert)).toBe(200);
+  expect(await ask(verify, other?.cert)).toBe(502);
+  expect(await ask('tls_verify: true', own?.cert)).toBe(502);
+  expect(await ask('')).toBe(200);
 });
 
 test('passes a long chunked answer on whole', async () => {
@@ -352,6 +359,25 @@ test('passes a long chunked answer on whole', async () => {
   const answer = await post(port, [KEY, `x-long: ${'y'.repeat(5000)}`], { path: '/nlp/ner/_chunked' });
   expect([answer.status, answer.framing]).toEqual([200, 'chunked']);
   expect(JSON.parse(answer.body).headers).toContainEqual(['x-long', 'y'.repeat(5000)]);
+});
+
+test.each([
+  ['passes on what came of an answer whose upstream ends it early', 'end', '{"half":'],
+  ['loses the last buffer of one whose upstream resets it', 'resetAndDestroy', ''],
+] as const)('%s', async (_, how, body) => {
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"half":');
+        setTimeout(() => socket[how](), 50);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = await gateway(config(`http://127.0.0.1:${(server.address() as { port: number }).port}`));
+  const answer = await post(port, [KEY]);
+  expect([answer.status, answer.framing, answer.body]).toEqual([200, 'content-length (connection closed early)', body]);
 });
 
 test('sends a POST without a body up without framing of its own', async () => {

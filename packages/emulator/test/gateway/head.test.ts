@@ -1,8 +1,8 @@
 // What nginx refuses before Kong sees it, over real sockets. Recorded cases stand in golden/; these are from nginx's
 // source (ngx_http_request.c, ngx_http_parse.c of 1.25).
 import { beforeAll, expect, test } from 'vitest';
-import { startUpstream } from '../../src/gateway/conformance/upstream.js';
-import { Wire } from '../../src/gateway/conformance/wire.js';
+import { startUpstream } from '../../conformance/upstream.js';
+import { Wire } from '../../conformance/wire.js';
 import { startGateway } from '../../src/gateway/gateway.js';
 import { config, header } from './start.js';
 
@@ -86,7 +86,12 @@ test.each([
   ['a request line over 8 KiB', [`POST /${long(8192)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
   ['one of 50 KB', [`POST /${long(50_000)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
   ['a header line over 8 KiB', [LINE, HOST, HTML, `X: ${long(8188)}`], 400, 'text/html', TOO_LARGE],
-  ['one of 50 KB', [LINE, HOST, HTML, `X: ${long(50_000)}`], 400, 'text/plain', TOO_LARGE],
+  ['one of 50 KB', [LINE, HOST, HTML, `X: ${long(50_000)}`], 400, 'text/html', TOO_LARGE],
+  ['over 1,000 headers', [LINE, HOST, HTML, ...many(1000, 1)], 400, 'text/html', TOO_LARGE],
+  ['HTTP/2', ['POST /nlp/ner HTTP/2.0', HOST], 505, 'text/html', '505 HTTP Version Not Supported'],
+  ['a line without a version', ['GET /nlp/ner', HOST], 400, 'text/plain', 'Bad request'],
+  ['a folded header', [LINE, HOST, HTML, ' more'], 400, 'text/html', 'Bad request'],
+  ['a CR in a value', [LINE, HOST, HTML, 'X-A: a\rb'], 400, 'text/html', 'Bad request'],
   ['headers over four buffers', [LINE, HOST, HTML, ...many(5, 5000)], 400, 'text/html', TOO_LARGE],
   ['2,000 headers', [LINE, HOST, ...many(2000, 10)], 400, 'text/plain', TOO_LARGE],
 ])('refuses %s', async (_, lines, status, type, message) => {
@@ -102,6 +107,9 @@ test.each([
   ['a request line of 8 KiB', [`POST /nlp/ner?${long(8192 - 25)} HTTP/1.1`, HOST, KEY, EMPTY]],
   ['a header line of 8 KiB', [LINE, HOST, KEY, EMPTY, `X: ${long(8192 - 5)}`]],
   ['four lines of 5 KB', [LINE, HOST, KEY, EMPTY, ...many(4, 5000)]],
+  ['a thousand headers', [LINE, HOST, KEY, EMPTY, ...many(997, 1)]],
+  ['empty lines before it', ['', '', LINE, HOST, KEY, EMPTY]],
+  ['a header without a colon', [LINE, HOST, KEY, EMPTY, 'X-A']],
   ['a path down and up again', ['POST /a/../nlp/./ner HTTP/1.1', HOST, KEY, EMPTY]],
 ])('takes %s', async (_, lines) => {
   expect((await ask(lines)).status).toBe(200);
@@ -127,6 +135,36 @@ test.each([
   const answer = await ask(lines);
   expect([answer.interim, answer.status]).toEqual([interim, status]);
   take();
+});
+
+// [what, bytes behind the first request, what comes behind its answer]
+test.each([
+  ['bytes after the body', 'surplus', 400],
+  ['a second request that is none', 'GET / HTTP/1.1\r\na b: c\r\n\r\n', 400],
+  ['a second request without a key', `${LINE}\r\n${HOST}\r\n${EMPTY}\r\n\r\n`, 401],
+])('%s do not lose the answer before', async (_, rest, then) => {
+  const wire = await Wire.open(port);
+  wire.send(`POST /nlp/ner/_slow/50 HTTP/1.1\r\n${HOST}\r\n${KEY}\r\nContent-Length: 2\r\n\r\n{}${rest}\r\n\r\n`);
+  expect((await wire.answer()).status).toBe(200);
+  expect((await wire.answer()).status).toBe(then);
+  wire.close();
+  expect(take().map(({ body }) => body)).toEqual(['{}']);
+});
+
+test('lines may end with a bare LF', async () => {
+  const wire = await Wire.open(port);
+  wire.send(`${[LINE, HOST, KEY, EMPTY].join('\n')}\n\n`);
+  expect((await wire.answer()).status).toBe(200);
+  wire.close();
+  take();
+});
+
+test('a path that is not UTF-8 has no route, and one that is goes up escaped', async () => {
+  for (const path of ['/nlp/ner/\xff', '/nlp/ner/%ff']) {
+    expect((await ask([`POST ${path} HTTP/1.1`, HOST, KEY, EMPTY])).status).toBe(404);
+  }
+  expect((await ask(['POST /nlp/ner/\xc3\xa9%C3%A9 HTTP/1.1', HOST, KEY, EMPTY])).status).toBe(200);
+  expect(take().map(({ path }) => path)).toEqual(['/%C3%A9%C3%A9']);
 });
 
 test('requests of one write go up one after the other and are answered in order', async () => {
@@ -167,6 +205,14 @@ test.each([
     ['1.1.1.1, 127.0.0.1'],
   ],
   ['TE: trailers alone', [LINE, HOST, KEY, EMPTY, 'TE: gzip, trailers'], 'TE', ['trailers']],
+  ['an empty value', [LINE, HOST, KEY, EMPTY, 'X-A:'], 'X-A', ['']],
+  [
+    'tabs of a value, without the spaces around it',
+    [LINE, HOST, KEY, EMPTY, 'X-A:  \ta \t b\t  '],
+    'X-A',
+    ['\ta \t b\t'],
+  ],
+  ['control bytes of a value', [LINE, HOST, KEY, EMPTY, 'X-A: a\x01b'], 'X-A', ['a\x01b']],
   ['no other TE', [LINE, HOST, KEY, EMPTY, 'TE: gzip'], 'TE', []],
   ['no header that Connection names', [LINE, HOST, KEY, EMPTY, 'Connection: x-hop', 'X-Hop: 1'], 'X-Hop', []],
   ['a Trailer field', ['GET /nlp/ner HTTP/1.1', HOST, KEY, 'Trailer: X-T'], 'Trailer', ['X-T']],
@@ -193,6 +239,8 @@ test('headers go up where they stood and in their own case, those of one name to
 test.each([
   ['/nlp/ner/a?x=1#y', '/a?x=1'],
   ['/nlp/ner/a#x?y', '/a#x'],
+  ['/nlp/ner/a?', '/a?'],
+  ['/nlp/ner/a?#x', '/a'],
 ])('the query of %s ends at #', async (target, path) => {
   expect((await ask([`POST ${target} HTTP/1.1`, HOST, KEY, EMPTY])).status).toBe(200);
   expect(take()[0]?.path).toBe(path);

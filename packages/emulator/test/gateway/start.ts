@@ -1,6 +1,6 @@
 import { afterEach } from 'vitest';
-import { type Attempt, startUpstream } from '../../src/gateway/conformance/upstream.js';
-import { type Answer, Wire } from '../../src/gateway/conformance/wire.js';
+import { type Attempt, startUpstream } from '../../conformance/upstream.js';
+import { type Answer, Wire } from '../../conformance/wire.js';
 import { type Gateway, type GatewayOptions, startGateway } from '../../src/gateway/gateway.js';
 
 /** What the running test started. */

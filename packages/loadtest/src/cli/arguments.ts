@@ -2,6 +2,8 @@ import { closeSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { validateHeaderValue } from 'node:http';
 import { InvalidArgumentError } from 'commander';
 import { InputError } from '../input-error.js';
+import type { Stage } from '../load/rate.js';
+import type { Arch } from '../plan/cost.js';
 
 /** @throws {InputError} with the sentence; the command ends with exit code 3 */
 export function fail(sentence: string): never {
@@ -26,13 +28,40 @@ export function parseCounts(value: string): number[] {
   return counts;
 }
 
-/** Milliseconds of 500ms, 60s, 2m; a bare number is seconds. */
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of 500ms, 60s, 2m, 1h, 7d; a bare number is seconds. */
 export function parseDuration(value: string): number {
-  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(value) ?? [];
-  const ms = Number(number) * { ms: 1, s: 1000, m: 60_000 }[unit as 'ms' | 's' | 'm'];
+  const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(value) ?? [];
+  const ms = Number(number) * UNITS[unit as keyof typeof UNITS];
   // setTimeout cannot wait longer than 2 ** 31 - 1 ms.
-  if (!(ms > 0 && ms < 2 ** 31)) throw new InvalidArgumentError('give a time such as 500ms, 60s or 2m.');
+  if (!(ms > 0 && ms < 2 ** 31)) throw new InvalidArgumentError('give a time such as 500ms, 60s, 2m or 1h.');
   return ms;
+}
+
+/** `20@1m,20-100@5m`: so many requests a second for so long, or from one rate evenly to another. */
+export function parseStages(value: string): Stage[] {
+  return value.split(',').map((stage) => {
+    const [, from, to = from, time] = /^([\d.]+)(?:-([\d.]+))?@(.+)$/.exec(stage) ?? [];
+    if (from === undefined || to === undefined || time === undefined) {
+      throw new InvalidArgumentError('give stages such as 20@1m,20-100@5m,100@1m.');
+    }
+    return { from: parseRate(from), to: parseRate(to), durationMs: parseDuration(time) };
+  });
+}
+
+/** `memory=3072`, kept by its name. */
+export function parseLabel(value: string, labels: Record<string, string>): Record<string, string> {
+  const [, name, text] = /^([\w.-]+)=(.+)$/.exec(value) ?? [];
+  if (name === undefined || text === undefined) throw new InvalidArgumentError('give a label such as memory=3072.');
+  if (name === 'memory') parseMemory(text);
+  if (name === 'arch') parseArch(text);
+  return { ...labels, [name]: text };
+}
+
+export function parseArch(value: string): Arch {
+  if (value !== 'arm64' && value !== 'x86_64') throw new InvalidArgumentError('give arm64 or x86_64.');
+  return value;
 }
 
 /** A number above 0, such as 0.5 or 100. */

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { compare } from '../compare.js';
 import { comparisonReport } from '../report/comparison.js';
-import { type Run, readRun } from '../run-file.js';
-import { exitCode, parseThreshold, type Threshold } from '../threshold.js';
+import { type Run, readRun } from '../run/run-file.js';
+import { compare } from '../statistics/compare.js';
+import { exitCode, parseThreshold, type Threshold } from '../statistics/threshold.js';
 import { collect } from './arguments.js';
 import { settle } from './present.js';
 

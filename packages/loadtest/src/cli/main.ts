@@ -17,6 +17,16 @@ for (const command of [runCommand(), reportCommand(), compareCommand(), planComm
   program.addCommand(command.copyInheritedSettings(program));
 }
 
+// Exit code 1 means worse and nothing else: not what Node ends with where nobody catches an error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.stderr.write(`error: Cannot write standard output (${error.code}).\n`);
+  process.exit(4);
+});
+process.on('uncaughtException', (error) => {
+  process.stderr.write(`error: a bug of burst-ner-load: ${error.stack}\n`);
+  process.exit(70);
+});
+
 try {
   await program.parseAsync();
 } catch (error) {

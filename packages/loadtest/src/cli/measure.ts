@@ -1,26 +1,29 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { type BurstsOptions, runBursts, type Side } from '../bursts.js';
-import type { Cold } from '../cold.js';
+import { randomUUID } from 'node:crypto';
+import manifest from '../../package.json' with { type: 'json' };
 import { InputError } from '../input-error.js';
-import { probe, refuse } from '../probe.js';
-import { Progress } from '../progress.js';
-import { runRate } from '../rate.js';
-import { Recorder } from '../recorder.js';
+import { type BurstsOptions, runBursts, type Side } from '../load/bursts.js';
+import type { Cold } from '../load/cold.js';
+import { runLoop } from '../load/loop.js';
+import { probe, refuse } from '../load/probe.js';
+import { runRate } from '../load/rate.js';
+import type { Load, Requests } from '../load/requests.js';
 import { formatDuration } from '../report/quantity.js';
-import type { Load } from '../request.js';
-import type { Run, RunInfo } from '../run-file.js';
-import type { Outcome, Sample } from '../sample.js';
-import { runSustained } from '../sustained.js';
-import { Windows } from '../windows.js';
+import { Recorder } from '../run/recorder.js';
+import type { Run, RunInfo } from '../run/run-file.js';
+import type { Outcome, Sample } from '../run/sample.js';
+import { Windows } from '../statistics/windows.js';
+import { Progress } from './progress.js';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What is to be measured. */
 export interface Order
-  extends Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'durationMs' | 'timeoutMs'> {
+  extends Pick<
+    RunInfo,
+    'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'stages' | 'durationMs' | 'timeoutMs' | 'labels'
+  > {
   cold: Cold;
-  /** The document that every request carries. */
-  text: string;
+  requests: Requests;
   /** The target, or two whose bursts alternate; and where their samples go. */
   sides: { url: URL; out?: string }[];
 }
@@ -40,7 +43,7 @@ export interface Measured {
  * @param limit requests a minute that were expected of the gateway
  */
 export async function measure(order: Order, apiKey: string, limit: number): Promise<Measured> {
-  const { text, timeoutMs, mode, n, bursts, everyMs, cold } = order;
+  const { requests, timeoutMs, mode, n, bursts, everyMs, cold } = order;
   const stop = new AbortController();
   let interrupted = false;
   const onSignal = () => {
@@ -48,7 +51,7 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
     stop.abort();
   };
   for (const name of SIGNALS) process.once(name, onSignal);
-  const load = { apiKey, text, timeoutMs, signal: stop.signal };
+  const load = { apiKey, requests, timeoutMs, signal: stop.signal };
   const progress = new Progress();
   /** Of each gateway. */
   const gateways = new Map(order.sides.map(({ url }) => [url.origin, new Windows()]));
@@ -59,7 +62,10 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
     refuse(url, sample.status);
     const windows = gateways.get(url.origin);
     windows?.see(sample, originMs);
-    if (!alone || !windows?.others) return;
+  };
+  /** Once everything that was sent is counted: before that, what is under way would pass for somebody else's. */
+  const onQuiet = () => {
+    if (!alone || ![...gateways.values()].some(({ others }) => others > 0)) return;
     alone = false;
     progress.line(
       'Somebody else uses this key, or an earlier run did in the same minute: less is left than was sent here.',
@@ -84,9 +90,10 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
     }
     const sides = order.sides.map(({ url }, at) => ({ url, recorder: recorders[at] as Recorder }));
     if (mode === 'bursts') {
-      await runBursts({ ...load, sides, n: n ?? 0, bursts, everyMs: everyMs ?? 0, cold, progress, onSample });
+      await runBursts({ ...load, sides, n: n ?? 0, bursts, everyMs: everyMs ?? 0, cold, progress, onSample, onQuiet });
     } else {
       await runSteady(order, { ...load, stop }, sides[0] as Side, progress, onSample);
+      onQuiet();
     }
   });
   progress.end();
@@ -104,13 +111,13 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
 
 /** An open model or a closed loop. A problem within it ends it. */
 async function runSteady(
-  { mode, n, rate, durationMs }: Order,
+  { stages, n, durationMs }: Order,
   { stop, ...load }: Omit<Load, 'url'> & { stop: AbortController },
   { url, recorder }: Side,
   progress: Progress,
   onSample: BurstsOptions['onSample'],
 ): Promise<void> {
-  const startedAt = Date.now();
+  const startedAt = performance.timeOrigin + performance.now();
   const outcomes = new Map<Outcome, number>();
   const errors: unknown[] = [];
   const take = (sample: Sample) => {
@@ -125,22 +132,27 @@ async function runSteady(
   };
   progress.still(() => {
     const counts = [...outcomes].map(([outcome, count]) => `${count} ${outcome}`).join(', ') || 'no answer yet';
-    return `${formatDuration(1000 * Math.ceil((Date.now() - startedAt) / 1000))} of ${formatDuration(durationMs ?? 0)}: ${counts}; Ctrl-C keeps what was measured`;
+    return `${formatDuration(1000 * Math.ceil((performance.timeOrigin + performance.now() - startedAt) / 1000))} of ${formatDuration(durationMs ?? 0)}: ${counts}; Ctrl-C keeps what was measured`;
   });
-  const common = { ...load, url, durationMs: durationMs ?? 0, onSample: take };
-  if (mode === 'rate') await runRate({ ...common, rate: rate ?? 1 });
-  else await runSustained({ ...common, connections: n ?? 1 });
+  const common = { ...load, url, onSample: take };
+  if (stages) await runRate({ ...common, stages });
+  else await runLoop({ ...common, connections: n ?? 1, durationMs: durationMs ?? 0 });
   if (errors.length > 0) throw errors[0];
 }
 
-function infoOf({ sides: _, text, cold, ...asked }: Order, { origin, pathname }: URL, pair: RunInfo['pair']): RunInfo {
+function infoOf(
+  { sides: _, requests, cold, ...asked }: Order,
+  { origin, pathname }: URL,
+  pair: RunInfo['pair'],
+): RunInfo {
   return {
     startedAt: new Date().toISOString(),
     // Without query or credentials: either may be secret.
     target: `${origin}${pathname}`,
     ...asked,
     cold: cold.by,
-    text: { characters: Array.from(text).length, sha256: createHash('sha256').update(text).digest('hex') },
+    text: requests.info,
+    version: manifest.version,
     pair,
   };
 }

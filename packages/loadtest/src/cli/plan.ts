@@ -1,11 +1,11 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { type Arch, PRICES, readPrices } from '../cost.js';
-import { type PlanOptions, type PlanRow, plan } from '../plan.js';
-import { type Feed, feedOf } from '../pools.js';
+import { type Arch, PRICES, readPrices } from '../plan/cost.js';
+import { type PlanOptions, type PlanRow, plan } from '../plan/plan.js';
+import { type Feed, feedOf } from '../plan/pools.js';
+import { type Agreement, agreement, loadEmulator, type Validation, validate } from '../plan/validate.js';
 import { planCaveats, planReport, validationReport } from '../report/planned.js';
-import { readReportLog } from '../report-log.js';
-import { readRun } from '../run-file.js';
-import { type Agreement, agreement, loadEmulator, type Validation, validate } from '../validate.js';
+import { readReportLog } from '../run/report-log.js';
+import { readRun } from '../run/run-file.js';
 import { fail, parseCount, parseCounts, parseDuration, parseMemory } from './arguments.js';
 
 interface Options {

@@ -1,8 +1,8 @@
 import { Command } from 'commander';
-import { plan } from '../plan.js';
-import { readReportLog } from '../report-log.js';
-import { readRun } from '../run-file.js';
-import { parseThreshold } from '../threshold.js';
+import { plan } from '../plan/plan.js';
+import { readReportLog } from '../run/report-log.js';
+import { readRun } from '../run/run-file.js';
+import { parseThreshold } from '../statistics/threshold.js';
 import { collect, fail, parseCounts, refuseUnwritable } from './arguments.js';
 import { present } from './present.js';
 

@@ -1,20 +1,23 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
-import type { Cold } from '../cold.js';
-import type { Arch } from '../cost.js';
-import { forecast } from '../forecast.js';
-import { LEAST_BURSTS } from '../judgement.js';
-import { isLoopback } from '../loopback.js';
+import type { Cold } from '../load/cold.js';
+import { crossCheck, noCrossCheck } from '../load/cross-check.js';
+import { isLoopback } from '../load/loopback.js';
+import type { Stage } from '../load/rate.js';
+import { Requests, readText } from '../load/requests.js';
+import { sizeOf } from '../plan/cost.js';
+import { forecast } from '../plan/forecast.js';
 import { load } from '../report/sentences.js';
-import { parseThreshold } from '../threshold.js';
+import { LEAST_BURSTS } from '../statistics/judgement.js';
+import { parseThreshold } from '../statistics/threshold.js';
 import {
   collect,
   fail,
   parseCount,
   parseDuration,
-  parseMemory,
+  parseLabel,
   parseRate,
+  parseStages,
   parseTarget,
   parseUrl,
   readKey,
@@ -32,6 +35,7 @@ interface RunOptions {
   bursts: number;
   every?: number;
   rate?: number;
+  stages?: Stage[];
   duration?: number;
   connections?: number;
   cold: Cold['by'];
@@ -44,10 +48,13 @@ interface RunOptions {
   json?: true;
   failIf: string[];
   limit: number;
-  memory: number;
-  arch: Arch;
+  label: Record<string, string>;
   text: string;
   textFile?: string;
+  requests?: string;
+  texts: number;
+  random?: number;
+  crossCheck?: true;
   timeout: number;
   dryRun?: true;
   yes?: true;
@@ -87,6 +94,11 @@ export function runCommand(): Command {
         .conflicts(BURSTS),
     )
     .addOption(
+      new Option('--stages <list>', 'an open model whose rate changes: 20@1m,20-100@5m,100@1m')
+        .argParser(parseStages)
+        .conflicts([...BURSTS, 'rate', 'duration', 'connections']),
+    )
+    .addOption(
       new Option('--connections <count>', 'with --duration alone: connections at once (default: 10)')
         .argParser(parseCount)
         .conflicts('rate'),
@@ -101,10 +113,18 @@ export function runCommand(): Command {
       parseCount,
       100,
     )
-    .option('--memory <mb>', 'memory of the function, for the forecast of its cost', parseMemory, 2048)
-    .addOption(new Option('--arch <name>', 'its instruction set').choices(['arm64', 'x86_64']).default('arm64'))
+    .option('--label <name=value>', 'kept in the file: memory=3072, arch=x86_64, …; repeatable', parseLabel, {})
     .option('--text <text>', 'the document that every request carries', DEFAULT_TEXT)
     .addOption(new Option('--text-file <file>', 'the same, from a UTF-8 file').conflicts('text'))
+    .addOption(
+      new Option('--requests <file>', 'a body or document of each line (JSON), one after another').conflicts([
+        'text',
+        'textFile',
+      ]),
+    )
+    .option('--texts <count>', 'with --requests: documents in each request, sent as {"texts"}', parseCount, 1)
+    .option('--random <seed>', 'with --requests: in random order, the same of the same seed', parseCount)
+    .option('--cross-check', 'the same burst once more by autocannon, and what it says of it')
     .addOption(
       new Option('--timeout <time>', 'how long an answer may take').argParser(parseDuration).default(MINUTE, '60s'),
     )
@@ -120,20 +140,22 @@ const HELP = `
 --cold config-bump runs --cold-command before each burst, and goes on when it ended with 0. On AWS:
   aws lambda update-function-configuration --function-name NAME --description "$(date)" &&
   aws lambda wait function-updated-v2 --function-name NAME &&
-  aws lambda update-alias --function-name NAME --name live --function-version \\
-    "$(aws lambda publish-version --function-name NAME --query Version --output text)"
+  version="$(aws lambda publish-version --function-name NAME --query Version --output text)" &&
+  aws lambda wait published-version-active --function-name NAME --qualifier "$version" &&
+  aws lambda update-alias --function-name NAME --name live --function-version "$version"
+Each burst leaves a version behind; \`aws lambda delete-function --function-name NAME --qualifier VERSION\` deletes one.
 
 Exit codes: 0 measured; 1 a threshold is broken, or no request succeeded; 2 undecided; 3 could not run; 130 interrupted.`;
 
 /** Checks what was asked for, says what it takes, measures, prints, and returns the exit code. */
 async function run(target: URL, options: RunOptions): Promise<number> {
-  const { against, json, html, failIf, limit, memory: memoryMb, arch, timeout: timeoutMs } = options;
+  const { against, json, html, failIf, limit, timeout: timeoutMs } = options;
   const order = orderOf(target, options);
   // Before anything is sent.
   const thresholds = failIf.map((text) => parseThreshold(text, against ? 'compare' : 'run'));
-  const { n, everyMs, rate, durationMs, cold, sides } = order;
-  const all = { n, bursts: order.bursts * sides.length, everyMs, rate, durationMs, idle: cold.by === 'idle' };
-  const expected = forecast({ ...all, timeoutMs, limit, memoryMb, arch });
+  const { n, everyMs, stages, durationMs, cold, sides, labels } = order;
+  const all = { n, bursts: order.bursts * sides.length, everyMs, stages, durationMs, cold: cold.by };
+  const expected = forecast({ ...all, timeoutMs, limit, ...sizeOf(labels) });
   if (options.dryRun) {
     process.stdout.write(`${describe(order)}\n${expected}Nothing was sent.\n`);
     return 0;
@@ -142,7 +164,7 @@ async function run(target: URL, options: RunOptions): Promise<number> {
   for (const { url } of sides) {
     if (!isLoopback(url) && !options.yes) fail(`${url.host} is not this machine; add --yes to send load to it.`);
   }
-  if (html !== undefined) refuseUnwritable(html, [options.textFile]);
+  if (html !== undefined) refuseUnwritable(html, [options.textFile, options.requests]);
   process.stderr.write(`${describe(order)}\n${expected}`);
 
   const { runs, problem, interrupted } = await measure(order, apiKey, limit);
@@ -158,8 +180,14 @@ async function run(target: URL, options: RunOptions): Promise<number> {
     if (!problem && !interrupted) code = presentComparison(a, b, { failIf: thresholds, ...(json && { json }) });
   } else {
     const wanted = { ...(json && { json }), ...(html !== undefined && { html }) };
+    const stopped = problem !== undefined || interrupted;
+    const { requests } = order;
+    const checked =
+      options.crossCheck && !stopped
+        ? (noCrossCheck(order.mode, target) ?? (await crossCheck({ url: target, apiKey, requests, timeoutMs }, n ?? 1)))
+        : undefined;
     // A run that was stopped is no ground for a judgement.
-    code = await present(a, { ...wanted, failIf: problem || interrupted ? [] : thresholds });
+    code = await present(a, { ...wanted, failIf: stopped ? [] : thresholds, ...(checked && { crossCheck: checked }) });
   }
   if (problem) throw problem;
   return interrupted ? 130 : code;
@@ -167,17 +195,13 @@ async function run(target: URL, options: RunOptions): Promise<number> {
 
 /** @throws {InputError} for options that do not go together */
 function orderOf(target: URL, options: RunOptions): Order {
-  const { rate = null, duration, connections = 10, bursts, cold: by, against, againstOut, timeout, out } = options;
-  const mode = rate !== null ? 'rate' : duration !== undefined ? 'sustained' : 'bursts';
+  const { duration, connections = 10, bursts, cold: by, against, againstOut, timeout, out, label: labels } = options;
+  const { rate = null } = options;
+  const mode = rate !== null || options.stages ? 'rate' : duration !== undefined ? 'sustained' : 'bursts';
+  const stages = options.stages ?? (rate === null ? null : [{ from: rate, to: rate, durationMs: duration ?? MINUTE }]);
   if (options.connections && mode !== 'sustained')
     fail('--connections goes with --duration; other load opens its own.');
-  if (mode === 'sustained' && timeout < 1000) fail('--duration needs a --timeout of at least 1s.');
-  if (mode === 'sustained' && target.protocol === 'https:' && !isLoopback(target)) {
-    // Of autocannon 9: it overrides rejectUnauthorized, and would hand the key to whoever answers.
-    fail(
-      '--duration runs autocannon, which verifies no certificate; use --rate or -n for an https target that is not this machine.',
-    );
-  }
+  if (!options.requests && (options.texts > 1 || options.random)) fail('--texts and --random go with --requests.');
   if (by === 'idle' && options.every === undefined) {
     fail(
       '--cold idle waits --every before each burst: give a time longer than the function keeps an idle environment.',
@@ -205,9 +229,12 @@ function orderOf(target: URL, options: RunOptions): Order {
     bursts: mode === 'bursts' ? bursts : 0,
     everyMs: mode === 'bursts' && many ? (options.every ?? 61_000) : null,
     rate,
-    durationMs: mode === 'bursts' ? null : (duration ?? MINUTE),
+    stages,
+    durationMs:
+      mode === 'bursts' ? null : (stages?.reduce((sum, stage) => sum + stage.durationMs, 0) ?? duration ?? MINUTE),
     cold: coldOf(options),
-    text: textOf(options),
+    requests: requestsOf(options),
+    labels,
     timeoutMs: timeout,
     sides: [
       { url: target, ...(out !== undefined && { out }) },
@@ -228,18 +255,10 @@ function coldOf({ cold: by, emulator, coldCommand: command }: RunOptions): Cold 
   return { by };
 }
 
-function textOf({ text, textFile }: RunOptions): string {
+function requestsOf({ text, textFile, requests, texts, random }: RunOptions): Requests {
+  if (requests !== undefined) return Requests.read(requests, texts, random);
   const found = textFile === undefined ? text : readText(textFile);
-  return found || fail(`${textFile ?? '--text'} is empty: the function would answer 400.`);
-}
-
-function readText(file: string): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file));
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return fail(`Cannot read ${file} (${code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'not UTF-8' : code}).`);
-  }
+  return found ? Requests.of(found) : fail(`${textFile ?? '--text'} is empty: the function would answer 400.`);
 }
 
 /** 20 bursts of 20 every 61 s to http://localhost:8000/nlp/ner, cold by restart. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { selfcheck } from '../selfcheck.js';
-import { startTruth } from '../truth.js';
+import { selfcheck } from '../load/selfcheck.js';
+import { startTruth } from '../load/truth.js';
 
 export function selfcheckCommand(): Command {
   return new Command('selfcheck')

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
-import type { Comparison, Effect } from '../compare.js';
-import type { Run } from '../run-file.js';
+import type { Run } from '../run/run-file.js';
+import type { Comparison, Effect } from '../statistics/compare.js';
 import { formatCount, formatMs, formatShare } from './quantity.js';
 import { plain, title } from './sentences.js';
 

@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
-import { STARTS } from '../sample.js';
+import { STARTS } from '../run/sample.js';
 import { Markup } from './markup.js';
 import { KINDS, type Measured, type Request } from './measured.js';
 import { formatCount, formatDuration, formatMs } from './quantity.js';

@@ -1,7 +1,7 @@
-import type { PlanRow } from '../plan.js';
-import type { Run } from '../run-file.js';
-import { STARTS } from '../sample.js';
-import type { Summary } from '../summary.js';
+import type { PlanRow } from '../plan/plan.js';
+import type { Run } from '../run/run-file.js';
+import { STARTS } from '../run/sample.js';
+import type { Summary } from '../statistics/summary.js';
 import { Markup, markup } from './markup.js';
 import { measure } from './measured.js';
 import { formatCount, formatShare, readPercentile } from './quantity.js';

@@ -1,5 +1,5 @@
-import type { Run } from '../run-file.js';
-import type { Summary } from '../summary.js';
+import type { Run } from '../run/run-file.js';
+import type { Summary } from '../statistics/summary.js';
 import { caveats, verdict } from './sentences.js';
 
 /** A run for machines: what was asked for, what came of it, and what to keep in mind. Times are ms. */

@@ -1,6 +1,6 @@
-import type { Run } from '../run-file.js';
-import { type LatencyFrom, latencyMs, STARTS, type Start } from '../sample.js';
-import type { Kept } from '../samples.js';
+import type { Run } from '../run/run-file.js';
+import { type LatencyFrom, latencyMs, STARTS, type Start } from '../run/sample.js';
+import type { Kept } from '../run/samples.js';
 
 /** What a request is drawn as: the start of its answer, or why there is none. */
 export const KINDS = [...STARTS, 'refused', 'failed'] as const;

@@ -1,5 +1,5 @@
 import * as Plot from '@observablehq/plot';
-import type { PlanRow } from '../plan.js';
+import type { PlanRow } from '../plan/plan.js';
 import { draw, formatTick, scale } from './figures.js';
 import type { Markup } from './markup.js';
 

@@ -1,10 +1,10 @@
 import { styleText } from 'node:util';
-import { fargateTask, PRICES } from '../cost.js';
-import type { PlanOptions, PlanRow } from '../plan.js';
-import type { Feed } from '../pools.js';
-import type { Run } from '../run-file.js';
-import type { Estimate } from '../simulate.js';
-import { type Agreement, FATES, type Validation } from '../validate.js';
+import { fargateTask, PRICES } from '../plan/cost.js';
+import type { PlanOptions, PlanRow } from '../plan/plan.js';
+import type { Feed } from '../plan/pools.js';
+import type { Estimate } from '../plan/simulate.js';
+import { type Agreement, FATES, type Validation } from '../plan/validate.js';
+import type { Run } from '../run/run-file.js';
 import { formatCount, formatMs, formatRange, formatShare } from './quantity.js';
 import { ofThisMachine, title } from './sentences.js';
 

@@ -1,5 +1,5 @@
-import type { Percentile } from '../percentile.js';
-import type { Distribution } from '../summary.js';
+import type { Percentile } from '../statistics/percentile.js';
+import type { Distribution } from '../statistics/summary.js';
 
 /** Three digits that matter: 5.3 ms, 20.9 ms, 181 ms, 2.31 s. */
 export function formatMs(ms: number): string {
@@ -28,6 +28,11 @@ const digits = (ms: number) => (ms < 999.5 ? ms.toFixed(ms < 99.95 ? 1 : 0) : (m
 /** 12,345. */
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US');
+}
+
+/** How many times: 1.0, 8.3, 170. */
+export function formatTimes(ratio: number): string {
+  return ratio < 10 ? ratio.toFixed(1) : formatCount(Number(ratio.toPrecision(2)));
 }
 
 /** A share of one: 4.0 %, 60 %. */

@@ -1,8 +1,8 @@
-import type { PlanRow } from '../plan.js';
-import type { Run } from '../run-file.js';
-import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
-import type { Estimate } from '../simulate.js';
-import type { Distribution, Summary } from '../summary.js';
+import type { PlanRow } from '../plan/plan.js';
+import type { Estimate } from '../plan/simulate.js';
+import type { Run } from '../run/run-file.js';
+import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
+import type { Distribution, Summary } from '../statistics/summary.js';
 import { burstFigure, courseFigure, distributionFigure } from './figures.js';
 import { type Markup, markup } from './markup.js';
 import { type Breakdown, KINDS, type Measured, PARTS } from './measured.js';

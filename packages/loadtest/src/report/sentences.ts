@@ -1,8 +1,8 @@
-import { isLoopback } from '../loopback.js';
-import type { Run, RunInfo } from '../run-file.js';
-import { OUTCOMES, type Outcome, STARTS } from '../sample.js';
-import type { Distribution, Summary } from '../summary.js';
-import { formatCount, formatDuration, formatMs, formatShare } from './quantity.js';
+import { isLoopback } from '../load/loopback.js';
+import type { Run, RunInfo } from '../run/run-file.js';
+import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
+import type { Distribution, Summary } from '../statistics/summary.js';
+import { formatCount, formatDuration, formatMs, formatShare, formatTimes } from './quantity.js';
 
 /** What was run, in a few words. */
 export function title(info: RunInfo): string {
@@ -16,9 +16,16 @@ export function load({
   bursts,
   everyMs,
   rate,
+  stages,
   durationMs,
-}: Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'durationMs'>): string {
+}: Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'stages' | 'durationMs'>): string {
   const time = formatDuration(durationMs ?? 0);
+  if (mode === 'rate' && rate === null && stages) {
+    const each = stages.map(
+      ({ from, to, durationMs }) => `${from === to ? '' : `${from} to `}${to} for ${formatDuration(durationMs)}`,
+    );
+    return `requests a second: ${each.join(', ')}`;
+  }
   if (mode === 'rate') return `${rate} requests a second for ${time}`;
   if (mode === 'sustained') return `${n} connections busy for ${time}`;
   if (bursts === 1) return `one burst of ${n}`;
@@ -46,7 +53,7 @@ export function verdict({ info }: Run, { sent, outcomes, statuses, latency }: Su
   const { cold, warm } = latency;
   const ratio =
     cold?.p50.value && warm?.p50.value && hasInterval(cold) && hasInterval(warm)
-      ? `; cold took ${(cold.p50.value / warm.p50.value).toPrecision(2)} times as long`
+      ? `; cold took ${formatTimes(cold.p50.value / warm.p50.value)} times as long`
       : '';
   const late =
     outcomes.timeout > 0 ? `; ${formatCount(outcomes.timeout)} took over ${formatDuration(info.timeoutMs)}` : '';
@@ -116,6 +123,15 @@ export function caveats(run: Run, summary: Summary): string[] {
   if (statuses['404']) lines.push('404: no route matches; url must include the route, e.g. /nlp/ner.');
   if (errors.size > 0) lines.push(`connection-error: ${[...errors].map(plain).join(', ')}`);
   return lines;
+}
+
+/** 15.8 answers, 24.2 documents, 3.2 kB of requests a second. */
+export function throughput({ throughput }: Summary): string | null {
+  if (!throughput) return null;
+  const { requests, documents, bytes } = throughput;
+  const number = (value: number) => (value < 100 ? value.toFixed(1) : formatCount(Math.round(value)));
+  const sent = bytes > 0 ? `, ${number(bytes / 1000)} kB of requests` : '';
+  return `${number(requests)} answers, ${number(documents)} documents${sent} a second, from a first request to its burst's last answer`;
 }
 
 /** What the gateway let through, where it refused some or should have; null where it did not. */

@@ -1,10 +1,10 @@
 import { styleText } from 'node:util';
-import type { Run } from '../run-file.js';
-import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../sample.js';
-import type { Samples } from '../samples.js';
-import type { Distribution, Summary } from '../summary.js';
+import type { Run } from '../run/run-file.js';
+import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
+import type { Samples } from '../run/samples.js';
+import type { Distribution, Summary } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
-import { admissions, caveats, plain, title, verdict } from './sentences.js';
+import { admissions, caveats, plain, throughput, title, verdict } from './sentences.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -23,7 +23,7 @@ const TIMEOUT: [mark: string, style: Style] = ['×', 'red'];
 export function terminalReport(run: Run, summary: Summary): string {
   const blocks = [
     `${styleText('bold', title(run.info))}\n${verdict(run, summary)}`,
-    [accounting(summary), spread(run), admissions(summary)].filter(Boolean).join('\n'),
+    [accounting(summary), spread(run), throughput(summary), admissions(summary)].filter(Boolean).join('\n'),
     table(summary, run.info.timeoutMs),
     histogram(run),
     [...facts(summary), ...caveats(run, summary)].join('\n'),

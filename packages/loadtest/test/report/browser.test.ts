@@ -5,7 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, openPage } from '../../../../scripts/chromium.mjs';
 import { htmlReport } from '../../src/report/html.js';
-import { summarise } from '../../src/summary.js';
+import { summarise } from '../../src/statistics/summary.js';
 import { bursts, PLANS, run, sample } from './run.js';
 
 const chromium = findChromium();

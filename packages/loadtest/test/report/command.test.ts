@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { RunFile } from '../../src/run-file.js';
+import { RunFile } from '../../src/run/run-file.js';
 import { bursts, INFO } from './run.js';
 
 /** The built command: `pnpm build` comes first. */

@@ -1,11 +1,11 @@
 import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
-import type { PlanRow } from '../../src/plan.js';
+import type { PlanRow } from '../../src/plan/plan.js';
 import { htmlReport } from '../../src/report/html.js';
 import { jsonReport } from '../../src/report/json.js';
-import type { Run } from '../../src/run-file.js';
-import { summarise } from '../../src/summary.js';
-import { bursts, PLANS, run, sample } from './run.js';
+import type { Run } from '../../src/run/run-file.js';
+import { summarise } from '../../src/statistics/summary.js';
+import { bursts, INFO, PLANS, run, sample } from './run.js';
 
 /** What is used of an element; TypeScript's own library of the DOM would be everywhere. */
 interface Found {
@@ -149,7 +149,7 @@ test('what others wrote is text and nothing else', () => {
   const lost = { outcome: 'connection-error', error: evil, start: 'unknown', lastByteMs: null } as const;
   const measured = run([sample(9, { instance: evil, initType: evil }), sample(1, lost)], {
     target: `http://127.0.0.1/${evil}`,
-    text: { characters: 1, sha256: evil },
+    text: { ...INFO.text, sha256: evil },
   });
   measured.info.startedAt = evil;
   const { document, html } = page(measured);

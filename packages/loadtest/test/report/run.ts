@@ -1,7 +1,7 @@
-import type { PlanRow } from '../../src/plan.js';
-import type { BurstInfo, Run, RunInfo } from '../../src/run-file.js';
-import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/sample.js';
-import { Samples } from '../../src/samples.js';
+import type { PlanRow } from '../../src/plan/plan.js';
+import type { BurstInfo, Run, RunInfo } from '../../src/run/run-file.js';
+import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/run/sample.js';
+import { Samples } from '../../src/run/samples.js';
 
 /** A warm answer after so many ms, sent 1 ms after its release. */
 export const sample = (ms: number, more: Partial<Sample> = {}): Sample => ({
@@ -10,6 +10,9 @@ export const sample = (ms: number, more: Partial<Sample> = {}): Sample => ({
     ...NO_REPORT,
     burst: 0,
     index: 0,
+    documents: 1,
+    characters: 92,
+    bytes: 103,
     intendedMs: 0,
     sentMs: 1,
     firstByteMs: 1 + ms,
@@ -21,9 +24,12 @@ export const sample = (ms: number, more: Partial<Sample> = {}): Sample => ({
 export const INFO: RunInfo = {
   startedAt: '2026-11-23T22:40:00.000Z',
   target: 'http://127.0.0.1:8000/nlp/ner',
-  ...{ mode: 'bursts', n: 20, bursts: 1, everyMs: null, rate: null, durationMs: null, cold: 'none' },
-  text: { characters: 92, sha256: '5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' },
-  ...{ timeoutMs: 60_000, pair: null },
+  ...{ mode: 'bursts', n: 20, bursts: 1, everyMs: null, rate: null, stages: null, durationMs: null, cold: 'none' },
+  text: {
+    ...{ characters: 92, sha256: '5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef' },
+    ...{ requests: 1, documents: 1 },
+  },
+  ...{ timeoutMs: 60_000, pair: null, labels: {}, version: null },
 };
 
 /** A run that ended by itself, with a burst line for each burst of `info`. */

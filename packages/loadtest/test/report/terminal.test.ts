@@ -1,9 +1,9 @@
 import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { terminalReport } from '../../src/report/terminal.js';
-import type { Run } from '../../src/run-file.js';
-import type { Sample } from '../../src/sample.js';
-import { summarise } from '../../src/summary.js';
+import type { Run } from '../../src/run/run-file.js';
+import type { Sample } from '../../src/run/sample.js';
+import { summarise } from '../../src/statistics/summary.js';
 import { bursts, run, sample } from './run.js';
 
 const printRun = (measured: Run) => {

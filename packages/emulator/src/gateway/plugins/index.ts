@@ -1,3 +1,4 @@
+import { acl } from './acl.js';
 import { correlationId } from './correlation-id.js';
 import { keyAuth } from './key-auth.js';
 import { rateLimiting } from './rate-limiting.js';
@@ -9,6 +10,7 @@ export const PLUGINS = {
   'correlation-id': correlationId, // 100001
   'key-auth': keyAuth, // 1250
   'request-size-limiting': requestSizeLimiting, // 951
+  acl, // 950
   'rate-limiting': rateLimiting, // 910
   'request-transformer': requestTransformer, // 801
 };

@@ -18,7 +18,7 @@ export const keyAuth = z
   .transform(
     (config): Plugin => ({
       access(exchange) {
-        if (!config.run_on_preflight && exchange.request.method === 'OPTIONS') return undefined;
+        if (!config.run_on_preflight && exchange.method === 'OPTIONS') return undefined;
         for (const name of config.key_names) {
           let found: (string | true)[] = config.key_in_header ? headerValues(exchange.readable, name) : [];
           if (found.length === 0 && config.key_in_query) found = queryValues(exchange.query, name);

@@ -77,12 +77,12 @@ export const rateLimiting = z
         if (stop) return { status: 429, message: 'API rate limit exceeded' };
         const count = () => {
           clearTimeout(timer);
-          exchange.response.off('finish', count);
+          exchange.onEnd = () => {};
           for (const { period, window } of limits) counters.increment(`${owner}:${period}`, now - (now % window));
         };
         const timer = setTimeout(count, COUNT_DELAY);
         // One by one, no request comes before the one ahead is counted.
-        exchange.response.once('finish', count);
+        exchange.onEnd = count;
         return undefined;
       },
     };
@@ -102,22 +102,4 @@ function identifier({ credential, route, service, remoteAddress }: Exchange, plu
 
 function put(headers: Headers, name: string, value: number): void {
   set(headers, name, String(value));
-}
-
-/** Requests counted in the current window of each budget. */
-export class Counters {
-  readonly #windows = new Map<string, { start: number; count: number }>();
-
-  /** @param start when the window began, epoch s */
-  count(budget: string, start: number): number {
-    const window = this.#windows.get(budget);
-    return window?.start === start ? window.count : 0;
-  }
-
-  /** Counts one request in the window that began at `start`, unless a later window has begun. */
-  increment(budget: string, start: number): void {
-    const window = this.#windows.get(budget);
-    if (!window || window.start < start) this.#windows.set(budget, { start, count: 1 });
-    else if (window.start === start) window.count += 1;
-  }
 }

@@ -1,0 +1,152 @@
+import type { Socket } from 'node:net';
+
+/** Unread bytes after which a connection is read no further until some are taken. */
+const HIGH_WATER = 65_536;
+
+/** The longest line of chunked coding and of an upstream's head, bytes. */
+const LINE = 65_536;
+
+/** Nothing came, or nothing was taken, for too long. */
+export class TimedOut extends Error {}
+
+/** What came is not HTTP. */
+export class Malformed extends Error {}
+
+/** The connection ended in the middle of a message. */
+export class Ended extends Error {}
+
+/** The bytes that come over a connection, read as they are needed. */
+export class Reader {
+  /** How long the next bytes may take, ms; 0 sets no bound. */
+  patience = 0;
+  /** Why the connection ended, where it did not end in order. */
+  error: Error | undefined;
+  #bytes: Buffer = Buffer.alloc(0);
+  #ended = false;
+  #wake = () => {};
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => {
+      this.#bytes = this.#bytes.length > 0 ? Buffer.concat([this.#bytes, chunk]) : chunk;
+      if (this.#bytes.length >= HIGH_WATER) socket.pause();
+      this.#wake();
+    });
+    socket.on('error', (error) => {
+      this.error ??= error;
+    });
+    for (const event of ['end', 'close']) {
+      socket.on(event, () => {
+        this.#ended = true;
+        this.#wake();
+      });
+    }
+  }
+
+  /** Whether bytes have come that nobody has taken. */
+  get pending(): boolean {
+    return this.#bytes.length > 0;
+  }
+
+  /** Waits for bytes. False: there will be none. */
+  async ready(): Promise<boolean> {
+    return this.pending || this.#more();
+  }
+
+  /**
+   * The next line, in latin1, without its LF; undefined when the connection ended before.
+   *
+   * @param limit bytes with the LF
+   * @returns null for a longer one
+   */
+  async line(limit = LINE): Promise<string | null | undefined> {
+    for (let from = 0; ; ) {
+      const end = this.#bytes.indexOf('\n', from);
+      if (end >= limit || (end < 0 && this.#bytes.length >= limit)) return null;
+      if (end >= 0) return this.#take(end + 1).toString('latin1', 0, end);
+      from = this.#bytes.length;
+      if (!(await this.#more())) return undefined;
+    }
+  }
+
+  /**
+   * A message's body in parts.
+   *
+   * @param framing its length in bytes, or how its end is told
+   * @throws {Malformed} for chunks that are none
+   * @throws {Ended} when the connection ends before the body
+   */
+  async *body(framing: number | 'chunked' | 'close'): AsyncGenerator<Buffer, void> {
+    if (framing === 'close') {
+      while (await this.ready()) yield this.#take(this.#bytes.length);
+      if (this.error) throw this.error;
+      return;
+    }
+    if (framing !== 'chunked') return yield* this.#exactly(framing);
+    for (;;) {
+      const [, size] = /^([\da-f]+)(?:[ \t;].*)?\r?$/i.exec((await this.#text()) ?? '') ?? [];
+      if (!size || size.replace(/^0+/, '').length > 15) throw new Malformed();
+      if (Number.parseInt(size, 16) === 0) break;
+      yield* this.#exactly(Number.parseInt(size, 16));
+      if (!/^\r?$/.test(await this.#text())) throw new Malformed();
+    }
+    // Trailers end here.
+    while (!/^\r?$/.test(await this.#text()));
+  }
+
+  async *#exactly(length: number): AsyncGenerator<Buffer, void> {
+    for (let left = length; left > 0; ) {
+      if (!(await this.ready())) throw new Ended();
+      const part = this.#take(Math.min(left, this.#bytes.length));
+      left -= part.length;
+      yield part;
+    }
+  }
+
+  async #text(): Promise<string> {
+    const line = await this.line();
+    if (line === null) throw new Malformed();
+    if (line === undefined) throw new Ended();
+    return line;
+  }
+
+  #take(count: number): Buffer {
+    const taken = this.#bytes.subarray(0, count);
+    this.#bytes = this.#bytes.subarray(count);
+    return taken;
+  }
+
+  /** Waits for more bytes than there are. */
+  async #more(): Promise<boolean> {
+    const before = this.#bytes.length;
+    if (this.#ended) return false;
+    if (this.socket.isPaused()) this.socket.resume();
+    let timer: NodeJS.Timeout | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#wake = resolve;
+        if (this.patience > 0) timer = setTimeout(() => reject(new TimedOut()), this.patience);
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#wake = () => {};
+    }
+    return this.#bytes.length > before;
+  }
+}
+
+/**
+ * Writes, and waits until the kernel has taken it.
+ *
+ * @param patience how long that may take, ms
+ * @throws {Error} when the other side is gone, or does not read
+ */
+export function write(socket: Socket, bytes: Buffer | string, patience: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new TimedOut()), patience);
+    socket.write(bytes, 'latin1', (error) => {
+      clearTimeout(timer);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}

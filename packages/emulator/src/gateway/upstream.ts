@@ -1,0 +1,155 @@
+// Connections to upstreams, and their answers' heads.
+import { lookup } from 'node:dns';
+import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import type { Service } from './config.js';
+import { type Headers, values } from './headers.js';
+import { Ended, Malformed, Reader, TimedOut } from './reader.js';
+
+/** Kong's pool of idle connections (upstream_keepalive_pool_size and upstream_keepalive_idle_timeout, ms). */
+const POOL_SIZE = 512;
+const IDLE = 60_000;
+
+/** A connection to an upstream. */
+export interface Connection {
+  readonly socket: Socket;
+  readonly reader: Reader;
+  /** It has carried an exchange before, so the upstream may be closing it. */
+  readonly reused: boolean;
+}
+
+/** Kong's pools of idle connections to upstreams. */
+export class Pools {
+  readonly #idle = new Map<string, Connection[]>();
+  /** TLS sessions by pool, so that a further connection costs less. */
+  readonly #sessions = new Map<string, Buffer>();
+  readonly #open = new Set<Socket>();
+
+  /** An idle connection, or a new one that is not connected yet. */
+  take(service: Service): Connection {
+    const idle = this.#idle.get(key(service))?.pop();
+    if (idle) {
+      idle.socket.setTimeout(0);
+      return { ...idle, reused: true };
+    }
+    const socket = this.#connect(service);
+    this.#open.add(socket);
+    socket.once('close', () => this.#open.delete(socket)).setNoDelay(true);
+    return { socket, reader: new Reader(socket), reused: false };
+  }
+
+  /** Takes back a connection whose exchange is over. */
+  give(service: Service, connection: Connection): void {
+    const { socket, reader } = connection;
+    const idle = this.#idle.get(key(service)) ?? [];
+    if (reader.pending || socket.destroyed || !socket.writable || idle.length >= POOL_SIZE) {
+      socket.destroy();
+      return;
+    }
+    const drop = () => {
+      const at = idle.findIndex((each) => each.socket === socket);
+      if (at < 0) return;
+      idle.splice(at, 1);
+      socket.destroy();
+    };
+    this.#idle.set(key(service), idle);
+    idle.push(connection);
+    socket.removeAllListeners('timeout').setTimeout(IDLE, drop);
+    if (!connection.reused) for (const event of ['data', 'end', 'close']) socket.on(event, drop);
+  }
+
+  close(): void {
+    for (const socket of this.#open) socket.destroy();
+  }
+
+  #connect(service: Service): Socket {
+    const { secure, host, port, tlsVerify, ca } = service;
+    const to = { host, port, lookup: resolve };
+    if (!secure) return connect(to);
+    const session = this.#sessions.get(key(service));
+    const socket = connectTls({
+      ...to,
+      ...(isIP(host) ? {} : { servername: host }),
+      rejectUnauthorized: tlsVerify,
+      // Without ca_certificates nginx has no store to verify by.
+      ca: [...(ca ?? [])],
+      ...(session && { session }),
+    });
+    return socket.on('session', (fresh) => this.#sessions.set(key(service), fresh));
+  }
+}
+
+/** What connections have in common that may take each other's place. */
+function key({ secure, host, port, tlsVerify, ca }: Service): string {
+  return [secure, host, port, tlsVerify, ...(ca ?? [])].join();
+}
+
+/** Waits until a new connection stands, with TLS where there is some. */
+export function connected({ socket, reused }: Connection, { secure, connectTimeout }: Service): Promise<void> {
+  if (reused) return Promise.resolve();
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => socket.destroy(new TimedOut()), connectTimeout);
+    const ended = (error?: Error) => {
+      clearTimeout(timer);
+      reject(error ?? new Ended());
+    };
+    socket.once('error', ended).once('close', () => ended());
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+/** The system's resolver; it is not asked for names that never resolve (RFC 6761, 6.4). */
+const resolve: LookupFunction = (host, options, done) => {
+  if (!host.endsWith('.invalid')) return lookup(host, options, done);
+  process.nextTick(done, Object.assign(new Error('no such host'), { code: 'ENOTFOUND' }), '');
+};
+
+/** An answer's head. */
+export interface Answer {
+  readonly status: number;
+  readonly reason: string;
+  readonly headers: Headers;
+  readonly framing: number | 'chunked' | 'close';
+  /** Whether the connection can be used again. */
+  readonly keepAlive: boolean;
+}
+
+/**
+ * Reads an answer's head, and those of 1xx before it.
+ *
+ * @param method the request's
+ * @throws {Malformed} for what is none
+ * @throws {Ended} when the connection ended before
+ */
+export async function readAnswer(reader: Reader, method: string): Promise<Answer> {
+  for (;;) {
+    const [, version, status, reason = ''] = /^HTTP\/1\.(\d) (\d{3})(?: (.*))?$/.exec(await line(reader)) ?? [];
+    if (!status) throw new Malformed();
+    const headers: Headers = [];
+    for (let text = await line(reader); text !== ''; text = await line(reader)) {
+      const [, name, value = ''] = /^([^:\s]+):(.*)$/s.exec(text) ?? [];
+      if (!name) throw new Malformed();
+      headers.push([name, value.replace(/^ +| +$/g, '')]);
+    }
+    const code = Number(status);
+    if (code < 200 && code !== 101) continue;
+    const [length] = values(headers, 'content-length');
+    const bodiless = method === 'HEAD' || code === 204 || code === 304;
+    const chunked = /^chunked$/i.test(values(headers, 'transfer-encoding')[0] ?? '');
+    const framing = bodiless ? 0 : chunked ? 'chunked' : length === undefined ? 'close' : Number(length);
+    if (Number.isNaN(framing)) throw new Malformed();
+    const connection = values(headers, 'connection').join().toLowerCase();
+    const stays = version === '0' ? connection.includes('keep-alive') : !connection.includes('close');
+    return { status: code, reason, headers, framing, keepAlive: stays && framing !== 'close' };
+  }
+}
+
+async function line(reader: Reader): Promise<string> {
+  const text = await reader.line();
+  if (text === undefined) throw reader.error ?? new Ended();
+  if (text === null) throw new Malformed();
+  return text.replace(/\r$/, '');
+}

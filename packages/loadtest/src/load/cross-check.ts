@@ -1,0 +1,42 @@
+import { isLoopback } from './loopback.js';
+import { encodeRequest, type Load } from './requests.js';
+
+/** What autocannon says of the same target. */
+export interface CrossCheck {
+  /** Answers of any status, and requests without one. */
+  answers: number;
+  errors: number;
+  /** Median over all answers, whole ms; null without any. */
+  p50: number | null;
+}
+
+/**
+ * Why autocannon would say something wrong of such a run, a sentence; null where it does not.
+ *
+ * Version 9 is right where each of its connections sends one request. It keeps one parser over its connections' lives and
+ * counts interim answers, its rates are corrected in mixed units, and it verifies no certificate.
+ */
+export function noCrossCheck(mode: string, url: URL): string | null {
+  if (mode !== 'bursts') return 'autocannon is right for one request a connection alone: cross-check a burst';
+  if (url.protocol === 'https:' && !isLoopback(url)) return 'autocannon verifies no certificate: it gets no key';
+  return null;
+}
+
+/** One burst of n by autocannon: as many connections as requests, in a fresh instance. */
+export async function crossCheck(load: Load, n: number): Promise<CrossCheck> {
+  // Refuses a key that no header can carry.
+  encodeRequest(load, load.requests.nth(0));
+  // Imported here: nothing else needs it, and it is slow to load.
+  const { default: autocannon } = await import('autocannon');
+  const found = await autocannon({
+    url: load.url.href,
+    method: 'POST',
+    headers: { apikey: load.apiKey, 'content-type': 'application/json' },
+    body: load.requests.nth(0).body,
+    connections: n,
+    amount: n,
+    timeout: Math.max(1, (load.timeoutMs ?? 60_000) / 1000),
+  });
+  const answers = found['1xx'] + found['2xx'] + found['3xx'] + found['4xx'] + found['5xx'];
+  return { answers, errors: found.errors, p50: answers > 0 ? found.latency.p50 : null };
+}

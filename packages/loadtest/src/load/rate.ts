@@ -1,0 +1,100 @@
+import { setMaxListeners } from 'node:events';
+import type { Sample } from '../run/sample.js';
+import { instant, pause } from './clock.js';
+import { Connection } from './connection.js';
+import { encodeRequest, type Load, sizes } from './requests.js';
+
+/** A part of an open model, whose rate stays, or changes evenly from one to the other. */
+export interface Stage {
+  /** Requests a second. */
+  from: number;
+  to: number;
+  durationMs: number;
+}
+
+export interface RateOptions extends Load {
+  /** One after another. */
+  stages: readonly Stage[];
+  /** Gets each sample when its request is over, not in their order. */
+  onSample: (sample: Sample) => void;
+}
+
+/** How long before its request a connection is opened, ms. */
+const AHEAD_MS = 1000;
+/** From the end of an answer until it is parsed, ms. */
+const SETTLE_MS = 100;
+
+/** When each request is due, ms after the first. */
+export function dueMs(stages: readonly Stage[]): number[] {
+  const due: number[] = [];
+  let [startsMs, before] = [0, 0];
+  for (const { from, to, durationMs } of stages) {
+    const upTo = before + ((from + to) / 2 / 1000) * durationMs;
+    const slope = (to - from) / durationMs / 1000;
+    for (; due.length < upTo - 1e-9 || due.length === 0; ) {
+      // After so many requests of this stage: rate × t + slope × t² / 2.
+      const count = due.length - before;
+      const root = Math.sqrt((from / 1000) ** 2 + 2 * slope * count);
+      due.push(startsMs + (slope === 0 ? (count * 1000) / from : (2 * count) / (from / 1000 + root)));
+    }
+    before = upTo;
+    startsMs += durationMs;
+  }
+  return due;
+}
+
+/**
+ * Sends requests when they are due, whether earlier ones are answered or not (an open model), each on a connection of its
+ * own that is opened ahead of time. A request whose connection is not ready in time leaves as soon as it is: its latency
+ * counts from when it should have left.
+ *
+ * @throws {TypeError} when the key cannot be a header's value
+ */
+export async function runRate(options: RateOptions): Promise<void> {
+  const { stages, timeoutMs = 60_000, signal, onSample, requests } = options;
+  const due = dueMs(stages);
+  encodeRequest(options, requests.nth(0));
+  // Each request that is under way waits for the same signal.
+  if (signal) setMaxListeners(0, signal);
+  // The first use of it takes almost 1 ms, and every request would be so late.
+  performance.now();
+  // In this order nothing leaves before its time, not even by a microsecond.
+  const origin = process.hrtime.bigint() + BigInt(AHEAD_MS * 1e6);
+  const startsAt = performance.now() + AHEAD_MS;
+  const open = new Set<Connection>();
+  const cut = () => {
+    for (const connection of open) connection.stop('cut');
+  };
+  signal?.addEventListener('abort', cut);
+
+  const request = async (index: number, intendedMs: number) => {
+    const payload = requests.nth(index);
+    const bytes = encodeRequest(options, payload);
+    const connection = new Connection(options);
+    open.add(connection);
+    // What cannot connect is told when it is due.
+    connection.ready.catch(() => {});
+    await instant(startsAt + intendedMs);
+    // Nobody knows what would have become of one that was not due when the run ended.
+    const isDue = !signal?.aborted;
+    const timer = setTimeout(() => connection.stop('timeout'), timeoutMs);
+    if (isDue) await connection.ready.then(() => connection.send(bytes)).catch(() => {});
+    await connection.over;
+    clearTimeout(timer);
+    // Answers that come together are all stamped before the first of them is parsed.
+    await pause(SETTLE_MS, signal);
+    connection.stop('closed');
+    open.delete(connection);
+    if (isDue) onSample(await connection.sample({ burst: 0, index, intendedMs, ...sizes(payload) }, origin));
+  };
+
+  const under = new Set<Promise<void>>();
+  for (const [index, intendedMs] of due.entries()) {
+    await pause(startsAt + intendedMs - AHEAD_MS - performance.now(), signal);
+    if (signal?.aborted) break;
+    const going = request(index, intendedMs).finally(() => under.delete(going));
+    under.add(going);
+  }
+  await Promise.all(under);
+  signal?.removeEventListener('abort', cut);
+}

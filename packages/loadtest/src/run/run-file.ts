@@ -1,0 +1,232 @@
+import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { z } from 'zod';
+import { InputError } from '../input-error.js';
+import { OUTCOMES, type Sample, STARTS } from './sample.js';
+import { Samples } from './samples.js';
+
+const ms = z.number().nullable();
+const word = z.string().nullable();
+
+/** The first line: what was asked for. Never a key, a text, a query or credentials of the URL. */
+const RunLine = z.object({
+  type: z.literal('run'),
+  format: z.literal(1),
+  /** ISO 8601. */
+  startedAt: z.string(),
+  /** Origin and path. */
+  target: z.string(),
+  /** Gated bursts, an open model (`rate`), or a closed loop (`sustained`). */
+  mode: z.enum(['bursts', 'rate', 'sustained']),
+  /** Requests a burst; connections of a closed loop; null for an open model. */
+  n: z.number().nullable(),
+  bursts: z.number(),
+  /** From one release to the next; null for a single burst and without bursts. */
+  everyMs: ms,
+  /** Requests a second of an open model; null where it has stages. */
+  rate: z.number().nullable(),
+  /** Of an open model whose rate changes: one after another. */
+  stages: z
+    .array(z.object({ from: z.number(), to: z.number(), durationMs: z.number() }))
+    .nullable()
+    .default(null),
+  /** Of an open model and a closed loop. */
+  durationMs: ms,
+  /** How environments were made cold before each burst. */
+  cold: z.enum(['none', 'idle', 'restart', 'config-bump']),
+  /** What its requests carried: how many code points in all, and a digest to tell it from others. */
+  text: z.object({
+    characters: z.number(),
+    sha256: z.string(),
+    /** Different requests, and documents in them; they come again when all were sent. */
+    requests: z.number().default(1),
+    documents: z.number().default(1),
+  }),
+  /** What the user says of the target: `memory`, `arch`, or any name. */
+  labels: z.record(z.string(), z.string()).default({}),
+  /** Of this package, that measured it. */
+  version: word.default(null),
+  timeoutMs: z.number(),
+  /** Two runs whose bursts alternated have the same id. */
+  pair: z.object({ id: z.string(), side: z.enum(['a', 'b']) }).nullable(),
+});
+export type RunInfo = Omit<z.infer<typeof RunLine>, 'type' | 'format'>;
+
+/** A line after each burst. */
+const BurstLine = z.object({
+  type: z.literal('burst'),
+  burst: z.number(),
+  /** When its requests were released, ISO 8601. */
+  releasedAt: z.string(),
+  /** From the first request's first byte to the last request's, ms. */
+  spreadMs: z.number(),
+});
+export type BurstInfo = Omit<z.infer<typeof BurstLine>, 'type'>;
+
+const SampleLine = z.object({
+  type: z.literal('sample'),
+  burst: z.number(),
+  index: z.number(),
+  documents: z.number().default(1),
+  characters: z.number().nullable().default(null),
+  bytes: z.number().nullable().default(null),
+  intendedMs: z.number(),
+  sentMs: z.number(),
+  firstByteMs: ms,
+  lastByteMs: ms,
+  outcome: z.enum(OUTCOMES),
+  error: word,
+  status: z.number().nullable(),
+  start: z.enum(STARTS),
+  initType: word,
+  instance: word,
+  model: word.default(null),
+  requestId: word,
+  lambdaRequestId: word,
+  initMs: ms,
+  loadMs: ms,
+  nerMs: ms,
+  kongMs: ms,
+  upstreamMs: ms,
+  limit: ms,
+  remaining: ms,
+  resetS: ms,
+  durationMs: ms,
+  billedMs: ms,
+  reportInitMs: ms,
+});
+
+/** The last line: the run ended by itself, or by Ctrl-C. */
+const EndLine = z.object({ type: z.literal('end'), reason: z.enum(['complete', 'interrupted']) });
+
+const Line = z.discriminatedUnion('type', [RunLine, BurstLine, SampleLine, EndLine]);
+
+/** A run, as it was measured or read back. */
+export interface Run {
+  info: RunInfo;
+  samples: Samples;
+  /** Empty without bursts. */
+  bursts: BurstInfo[];
+  /** Null when the run was killed before it could say. */
+  end: 'complete' | 'interrupted' | null;
+}
+
+/** Writes a run line by line, each at once, so that what was measured is on disk whatever happens next. */
+export class RunFile {
+  readonly #fd: number;
+  readonly #file: string;
+  #measured = false;
+
+  /**
+   * The first line is written at once: a second run finds that the file is taken.
+   *
+   * @throws {InputError} when the file cannot be written, or holds something
+   */
+  constructor(file: string, info: RunInfo) {
+    this.#file = file;
+    try {
+      const found = statSync(file, { throwIfNoEntry: false });
+      if (found?.isFile() && found.size > 0) throw taken(file);
+      // Of two runs that start at once one makes the file; a device, and an empty file, are there already.
+      this.#fd = openSync(file, found ? 'w' : 'wx');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw taken(file);
+      throw error instanceof InputError ? error : unwritable(file, error);
+    }
+    this.#write({ type: 'run', format: 1, ...info });
+  }
+
+  samples(samples: readonly Sample[]): void {
+    this.#measured = true;
+    this.#write(...samples.map((sample) => ({ type: 'sample', ...sample })));
+  }
+
+  burst(burst: BurstInfo): void {
+    this.#write({ type: 'burst', ...burst });
+  }
+
+  /** One that measured nothing leaves an empty file, which the next may have. */
+  end(reason: 'complete' | 'interrupted'): void {
+    if (this.#measured) this.#write({ type: 'end', reason });
+    else if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  #write(...lines: object[]): void {
+    const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+    } catch (error) {
+      throw unwritable(this.#file, error);
+    }
+  }
+}
+
+function taken(file: string): InputError {
+  return new InputError(`${file} holds something already; give another name, or delete it.`);
+}
+
+function unwritable(file: string, error: unknown): InputError {
+  const { code } = error as NodeJS.ErrnoException;
+  return new InputError(`Cannot write ${file} (${code}); is there such a folder, with room, and may you write to it?`);
+}
+
+/**
+ * Reads a run back.
+ *
+ * @param onSample sees each sample whole, in the order of the file, and may fill in what a log says of it
+ * @throws {InputError} for a file that cannot be read, is no run, or is cut in the middle of a line
+ */
+export async function readRun(file: string, onSample?: (sample: Sample) => void): Promise<Run> {
+  const run: Run = { info: undefined as never, samples: new Samples(), bursts: [], end: null };
+  let number = 0;
+  try {
+    for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+      number++;
+      // A last blank line is an editor's.
+      if (text === '' && number > 1) continue;
+      const line = parse(text);
+      if (!line || (number === 1) !== (line.type === 'run')) throw unreadable(file, number, text);
+      if (line.type === 'run') run.info = checked(file, line);
+      else if (line.type === 'burst') run.bursts.push(line);
+      else if (line.type === 'end') run.end = line.reason;
+      else {
+        const { requests, characters } = run.info.text;
+        if (requests === 1) line.characters ??= characters;
+        onSample?.(line);
+        run.samples.push(line);
+      }
+    }
+  } catch (error) {
+    if (error instanceof InputError) throw error;
+    throw new InputError(`Cannot read ${file} (${(error as NodeJS.ErrnoException).code}); give the file of a run.`);
+  }
+  if (number === 0) throw new InputError(`${file} is empty; give a file that \`burst-ner-load run --out\` wrote.`);
+  return run;
+}
+
+function checked(file: string, info: RunInfo): RunInfo {
+  if (URL.canParse(info.target)) return info;
+  throw new InputError(`${file}, line 1: its target is no URL; give a file that \`burst-ner-load run --out\` wrote.`);
+}
+
+function parse(text: string): z.infer<typeof Line> | undefined {
+  try {
+    return Line.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+function unreadable(file: string, number: number, text: string): InputError {
+  if (number === 1) {
+    return new InputError(
+      `${file} does not start as a run does; give a file that this version's \`burst-ner-load run --out\` wrote.`,
+    );
+  }
+  const quoted = `'${file.replaceAll("'", "'\\''")}'`;
+  const what = text.endsWith('}') ? 'is no line of a run' : 'is cut off';
+  return new InputError(
+    `${file}, line ${number}, ${what}; \`head -n ${number - 1} ${quoted}\` prints what stands before it.`,
+  );
+}
