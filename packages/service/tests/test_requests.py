@@ -82,6 +82,61 @@ def test_base64_body_of_any_content_type(post, bom):
     assert answer.json["entities"] == ADA_ENTITIES
 
 
+@pytest.mark.parametrize("flag", [False, None, 0, "", "false", "False"])
+def test_a_body_that_is_no_base64(post, flag):
+    assert post({"text": ADA}, isBase64Encoded=flag).json["entities"] == ADA_ENTITIES
+
+
+@pytest.mark.parametrize("flag", [True, "true", "True"])
+def test_a_body_that_is_base64(post, flag):
+    fields = base64_body(json.dumps({"text": ADA}).encode())
+    assert post(**fields | {"isBase64Encoded": flag}).json["entities"] == ADA_ENTITIES
+
+
+def rest_api_event(body, *, method="POST", path="/", **fields):
+    """Payload 1.0, as API Gateway's REST APIs, load balancers and Kong's plugin aws-lambda make it."""
+    return {
+        "resource": "/nlp/ner",
+        "path": path,
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json", "X-Request-ID": "kong-7"},
+        "queryStringParameters": None,
+        "requestContext": {"path": path, "httpMethod": method, "requestId": "r"},
+        "body": body,
+        "isBase64Encoded": False,
+    } | fields
+
+
+@pytest.mark.parametrize("path", ["/", "/nlp/ner"])
+def test_payload_1_0(service, path):
+    answer = call(service, rest_api_event(json.dumps({"text": ADA}), path=path))
+    assert (answer.status, answer.json["entities"], answer.headers["x-request-id"]) == (200, ADA_ENTITIES, "kong-7")
+    kong = rest_api_event(None, path=path, version="1.0") | base64_body(json.dumps({"text": ADA}).encode())
+    assert call(service, kong).json["entities"] == ADA_ENTITIES
+    assert call(service, rest_api_event("{", path=path)).json["code"] == "invalid_json"
+
+
+@pytest.mark.parametrize("path", ["/health", "/nlp/ner/health"])
+def test_payload_1_0_without_a_body(service, path):
+    for nothing in ({"body": None}, {"body": "", "isBase64Encoded": True}):
+        assert call(service, rest_api_event(None, path=path, method="GET") | nothing).json["status"] == "ok"
+
+
+def test_a_load_balancer_that_sends_and_reads_headers_of_many_values(service):
+    event = rest_api_event(json.dumps({"text": ADA}), multiValueHeaders={"x-request-id": ["first", "last"]})
+    del event["headers"]
+    answer = call(service, event)
+    assert answer.headers["x-request-id"] == "last"
+    assert answer.multi_value_headers == {name: [value] for name, value in answer.headers.items()}
+    assert call(service, rest_api_event(json.dumps({"text": ADA}))).multi_value_headers is None
+
+
+@pytest.mark.parametrize("path", ["/nlp/ner", "/nlp/ner/model", "/nlp/ner/openapi.json"])
+def test_a_gateway_that_leaves_its_prefix(post, path):
+    method = "POST" if path == "/nlp/ner" else "GET"
+    assert post({"text": ADA}, method=method, path=path).status == 200
+
+
 def test_texts_beyond_one_batch_give_the_same_entities(post):
     texts = [ADA * (n % 50) for n in range(100)]
     assert sum(map(len, texts)) > 3 * 20_000
