@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
-import { DEFAULT_MODEL, describeModel, prepareModel } from './model.mjs';
+import { DEFAULT_MODEL, describeModel, prepareModel, runBy } from './model.mjs';
 import { badge, bold, dim, paint, safe } from './paint.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
@@ -43,7 +43,8 @@ await command(async () => {
     const failed = await extract(emulator, files, reading, stop.signal);
     await burst(emulator, stop.signal);
     console.log(`\n${bold('Model')} ${modelLine(model)}`);
-    console.log(`${bold('Run by')} ${emulator.runtime}, behind the emulated Kong and Lambda of packages/emulator`);
+    const where = `in ${emulator.runtime}, behind the emulated Kong and Lambda of packages/emulator`;
+    console.log(`${bold('Run by')} ${runBy(folder)}, ${where}`);
     return failed ? 1 : 0;
   } catch (error) {
     throw stop.signal.aborted ? new UserError('Stopped.') : error;

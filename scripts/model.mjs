@@ -33,8 +33,9 @@ export function describeModel(pathOrName) {
 }
 
 /**
- * The folder to serve: the pipeline prepared for a short cold start, as the function gets it on AWS. Made once for each
- * state of the pipeline and of the tool; a pipeline that cannot be prepared is served as it is.
+ * The folder to serve: the pipeline prepared for the engine, as the function gets it on AWS. Made once for each state of
+ * the pipeline, the tool and the engine; a pipeline that cannot be prepared, or where there is no engine, is served as it
+ * is, by spaCy.
  * @param {Model} model
  * @returns {Promise<string>}
  */
@@ -53,9 +54,16 @@ export async function prepareModel(model) {
     if (!(error instanceof UserError)) throw error;
     // Made meanwhile by another command: it is whole as soon as it is there.
     if (fs.existsSync(out)) return out;
-    console.error(`  ${error.message}\n  So it is served as it is, with a longer cold start.`);
+    console.error(`  ${error.message}\n  So it is served as it is, by spaCy, with a longer cold start.`);
     return model.path;
   }
+}
+
+/** Who runs the model in a folder that `prepareModel` gave. @param {string} folder */
+export function runBy(folder) {
+  const manifest = path.join(folder, 'manifest.json');
+  const runsOn = fs.existsSync(manifest) ? JSON.parse(fs.readFileSync(manifest, 'utf8')).runs_on : 'spacy';
+  return runsOn === 'engine' ? 'the engine, without spaCy' : 'spaCy';
 }
 
 /** @param {string} pipeline a folder */

@@ -15,6 +15,8 @@ from .schema import SPACY_LIMITS
 # Its tokenizer takes punctuation off both ends of a run one piece at a time, and searches all of the run for each: 20 s
 # for 10,000 `=` (docs/decisions/limits.md).
 _SECONDS_A_PIECE_AND_CHARACTER = 1e-7
+# Strings of texts (words, and their beginnings, ends and shapes), 8 MB.
+_MOST_FORGOTTEN = 100_000
 _PUNCTUATION = re.compile(r"[\W_]*")
 
 
@@ -47,6 +49,7 @@ class Plain(Recognizer):
             )
         # Tokenizers by dictionary, of languages without spaces, are of other types.
         self._by_runs = type(self._nlp.tokenizer) is spacy.tokenizer.Tokenizer
+        self._strings, self._forgotten = len(self._nlp.vocab.strings), 0
         labels = (getattr(self._nlp.get_pipe(name), "labels", ()) for name in setters)
         self.labels = sorted({label for each in labels for label in each})
 
@@ -55,13 +58,33 @@ class Plain(Recognizer):
             raise OutOfTime  # nothing could stop it half-way
         # What is new to spaCy in these texts, it forgets behind them; outside of a zone every word would stay.
         with self._nlp.memory_zone():
-            return [
+            found = [
                 [
                     {"text": e.text, "label": e.label_, "start_char": e.start_char, "end_char": e.end_char}
                     for e in doc.ents
                 ]
                 for doc in self._nlp.pipe(texts, batch_size=max(1, len(texts)))
             ]
+            self._forgotten += len(self._nlp.vocab.strings) - self._strings
+        if self._forgotten > max(self._strings, _MOST_FORGOTTEN):
+            _renew(self._nlp.vocab)
+            self._forgotten = 0
+        return found
+
+
+def _renew(vocab: Any) -> None:
+    """Makes the hash maps of a vocabulary anew, with what it had before any text.
+
+    What a zone takes out leaves its place in them taken, and a map that is full doubles.
+    """
+    from spacy.attrs import NORM
+
+    vocab.strings.from_bytes(b"[]")  # loading keeps the strings that were there
+    norm = vocab.lex_attr_getters.get(NORM)
+    everything = ["strings", "vectors", "lookups"]
+    vocab.from_bytes(vocab.to_bytes(exclude=everything), exclude=everything)
+    if norm:
+        vocab.lex_attr_getters[NORM] = norm  # each loading wraps it once more
 
 
 def _tokenizing_seconds(text: str) -> float:

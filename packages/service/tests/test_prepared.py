@@ -1,7 +1,6 @@
 """Prepared models as the function finds them: what is refused, and what `verify` sees."""
 
 import json
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -107,20 +106,6 @@ class TestRefused:
         assert expected in str(error.value)
         assert str(copy) in str(error.value)
         assert "\n" not in str(error.value)
-
-    def test_spacy_cannot_load_it(self, on_spacy):
-        weights = on_spacy / "pipeline" / "ner" / "model"
-        weights.write_bytes(b"\xc1" * weights.stat().st_size)
-        with pytest.raises(SetupError, match=r"^spaCy [\d.]+ cannot load the pipeline in .*; copy it there again"):
-            load(on_spacy)
-
-    def test_ner_that_is_switched_off_is_no_silence(self, on_spacy):
-        config = on_spacy / "pipeline" / "config.cfg"
-        text = config.read_text()
-        config.write_text(re.sub(r"(?m)^disabled = .*$", 'disabled = ["ner"]', text))
-        set_in_manifest(on_spacy, "files", {})
-        with pytest.raises(SetupError, match="sets entities; take 'ner' out of `disabled`"):
-            load(on_spacy)
 
     @pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has a native client on Linux only")
     def test_the_process_ends_and_the_next_works_once_it_is_mended(self, copy, prepared_path):
