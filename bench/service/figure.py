@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from function import say
+
 REACHED, UNDECIDED, FALLS_SHORT, NOT_RUN = "reached", "undecided", "falls short", "not run"
 
 Sample = TypeVar("Sample")
@@ -53,36 +55,38 @@ def _rank(n: int) -> int:
 
 @dataclass(frozen=True)
 class Must:
-    """A bound; `sign` is `≥`, `≤`, or `=` for a bound that nothing can exceed."""
+    """A bound; `sign` is `≥`, `≤` or `=`."""
 
     sign: str
     bound: float
-    unit: str
+    unit: str = ""
 
     def judge(self, figure: Figure) -> str:
         """`undecided` when the bound is inside the figure's interval."""
-        if self.sign == "≤":
-            return REACHED if figure.high <= self.bound else FALLS_SHORT if figure.low > self.bound else UNDECIDED
-        return REACHED if figure.low >= self.bound else FALLS_SHORT if figure.high < self.bound else UNDECIDED
+        good = {self._good(figure.low), self._good(figure.high)}
+        return UNDECIDED if len(good) > 1 else REACHED if True in good else FALLS_SHORT
+
+    def _good(self, value: float) -> bool:
+        return {"≥": value >= self.bound, "≤": value <= self.bound, "=": value == self.bound}[self.sign]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table.
+    """One line of a table.
 
     Attributes:
         what: what was measured.
-        pipeline: of which pipeline.
+        model: of which model.
         unit: of `plain` and `service`.
         plain: the plain handler's figure.
-        service: this service's figure.
-        ratio: how many times better the service is, or what `what` says; a number without unit.
+        service: this service's figure; None where it could not be measured.
+        ratio: how many times better the service is; a number without unit.
         must: judges `ratio` where there is one, else `service`.
         note: what else a reader must know.
     """
 
     what: str
-    pipeline: str
+    model: str
     unit: str
     plain: Figure | None = None
     service: Figure | None = None
@@ -99,15 +103,10 @@ class Row:
         return self.must.judge(judged) if self.must else ""
 
 
-def settle(
-    sample: Callable[[], Sample],
-    rows: Callable[[list[Sample]], list[Row]],
-    rounds: int,
-    say: Callable[[str], None],
-) -> list[Row]:
+def settle(sample: Callable[[], Sample], rows: Callable[[list[Sample]], list[Row]], rounds: int) -> list[Row]:
     """Runs `rounds` rounds, and, where a verdict is then undecided, once twice as many more."""
     samples = [sample() for _ in range(rounds)]
-    undecided = [row.what for row in rows(samples) if row.verdict == UNDECIDED]
+    undecided = [f"{row.what} ({row.model})" for row in rows(samples) if row.verdict == UNDECIDED]
     if undecided:
         say(f"undecided after {rounds} rounds: {'; '.join(undecided)}. {2 * rounds} more rounds …")
         samples += [sample() for _ in range(2 * rounds)]

