@@ -3,6 +3,7 @@
 
 /** @typedef {'second' | 'minute' | 'hour' | 'day' | 'month' | 'year'} Period */
 /** @typedef {{ status: number, headers: Map<string, string>, header: (name: string) => string | undefined }} Answer */
+/** A status, or how a connection fails. @typedef {number | 'reset' | 'refused' | 'unknown host'} Outage */
 /** @typedef {{ now: () => number, sleep: (ms: number, signal?: AbortSignal) => Promise<void> }} Time ms */
 
 const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400, month: 2_592_000, year: 31_536_000 };
@@ -33,7 +34,8 @@ export class Kong {
    * @param {() => number} [options.lag] ms between check and count
    * @param {number} [options.skew] ms that the upstream's Date is ahead of the gateway
    * @param {'none' | 'periods' | 'all'} [options.hidden] which headers of the limit are missing
-   * @param {(local: number) => 'reset' | number | undefined} [options.outage] a status or a reset in the upstream's place
+   * @param {(local: number) => Outage | undefined} [options.outage] what there is instead of the upstream, or of the gateway
+   * @param {number} [options.retryAfter] s, what an outage's answer asks to wait
    */
   constructor(time, options) {
     this.#time = time;
@@ -51,10 +53,16 @@ export class Kong {
     for (let i = 0; i < requests; i++) this.#add(this.#seconds());
   }
 
-  /** @returns {Promise<Answer>} rejects on a reset */
-  async request() {
+  /**
+   * @param {number} [took] ms that the upstream takes for this one, and says so
+   * @returns {Promise<Answer>} rejects when the connection fails
+   */
+  async request(took) {
     const { way = () => 10, service = () => 200, lag = () => 0, skew = 0, hidden = 'none' } = this.#options;
+    const before = this.#options.outage?.(this.#time.now());
+    if (before === 'unknown host') throw failed('ENOTFOUND');
     await this.#time.sleep(way());
+    if (before === 'refused') throw failed('ECONNREFUSED');
     const arrived = this.#seconds();
     /** @type {Map<string, string>} */
     const headers = new Map();
@@ -73,11 +81,13 @@ export class Kong {
     if (delay > 0) this.#time.sleep(delay).then(() => this.#add(arrived));
     else this.#add(arrived);
     const outage = this.#options.outage?.(this.#time.now());
-    const ms = outage === undefined ? service() : 5;
+    const ms = outage === undefined ? (took ?? service()) : 5;
     this.peak = Math.max(this.peak, ++this.#open);
     await this.#time.sleep(ms);
     this.#open--;
-    if (outage === 'reset') throw new Error('ECONNRESET');
+    if (outage !== undefined && typeof outage !== 'number') throw failed('ECONNRESET');
+    if (outage !== undefined && this.#options.retryAfter) headers.set('retry-after', String(this.#options.retryAfter));
+    if (outage === undefined && took !== undefined) headers.set('server-timing', `ner;dur=${took}`);
     headers.set('via', '1.1 kong/3.9.3');
     headers.set('x-kong-upstream-latency', String(Math.floor(ms)));
     headers.set('x-kong-proxy-latency', '0');
@@ -144,6 +154,11 @@ export class Kong {
       this.#counters.set(`${period} ${start(period, at)}`, this.#used(period, at) + 1);
     }
   }
+}
+
+/** @param {string} code */
+function failed(code) {
+  return Object.assign(new Error(code), { code });
 }
 
 /**

@@ -8,7 +8,7 @@ const MODEL = { name: 'en_bench', version: '1.0.0', digest: 'sha256:00' };
 export class VirtualDispatcher extends Dispatcher {
   #answer;
 
-  /** @param {(texts: string[]) => Promise<Answer>} answer to a request; rejects for a reset */
+  /** @param {(texts: string[]) => Promise<Answer>} answer to a request; rejects with `code` when the connection fails */
   constructor(answer) {
     super();
     this.#answer = answer;
@@ -26,9 +26,11 @@ export class VirtualDispatcher extends Dispatcher {
       aborted = true;
       handler.onError?.(error ?? new Error('aborted'));
     });
+    // There is no route for /model.
+    const nowhere = async () => ({ status: 404, headers: new Map() });
     /** @type {{ texts: string[] }} */
-    const { texts } = JSON.parse(String(options.body));
-    this.#answer(texts).then(
+    const { texts } = options.method === 'GET' ? { texts: [] } : JSON.parse(String(options.body));
+    (options.method === 'GET' ? nowhere() : this.#answer(texts)).then(
       ({ status, headers }) => {
         if (aborted) return;
         const raw = [...headers, ['content-type', 'application/json']].flat().map((text) => Buffer.from(text));
@@ -38,8 +40,8 @@ export class VirtualDispatcher extends Dispatcher {
         handler.onData?.(Buffer.from(JSON.stringify(body)));
         handler.onComplete?.([]);
       },
-      () => {
-        if (!aborted) handler.onError?.(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+      (error) => {
+        if (!aborted) handler.onError?.(error);
       },
     );
     return true;

@@ -5,7 +5,7 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '../../packages/emulator/dist/index.js';
-import { percentile, planFrom, Requests, runBurst, validate } from '../../packages/loadtest/dist/index.js';
+import { Pool, planFrom, Requests, runBurst, validate } from '../../packages/loadtest/dist/index.js';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
@@ -121,10 +121,14 @@ async function spacy(bursts) {
     return targets.map(({ n, provisioned, latencies }) => {
       const [planned] = planFrom(fed(pools.warm, pools.cold), { n: [n], provisioned: [provisioned] });
       const { p50, p95 } = /** @type {PlanRow} */ (planned);
-      latencies.sort((a, b) => a - b);
+      // Of whole bursts.
+      const pool = Pool.of(
+        latencies,
+        latencies.map((_, at) => Math.floor(at / n)),
+      );
       const compared = [
-        { predicted: p50, measured: percentile(latencies, 0.5) },
-        { predicted: p95, measured: percentile(latencies, 0.95) },
+        { predicted: p50, measured: pool.percentile(0.5) },
+        { predicted: p95, measured: pool.percentile(0.95) },
       ];
       const errors = compared.map(({ predicted, measured }) => error(predicted.value, measured));
       const verdicts = compared.map(({ predicted, measured }, i) => {
@@ -192,8 +196,7 @@ class Target {
 
 /** @param {number[]} warm @param {number[]} cold */
 function fed(warm, cold) {
-  const sorted = [warm, cold].map((values) => values.toSorted((a, b) => a - b));
-  return { warm: sorted[0] ?? [], cold: sorted[1] ?? [], billedMs: { warm: 0, cold: 0 }, billedByReport: false };
+  return { warm: Pool.of(warm), cold: Pool.of(cold), billedMs: { warm: 0, cold: 0 }, billedByReport: false };
 }
 
 /** @param {number} predicted @param {Percentile} measured */

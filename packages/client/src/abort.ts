@@ -1,17 +1,26 @@
 import { setMaxListeners } from 'node:events';
 
 /**
+ * Calls `onAbort` once `signal` aborts, or at once when it has.
+ *
+ * @returns takes the listener away again
+ */
+export function whenAborted(signal: AbortSignal | undefined, onAbort: () => void): () => void {
+  if (!signal) return () => {};
+  // One signal for a thousand calls is usual; Node would warn of a leak at the eleventh.
+  setMaxListeners(0, signal);
+  if (signal.aborted) onAbort();
+  else signal.addEventListener('abort', onAbort, { once: true });
+  return () => signal.removeEventListener('abort', onAbort);
+}
+
+/**
  * `promise`, or a rejection with `signal.reason` as soon as that aborts. What the promise stands for goes on; its
  * result is dropped. No listener stays behind.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  // One signal for a thousand calls is usual; Node would warn of a leak at the eleventh.
-  setMaxListeners(0, signal);
   return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    const forget = whenAborted(signal, () => reject(signal?.reason));
+    promise.then(resolve, reject).finally(forget);
   });
 }

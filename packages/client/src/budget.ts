@@ -1,5 +1,5 @@
-import { setMaxListeners } from 'node:events';
-import type { Clock, Wait } from './clock.js';
+import type { Clock } from './clock.js';
+import type { Interval } from './pace.js';
 import {
   type Answered,
   date,
@@ -37,9 +37,16 @@ interface Sent {
   at: number;
 }
 
-// A timer's longest delay is 2^31 - 1 ms; a wait that ends early looks again.
-const LONGEST_SLEEP_MS = 3_600_000;
+/** Until when nothing may be sent, and why. Infinity: until an answer comes. */
+export interface Closed {
+  until: number;
+  /** For people, e.g. "100 of 100 used this minute". */
+  reason: string;
+}
+
 const SHORTEST_PAUSE_MS = 1000;
+// Whatever Retry-After says: then one request looks again.
+const LONGEST_PAUSE_MS = 86_400_000;
 const LONGEST_BLIND_WAIT_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 // How far apart processes that share a key start into a new window.
@@ -53,50 +60,19 @@ const SPREAD_MS = 1000;
 export class RateBudget {
   readonly #clock: Clock;
   readonly #share: number;
-  readonly #onWait: (wait: Wait) => void;
   readonly #server = new ServerClock();
   readonly #windows = new Map<Period, RateWindow>();
-  readonly #waiters = new Set<() => void>();
   readonly #inFlight = new Set<Sent>();
   /** Until the first answer one request is out at a time: there may be a limit, and nothing left of it. */
   #probing = true;
   #pausedUntil = Number.NEGATIVE_INFINITY;
   /** Refusals without a word on how long, one after another. */
   #blind = 0;
-  #toldUntil = Number.NEGATIVE_INFINITY;
-  #alarm: { at: number; controller: AbortController } | undefined;
 
-  /**
-   * @param options.share of each limit, 0 < share <= 1, that this process may use
-   * @param options.onWait called when a wait begins
-   */
-  constructor(clock: Clock, options: { share: number; onWait: (wait: Wait) => void }) {
+  /** @param share of each limit, 0 < share <= 1, that this process may use */
+  constructor(clock: Clock, share: number) {
     this.#clock = clock;
-    this.#share = options.share;
-    this.#onWait = options.onWait;
-  }
-
-  /** Resolves when a request may be sent now, first come, first served, and counts it. Rejects with `signal.reason`. */
-  acquire(signal: AbortSignal | undefined): Promise<Ticket> {
-    if (signal?.aborted) return Promise.reject(signal.reason);
-    return new Promise((resolve, reject) => {
-      const grant = () => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve(this.#issue());
-      };
-      const onAbort = () => {
-        this.#waiters.delete(grant);
-        if (this.#waiters.size === 0) this.#disarm();
-        reject(signal?.reason);
-      };
-      if (signal) {
-        // One signal for a thousand requests is usual; Node would warn of a leak at the eleventh.
-        setMaxListeners(0, signal);
-        signal.addEventListener('abort', onAbort, { once: true });
-      }
-      this.#waiters.add(grant);
-      this.#admit();
-    });
+    this.#share = share;
   }
 
   /** Every limit as known now. Empty while none is. */
@@ -111,24 +87,23 @@ export class RateBudget {
     }));
   }
 
-  /** Lets out whoever may go, and sets the alarm for the next. */
-  #admit(): void {
-    for (const grant of this.#waiters) {
-      const now = this.#clock.now();
-      this.#roll(now);
-      if (this.#probing && this.#inFlight.size > 0) break;
-      const closed = this.#closed(now);
-      if (closed) {
-        this.#arm(closed.until, closed.reason);
-        return;
-      }
-      this.#waiters.delete(grant);
-      grant();
-    }
-    this.#disarm();
+  /** Between two requests, as the tightest limits allow; undefined while there is none. */
+  get interval(): Interval | undefined {
+    const now = this.#clock.now();
+    this.#roll(now);
+    const all = [...this.#windows.values()].map((it) => it.interval(this.#server.whenSurely(it.end) - now));
+    if (all.length === 0) return undefined;
+    const most = (of: keyof Interval) => Math.max(...all.map((it) => it[of]));
+    return { window: most('window'), left: most('left') };
   }
 
-  #closed(now: number): { until: number; reason: string } | undefined {
+  /** Whether a request may be sent now; undefined when it may. Others, or an answer, can change it before `until`. */
+  closed(): Closed | undefined {
+    const now = this.#clock.now();
+    this.#roll(now);
+    if (this.#probing && this.#inFlight.size > 0) {
+      return { until: Number.POSITIVE_INFINITY, reason: 'the first answer tells the limit' };
+    }
     let until = this.#pausedUntil;
     let reason = 'the gateway asks to wait';
     let end = Number.NEGATIVE_INFINITY;
@@ -141,39 +116,14 @@ export class RateBudget {
     return until > now ? { until, reason } : undefined;
   }
 
-  #arm(until: number, reason: string): void {
-    if (this.#alarm?.at === until) return;
-    this.#disarm();
-    const controller = new AbortController();
-    const ms = Math.max(1, Math.ceil(until - this.#clock.now()));
-    this.#alarm = { at: until, controller };
-    if (until > this.#toldUntil + 1000) {
-      this.#toldUntil = until;
-      this.#onWait({ ms, reason });
-    }
-    this.#clock.sleep(Math.min(ms, LONGEST_SLEEP_MS), controller.signal).then(
-      () => {
-        if (this.#alarm?.controller !== controller) return;
-        this.#alarm = undefined;
-        this.#admit();
-      },
-      () => {}, // disarmed
-    );
-  }
-
-  #disarm(): void {
-    this.#alarm?.controller.abort();
-    this.#alarm = undefined;
-  }
-
-  #issue(): Ticket {
+  /** Counts a request that is sent now. */
+  issue(): Ticket {
     const sent: Sent = { at: this.#clock.now() };
     for (const window of this.#windows.values()) window.ours++;
     this.#inFlight.add(sent);
     const settle = (learn: () => void) => {
       learn();
       this.#inFlight.delete(sent);
-      this.#admit();
     };
     return {
       answered: (reply) => settle(() => this.#learn(sent, reply)),
@@ -256,7 +206,7 @@ export class RateBudget {
       const minutes = 2 ** (this.#blind - 1) - 1;
       ms = Math.min(LONGEST_BLIND_WAIT_MS, MINUTE_MS - ((date(reply) ?? 0) % MINUTE_MS) + minutes * MINUTE_MS);
     }
-    const until = now + Math.max(SHORTEST_PAUSE_MS, ms) + this.#clock.random() * SPREAD_MS;
+    const until = now + Math.min(Math.max(SHORTEST_PAUSE_MS, ms), LONGEST_PAUSE_MS) + this.#clock.random() * SPREAD_MS;
     this.#pausedUntil = Math.max(this.#pausedUntil, until);
   }
 }

@@ -1,19 +1,38 @@
 import { inspect } from 'node:util';
 import type { Usage } from './budget.js';
+import { Calls } from './calls.js';
 import type { Outcome } from './document.js';
-import { ConfigError } from './errors.js';
+import { ConfigError, TimeoutError } from './errors.js';
 import type { Entity } from './offsets.js';
-import { checked, harmless, type NerClientOptions, type Settings } from './options.js';
+import {
+  atLeastOne,
+  checked,
+  checkedHeaders,
+  harmless,
+  type NerClientOptions,
+  onlyKnown,
+  type Settings,
+} from './options.js';
 import { type Progress, Run } from './run.js';
-import { Sender } from './sender.js';
+import { Scheduler } from './scheduler.js';
 import type { Description } from './wire.js';
 
-export interface ExtractOptions {
+interface CommonOptions {
   /**
    * Aborts at once, whatever is being waited for; what is thrown is `signal.reason`.
    * @default none
    */
   signal?: AbortSignal | undefined;
+  /**
+   * How long the whole call may take, in ms, with all its waits; then it ends with a `TimeoutError`.
+   * @default none
+   */
+  timeoutMs?: number | undefined;
+  /**
+   * Headers to add to the requests of this call. It shares none with others.
+   * @default none
+   */
+  headers?: Record<string, string> | undefined;
   /**
    * Which labels to keep, e.g. `['PERSON', 'ORG']`.
    * @default all
@@ -27,7 +46,15 @@ export interface ExtractOptions {
   illFormed?: 'replace' | 'reject' | undefined;
 }
 
-export interface ExtractAllOptions<D> extends ExtractOptions {
+export interface ExtractOptions extends CommonOptions {
+  /**
+   * Sends the text at once in a request of its own, instead of sharing one with other calls.
+   * @default false
+   */
+  alone?: boolean | undefined;
+}
+
+export interface ExtractAllOptions<D> extends CommonOptions {
   /**
    * Finds the text in a document. Not needed when the documents are strings.
    * @default the document itself
@@ -48,32 +75,35 @@ export interface ExtractAllOptions<D> extends ExtractOptions {
 type AnySource = Partial<Iterable<unknown> & AsyncIterable<unknown>> | undefined;
 type AnyOptions<D> = Omit<ExtractAllOptions<D>, 'text'> & { text?: (document: D) => unknown };
 
-// Longer texts than this are cut: then it matters how long one may be.
-const SHORT_TEXT = 10_000;
+const COMMON = ['signal', 'timeoutMs', 'headers', 'labels', 'illFormed'];
 
 /** Calls the service: one text or a stream of documents in, named entities out. */
 export class NerClient {
   readonly #settings: Settings;
-  readonly #sender: Sender;
+  readonly #scheduler: Scheduler;
+  readonly #calls: Calls;
 
-  /** @throws {ConfigError} for an option that is missing or wrong */
+  /** @throws {ConfigError} for an option that is missing, wrong or unknown */
   constructor(options: NerClientOptions) {
     this.#settings = checked(options);
-    this.#sender = new Sender(this.#settings);
+    this.#scheduler = new Scheduler(this.#settings);
+    this.#calls = new Calls(this.#scheduler, {});
   }
 
   /**
-   * The entities of one text of any length, in its order. An empty text has none and costs no request.
+   * The entities of one text of any length, in its order. An empty text has none and costs no request. Calls that are made
+   * at about the same time share requests.
    *
    * @throws {NerError} see the subclasses; `signal.reason` on abort
    */
   async extract(text: string, options: ExtractOptions = {}): Promise<Entity[]> {
-    const askLimits = typeof text === 'string' && text.length > SHORT_TEXT;
-    for await (const outcome of this.#run([text], options, askLimits).outcomes()) {
-      if (outcome.ok) return outcome.entities;
-      throw outcome.error;
-    }
-    return [];
+    onlyKnown(options, [...COMMON, 'alone'], 'extract');
+    const { headers, ...common } = this.#common(options);
+    const { alone = false } = options;
+    if (typeof alone !== 'boolean') throw new ConfigError(`alone must be true or false, not ${inspect(alone)}`);
+    const own = alone || headers !== undefined;
+    const calls = own ? new Calls(this.#scheduler, headers ?? {}) : this.#calls;
+    return withTimeout(options, (signal) => calls.extract(text, { ...common, signal }, !own));
   }
 
   /**
@@ -83,7 +113,8 @@ export class NerClient {
    * document does wrong is its own outcome. An error of the source is thrown after the outcomes of all that came before
    * it. Whoever leaves the loop gives up the requests under way.
    *
-   * @throws {NerError} what every document would meet: wrong key, wrong url, nobody there; `signal.reason` on abort
+   * @throws {NerError} an error that affects every document: wrong key, wrong url, a service that stays away;
+   *   `signal.reason` on abort
    */
   extractAll(
     source: Iterable<string> | AsyncIterable<string>,
@@ -97,8 +128,27 @@ export class NerClient {
     source: Iterable<D> | AsyncIterable<D>,
     options: AnyOptions<D> = {},
   ): AsyncGenerator<Outcome<D>, void, undefined> {
+    onlyKnown(options, [...COMMON, 'text', 'order', 'onProgress'], 'extractAll');
+    const { text = (document: D) => document, order = 'input' } = options;
     if (typeof source === 'string') throw new ConfigError('extractAll takes many documents; use extract for one text');
-    yield* this.#run(source, options, true).outcomes();
+    if (
+      typeof (source as AnySource)?.[Symbol.iterator] !== 'function' &&
+      typeof (source as AnySource)?.[Symbol.asyncIterator] !== 'function'
+    ) {
+      throw new ConfigError('extractAll takes an iterable or async iterable of documents');
+    }
+    if (typeof text !== 'function') throw new ConfigError('text must be a function that finds the text in a document');
+    oneOf('order', order, ['input', 'completion']);
+    const { headers = {}, ...common } = this.#common(options);
+    const onProgress = harmless('onProgress', options.onProgress);
+    const { concurrency } = this.#settings;
+    const { signal, end } = timeLimit(options);
+    try {
+      const all = { ...common, text, order, onProgress, headers, concurrency, signal };
+      yield* new Run(source, all, this.#scheduler).outcomes();
+    } finally {
+      end();
+    }
   }
 
   /**
@@ -106,51 +156,60 @@ export class NerClient {
    *
    * @throws {NerError} when it does not say; a {@link RouteError} where the gateway has no route for it
    */
-  describe({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Description> {
-    return this.#sender.describe(signal);
+  async describe({ signal }: { signal?: AbortSignal | undefined } = {}): Promise<Description> {
+    return this.#scheduler.describe(signal);
   }
 
   /** The gateway's limits for this key and what is used of them, as its answers told; empty before the first. */
   budget(): Usage[] {
-    return this.#sender.usage;
+    return this.#scheduler.usage;
   }
 
   /**
-   * Takes no more requests, waits for those under way with all their attempts, then closes the sockets. To wait for none,
-   * abort them first.
+   * Takes no more calls, ends those that were made before with all their attempts, then closes the sockets. A loop over
+   * `extractAll` that goes on is ended too; one that does not holds nothing up. To wait for none, abort them first.
    */
   close(): Promise<void> {
-    return this.#sender.close();
+    return this.#scheduler.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  #run<D>(source: Iterable<D> | AsyncIterable<D>, options: AnyOptions<D>, askLimits: boolean): Run<D> {
-    const { text = (document: D) => document, order = 'input', labels, illFormed = 'replace' } = options;
-    if (typeof text !== 'function') throw new ConfigError('text must be a function that finds the text in a document');
-    oneOf('order', order, ['input', 'completion']);
+  #common({ labels, illFormed = 'replace', headers, signal }: CommonOptions) {
     oneOf('illFormed', illFormed, ['replace', 'reject']);
     if (labels !== undefined && !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))) {
       throw new ConfigError("labels must be an array of strings, e.g. ['PERSON', 'ORG']");
     }
-    if (
-      typeof (source as AnySource)?.[Symbol.iterator] !== 'function' &&
-      typeof (source as AnySource)?.[Symbol.asyncIterator] !== 'function'
-    ) {
-      throw new ConfigError('extractAll takes an iterable or async iterable of documents');
-    }
-    const { signal } = options;
-    const onProgress = harmless(options.onProgress);
-    const known = labels && new Set(labels);
-    return new Run(
-      source,
-      { text, order, labels: known, illFormed, onProgress, signal, askLimits },
-      this.#sender,
-      this.#settings,
-    );
+    if (signal !== undefined && !(signal instanceof AbortSignal))
+      throw new ConfigError('signal must be an AbortSignal');
+    const own = headers && checkedHeaders(headers, this.#settings.apiKeyHeader);
+    return { labels: labels && new Set(labels), illFormed, headers: own };
   }
+}
+
+async function withTimeout<T>(options: CommonOptions, work: (signal: AbortSignal | undefined) => Promise<T>) {
+  const { signal, end } = timeLimit(options);
+  try {
+    return await work(signal);
+  } finally {
+    end();
+  }
+}
+
+/** The caller's signal, which `timeoutMs` aborts too. */
+function timeLimit({ signal, timeoutMs }: CommonOptions): { signal: AbortSignal | undefined; end: () => void } {
+  if (timeoutMs === undefined) return { signal, end: () => {} };
+  const late = new AbortController();
+  const timer = setTimeout(
+    () => late.abort(new TimeoutError(`the call took longer than timeoutMs, ${timeoutMs} ms`)),
+    atLeastOne('timeoutMs', timeoutMs),
+  );
+  return {
+    signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
+    end: () => clearTimeout(timer),
+  };
 }
 
 function oneOf(name: string, value: unknown, values: string[]): void {

@@ -1,7 +1,7 @@
 import { cut, merge, type Piece } from './chunk.js';
 import { DocumentError, NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';
-import type { Model, Result } from './wire.js';
+import { type Model, type Result, serviceCode } from './wire.js';
 
 /** What became of one document. `index` counts the source's documents from 0. */
 export type Outcome<D> =
@@ -61,7 +61,7 @@ export class Text {
 
   /** Whether its document still needs it. */
   get needed(): boolean {
-    return !this.#document.outcome;
+    return !this.#document.over;
   }
 
   settle(found: Found | NerError): void {
@@ -70,7 +70,13 @@ export class Text {
   }
 
   #read({ result, model }: Found): NerError | undefined {
-    if ('error' in result) return new DocumentError(result.code, result.error);
+    if ('error' in result) {
+      const code = serviceCode(result.code);
+      return new DocumentError(
+        code ?? 'refused',
+        code ? result.error : `${result.error} (${result.code.slice(0, 60)})`,
+      );
+    }
     try {
       this.#document.found(this.#number, toUtf16(this.#own, result.entities), model);
       return undefined;
@@ -94,6 +100,7 @@ export class Document<D> {
   #pieces: Piece[] | undefined;
   #next = 0;
   #missing = 0;
+  #dropped = false;
   #outcome: Outcome<D> | undefined;
 
   /** @param onSettled called once the outcome is known, which may be at once */
@@ -114,13 +121,23 @@ export class Document<D> {
     return this.#outcome;
   }
 
+  /** Whether nothing more is to be done for it. */
+  get over(): boolean {
+    return this.#dropped || this.#outcome !== undefined;
+  }
+
+  /** Nobody wants its outcome any more: it gets none. */
+  drop(): void {
+    this.#dropped = true;
+  }
+
   /**
    * The next text of it to be sent; undefined when there is none left, or none is needed.
    *
    * @param maxText code points that a text may have
    */
   next(maxText: number): Text | undefined {
-    if (this.#outcome) return undefined;
+    if (this.over) return undefined;
     if (!this.#pieces) {
       // A piece has three times the target at most.
       this.#pieces = cut(this.#text, { target: Math.min(10_000, Math.floor(maxText / 3)) });
@@ -132,7 +149,7 @@ export class Document<D> {
 
   /** @param number which of its texts, from 0 */
   found(number: number, entities: Entity[], model: Model): void {
-    if (this.#outcome) return;
+    if (this.over) return;
     this.#found[number] = entities;
     if (--this.#missing > 0) return;
     const merged = merge(this.#text, this.#pieces ?? [], this.#found);
@@ -140,13 +157,13 @@ export class Document<D> {
   }
 
   fail(error: NerError): void {
-    if (this.#outcome) return;
+    if (this.over) return;
     this.#outcome = { ok: false, index: this.index, document: this.#document, error };
     this.#onSettled(this);
   }
 
   #settle(entities: Entity[], model: Model | undefined): void {
-    if (this.#outcome) return;
+    if (this.over) return;
     this.#outcome = { ok: true, index: this.index, document: this.#document, entities, model };
     this.#onSettled(this);
   }

@@ -1,9 +1,49 @@
-/** What the answer to a failed request said about itself. */
-export interface AnswerInfo {
-  /** HTTP status. */
-  status: number;
-  /** `x-request-id` of the answer, when it had one: what to search the logs for. */
-  requestId: string | undefined;
+/** What the service itself says that went wrong: the codes of its contract. */
+export const SERVICE_CODES = [
+  'invalid_json',
+  'invalid_text',
+  'ill_formed_text',
+  'invalid_request',
+  'forbidden',
+  'not_found',
+  'method_not_allowed',
+  'too_large',
+  'unsupported_encoding',
+  'internal',
+  'model_unavailable',
+  'deadline_exceeded',
+  'response_too_large',
+] as const;
+
+export type ServiceCode = (typeof SERVICE_CODES)[number];
+
+/** A short, stable name of what went wrong. `http_<status>` where an answer names nothing that the contract has. */
+export type ErrorCode =
+  | 'config'
+  | 'unauthorized'
+  | 'no_route'
+  | 'moved'
+  | 'unknown_host'
+  | 'untrusted'
+  | 'unreachable'
+  | 'connection_lost'
+  | 'timeout'
+  | 'rate_limited'
+  | 'throttled'
+  | 'protocol'
+  | 'unavailable'
+  | 'refused'
+  | ServiceCode
+  | `http_${number}`;
+
+/** What is known of the request that an error is about. */
+export interface RequestInfo {
+  /** HTTP status, when there was an answer. */
+  status?: number | undefined;
+  /** `x-request-id`, which the client sends and the answer may change: what to search the logs for. */
+  requestId?: string | undefined;
+  /** What the answer's Retry-After asked for, in ms from its arrival. */
+  retryAfterMs?: number | undefined;
 }
 
 /**
@@ -11,99 +51,74 @@ export interface AnswerInfo {
  * The message is one sentence. The API key is never in it, and this package puts no part of a text into it. It quotes the
  * sentence of an error that has Kong's or the service's shape, up to 200 characters; neither writes texts there.
  */
-export class NerError extends Error {
-  /** A short, stable name of what went wrong, e.g. `too_large`. */
-  readonly code: string;
+export class NerError extends Error implements RequestInfo {
+  readonly code: ErrorCode;
+  readonly status: number | undefined;
+  readonly requestId: string | undefined;
+  readonly retryAfterMs: number | undefined;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
-    super(message, options);
+  constructor(code: ErrorCode, message: string, { cause, ...info }: RequestInfo & ErrorOptions = {}) {
+    super(message, cause === undefined ? {} : { cause });
     this.code = code;
+    this.status = info.status;
+    this.requestId = info.requestId;
+    this.retryAfterMs = info.retryAfterMs;
     this.name = new.target.name;
   }
 }
 
-/** An option is missing or wrong: nothing was sent. */
+/** An option is missing or wrong, or the client is closed: nothing was sent. */
 export class ConfigError extends NerError {
-  constructor(message: string) {
-    super('config', message);
+  constructor(message: string, options: ErrorOptions = {}) {
+    super('config', message, options);
   }
 }
 
-/** What the errors of an answered request have in common. */
-abstract class AnswerError extends NerError implements AnswerInfo {
-  readonly status: number;
-  readonly requestId: string | undefined;
+/** The gateway or the function refused the caller (401, 403). */
+export class AuthenticationError extends NerError {}
 
-  constructor(code: string, message: string, { status, requestId }: AnswerInfo) {
-    super(code, message);
-    this.status = status;
-    this.requestId = requestId;
-  }
-}
-
-/** The gateway or the function refused the caller (401, 403). Never retried. */
-export class AuthenticationError extends AnswerError {
-  constructor(message: string, info: AnswerInfo) {
-    super('unauthorized', message, info);
-  }
-}
-
-/** Nothing serves the url (404). Never retried. */
-export class RouteError extends AnswerError {
-  constructor(message: string, info: AnswerInfo) {
-    super('no_route', message, info);
-  }
-}
+/** `url` is not where the service is: 404 (`no_route`), or it has moved (`moved`: 301, 302, 303, 307, 308). */
+export class RouteError extends NerError {}
 
 /**
  * Any other status than 2xx. `code` is the service's own (e.g. `model_unavailable`), `rate_limited` for the gateway's
  * 429, `throttled` for that of Lambda, or `http_<status>` when the answer names none.
  */
-export class RequestError extends AnswerError {
-  /** What the answer's Retry-After asked for, in ms from its arrival. */
-  readonly retryAfterMs: number | undefined;
+export class RequestError extends NerError {}
 
-  constructor(code: string, message: string, info: AnswerInfo & { retryAfterMs: number | undefined }) {
-    super(code, message, info);
-    this.retryAfterMs = info.retryAfterMs;
+/**
+ * No answer came. `code`: `unreachable` (refused, no way to the host), `unknown_host`, `untrusted` (TLS did not verify, or
+ * is not spoken there) or `connection_lost` (it broke after it stood).
+ */
+export class ConnectionError extends NerError {}
+
+/** No whole answer in time: in `attemptTimeoutMs`, or in the call's own `timeoutMs`. */
+export class TimeoutError extends NerError {
+  constructor(message: string, info: RequestInfo = {}) {
+    super('timeout', message, info);
+  }
+}
+
+/** An answer with status 2xx that does not hold to the contract, e.g. a proxy's HTML page. */
+export class ProtocolError extends NerError {
+  constructor(message: string, info: RequestInfo = {}) {
+    super('protocol', message, info);
   }
 }
 
 /**
- * No answer came. `code`: `unreachable` (refused, no route to the host), `unknown_host`, `untrusted` (TLS did not verify,
- * or is not spoken there) or `connection_lost` (it broke after it stood).
+ * The service was away for longer than `outageMs`, or asked to wait for longer. No document was settled for that: what
+ * has no outcome yet can be sent again later. `cause` is the last error.
  */
-export class ConnectionError extends NerError {
-  declare readonly code: 'unreachable' | 'unknown_host' | 'untrusted' | 'connection_lost';
-}
-
-/** An attempt got no whole answer in time. */
-export class TimeoutError extends NerError {
-  constructor(message: string) {
-    super('timeout', message);
-  }
-}
-
-/** An answer with status 2xx that does not hold to the contract, e.g. a proxy's HTML page. Never retried. */
-export class ProtocolError extends NerError {
-  constructor(message: string) {
-    super('protocol', message);
+export class ServiceUnavailableError extends NerError {
+  constructor(message: string, cause: NerError) {
+    const { status, requestId, retryAfterMs } = cause;
+    super('unavailable', message, { cause, status, requestId, retryAfterMs });
   }
 }
 
 /**
  * One document cannot be served; its neighbours can. `code`: `ill_formed_text` or `invalid_text` when it was not even
- * sent, or what the service said of it, e.g. `deadline_exceeded`.
+ * sent, or what the service said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
  */
 export class DocumentError extends NerError {}
-
-/** True for an error that the next document would meet just the same: wrong key, wrong url, nobody there. */
-export function concernsEveryDocument(error: unknown): boolean {
-  if (error instanceof ConnectionError) return error.code !== 'connection_lost';
-  return (
-    !(error instanceof NerError) ||
-    error instanceof ConfigError ||
-    error instanceof AuthenticationError ||
-    error instanceof RouteError
-  );
-}

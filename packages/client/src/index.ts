@@ -7,10 +7,12 @@ export {
   ConfigError,
   ConnectionError,
   DocumentError,
+  type ErrorCode,
   NerError,
   ProtocolError,
   RequestError,
   RouteError,
+  ServiceUnavailableError,
   TimeoutError,
 } from './errors.js';
 export type { Entity } from './offsets.js';

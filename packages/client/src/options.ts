@@ -1,14 +1,15 @@
+import { inspect } from 'node:util';
 import type { Dispatcher } from 'undici';
 import { type Clock, systemClock, type Wait } from './clock.js';
 import { ConfigError } from './errors.js';
-import { defaultPolicy, type RetryPolicy } from './retry.js';
+import { printable } from './printable.js';
 
 /** What an answer from the gateway or the service said, for counting and logging. */
 export interface ResponseInfo {
   /** HTTP status. */
   status: number;
   /** `x-request-id`: what to search the service's logs for. */
-  requestId: string | undefined;
+  requestId: string;
   /**
    * Whether it was the first request of an execution environment that was initialised on demand for it; undefined when
    * the function did not answer.
@@ -25,13 +26,21 @@ export interface ResponseInfo {
 export interface NerClientOptions {
   /** The full address of the endpoint, http or https, with its route: `https://kong.example.com/nlp/ner`. */
   url: string;
-  /** The consumer's key. Undefined is refused by a sentence that names NER_API_KEY. */
-  apiKey: string | undefined;
+  /**
+   * The consumer's key, or a function that gives it, for keys that change: it is called for each request. Undefined is
+   * refused by a sentence that names NER_API_KEY.
+   */
+  apiKey: string | undefined | (() => string | undefined | Promise<string | undefined>);
   /**
    * The header that the key is sent in.
    * @default 'apikey'
    */
   apiKeyHeader?: string | undefined;
+  /**
+   * Headers to add to each request, e.g. `{ traceparent: … }`.
+   * @default none
+   */
+  headers?: Record<string, string> | undefined;
   /**
    * Requests under way at once. Lambda's throttling halves it for a while.
    * @default 5
@@ -39,40 +48,33 @@ export interface NerClientOptions {
   concurrency?: number | undefined;
   /**
    * The share of the key's rate limit that this client may use, above 0 and up to 1: 0.25 for one of four processes with
-   * one key. All of them may keep 1, too: each sees what the others use, at the price of a few answers of 429.
+   * one key. All of them may keep 1, too: each learns what is its own from what the others use.
    * @default 1
    */
   budgetShare?: number | undefined;
   /**
-   * How often one request is sent before its error stands. What the gateway's rate limit or Lambda's throttling refused
-   * does not count. A request of several texts that fails, twice if by 502, 504 or a time-out, is sent in halves, down to
-   * the texts to blame; each half counts its attempts and its deadline anew.
-   * @default 6
+   * How long the service may be away, in ms, before the client gives up with a `ServiceUnavailableError`. Waits for the
+   * rate limit do not count.
+   * @default 900_000
    */
-  maxAttempts?: number | undefined;
+  outageMs?: number | undefined;
   /**
    * How long one attempt may take, in ms. The default outlives the gateway, which answers by itself after 45 s.
    * @default 50_000
    */
   attemptTimeoutMs?: number | undefined;
   /**
-   * How long one request may take from its first sending, in ms, with all its attempts and the waits between them; waits
-   * for the rate limit do not count.
-   * @default 300_000
-   */
-  deadlineMs?: number | undefined;
-  /**
-   * An undici dispatcher, e.g. for a proxy, a CA or a client certificate. Whoever makes it closes it.
+   * A dispatcher of undici 7, e.g. for a proxy, a CA or a client certificate. Whoever makes it closes it.
    * @default a Pool with as many connections as `concurrency`
    */
   dispatcher?: Dispatcher | undefined;
   /**
-   * Called for every HTTP answer to texts, those that are retried included.
+   * Called for every HTTP answer to texts, those of failed attempts included.
    * @default none
    */
   onResponse?: ((info: ResponseInfo) => void) | undefined;
   /**
-   * Called when a wait begins: for the rate limit's next window, or before another attempt.
+   * Called when a wait begins: for the rate limit's next window, or because the service is away.
    * @default none
    */
   onWait?: ((wait: Wait) => void) | undefined;
@@ -86,47 +88,109 @@ export interface NerClientOptions {
 /** The options, checked, with their defaults. */
 export interface Settings {
   url: URL;
-  apiKey: string;
+  /** @throws {ConfigError} when there is none that can be sent */
+  apiKey: () => string | Promise<string>;
   apiKeyHeader: string;
+  headers: Record<string, string>;
   concurrency: number;
   budgetShare: number;
-  policy: RetryPolicy;
+  outageMs: number;
+  attemptTimeoutMs: number;
   dispatcher: Dispatcher | undefined;
   onResponse: (info: ResponseInfo) => void;
   onWait: (wait: Wait) => void;
   clock: Clock;
 }
 
-/** @throws {ConfigError} for an option that is missing or wrong */
+/** The defaults that other clocks have to agree with, in ms. */
+export const DEFAULTS = { attemptTimeoutMs: 50_000, outageMs: 900_000 } as const;
+
+const NAMES = [
+  ...['url', 'apiKey', 'apiKeyHeader', 'headers', 'concurrency', 'budgetShare', 'outageMs', 'attemptTimeoutMs'],
+  ...['dispatcher', 'onResponse', 'onWait', 'clock'],
+];
+
+/** @throws {ConfigError} for an option that is missing, wrong or unknown */
 export function checked(options: NerClientOptions): Settings {
+  onlyKnown(options, NAMES, 'new NerClient');
+  const { apiKey, dispatcher } = options;
+  const apiKeyHeader = checkedName(options.apiKeyHeader ?? 'apikey', 'apiKeyHeader');
   return {
     url: checkedUrl(options.url),
-    apiKey: checkedKey(options.apiKey),
-    apiKeyHeader: checkedHeader(options.apiKeyHeader ?? 'apikey'),
+    apiKey: typeof apiKey === 'function' ? () => fromFunction(apiKey) : always(checkedKey(apiKey)),
+    apiKeyHeader,
+    headers: checkedHeaders(options.headers, apiKeyHeader),
     concurrency: atLeastOne('concurrency', options.concurrency ?? 5),
     budgetShare: checkedShare(options.budgetShare ?? 1),
-    policy: {
-      maxAttempts: atLeastOne('maxAttempts', options.maxAttempts ?? defaultPolicy.maxAttempts),
-      attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? defaultPolicy.attemptTimeoutMs),
-      deadlineMs: atLeastOne('deadlineMs', options.deadlineMs ?? defaultPolicy.deadlineMs),
-    },
-    dispatcher: options.dispatcher,
-    onResponse: harmless(options.onResponse),
-    onWait: harmless(options.onWait),
+    outageMs: atLeastOne('outageMs', options.outageMs ?? DEFAULTS.outageMs),
+    attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? DEFAULTS.attemptTimeoutMs),
+    dispatcher: dispatcher && checkedDispatcher(dispatcher),
+    onResponse: harmless('onResponse', options.onResponse),
+    onWait: harmless('onWait', options.onWait),
     clock: options.clock ?? systemClock,
   };
 }
 
+/** @throws {ConfigError} when `options` is no object, or has a name that is not among `names` */
+export function onlyKnown(options: unknown, names: readonly string[], of: string): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigError(`${of} takes an object of options, not ${options === null ? 'null' : typeof options}`);
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown === undefined) return;
+  throw new ConfigError(`${of} has no option ${printable(unknown)}; it has ${names.join(', ')}`);
+}
+
 /** A callback whose error is a warning of the process: it must not hold up, or end, what it only hears of. */
-export function harmless<T>(callback: ((value: T) => void) | undefined): (value: T) => void {
+export function harmless<T>(name: string, callback: ((value: T) => void) | undefined): (value: T) => void {
+  if (callback === undefined) return () => {};
+  if (typeof callback !== 'function') throw new ConfigError(`${name} must be a function`);
+  const warn = (error: unknown) => process.emitWarning(error instanceof Error ? error : String(error));
   return (value) => {
     try {
-      callback?.(value);
+      // One that is async gives a promise, whatever its type says.
+      Promise.resolve(callback(value) as unknown).catch(warn);
     } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
+      warn(error);
     }
   };
 }
+
+// What HTTP or this client sets itself.
+const OURS = new Set(
+  'connection content-length content-type expect host keep-alive te trailer transfer-encoding upgrade x-request-id'.split(
+    ' ',
+  ),
+);
+
+/** @throws {ConfigError} for a header that cannot be set; it names the header, never its value */
+export function checkedHeaders(headers: unknown = {}, apiKeyHeader: string): Record<string, string> {
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
+    throw new ConfigError("headers must be an object of strings, e.g. { traceparent: '…' }");
+  }
+  const all = Object.entries(headers).map(([key, value]) => {
+    const name = checkedName(key, `the name of the header ${printable(key)}`);
+    if (OURS.has(name) || name === apiKeyHeader)
+      throw new ConfigError(`the header ${name} is set by the client itself`);
+    if (typeof value !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+      throw new ConfigError(`the header ${name} must be a string without line breaks, of Latin-1 characters`);
+    }
+    return [name, value] as const;
+  });
+  return Object.fromEntries(all);
+}
+
+/** @throws {ConfigError} */
+export function atLeastOne(name: string, value: number): number {
+  if (!(Number.isInteger(value) && value >= 1)) {
+    throw new ConfigError(`${name} must be a whole number of at least 1, not ${inspect(value, { depth: 0 })}`);
+  }
+  if (value > LONGEST_MS) throw new ConfigError(`${name} must be at most ${LONGEST_MS}, not ${value}`);
+  return value;
+}
+
+/** A timer's longest delay, in ms. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 function checkedUrl(value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : undefined;
@@ -138,8 +202,23 @@ function checkedUrl(value: string): URL {
   return url;
 }
 
-function checkedKey(value: string | undefined): string {
+function always<T>(value: T): () => T {
+  return () => value;
+}
+
+async function fromFunction(apiKey: () => unknown): Promise<string> {
+  let key: unknown;
+  try {
+    key = await apiKey();
+  } catch (cause) {
+    throw new ConfigError('the function that apiKey is gave no key, but an error', { cause });
+  }
+  return checkedKey(key);
+}
+
+function checkedKey(value: unknown): string {
   if (!value) throw new ConfigError('no API key: set the environment variable NER_API_KEY and pass it as apiKey');
+  if (typeof value !== 'string') throw new ConfigError('apiKey must be a string, or a function that gives one');
   if (!/^[\x21-\x7e]+$/.test(value)) {
     throw new ConfigError(
       'the API key holds a space, a line break or another character that no key has; check NER_API_KEY',
@@ -148,23 +227,19 @@ function checkedKey(value: string | undefined): string {
   return value;
 }
 
-function checkedHeader(value: string): string {
-  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(value)) throw new ConfigError('apiKeyHeader must be the name of an HTTP header');
-  return value.toLowerCase();
+function checkedName(value: string, what: string): string {
+  if (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)) return value.toLowerCase();
+  throw new ConfigError(`${what} must be the name of an HTTP header`);
 }
 
 function checkedShare(value: number): number {
-  if (!(value > 0 && value <= 1)) throw new ConfigError(`budgetShare must be above 0 and up to 1, not ${value}`);
-  return value;
+  if (typeof value === 'number' && value > 0 && value <= 1) return value;
+  throw new ConfigError(`budgetShare must be above 0 and up to 1, not ${inspect(value, { depth: 0 })}`);
 }
 
-/** A timer's longest delay, in ms. */
-const LONGEST_MS = 2 ** 31 - 1;
-
-function atLeastOne(name: string, value: number): number {
-  if (!(Number.isInteger(value) && value >= 1)) {
-    throw new ConfigError(`${name} must be a whole number of at least 1, not ${value}`);
-  }
-  if (value > LONGEST_MS) throw new ConfigError(`${name} must be at most ${LONGEST_MS}, not ${value}`);
-  return value;
+function checkedDispatcher(value: Dispatcher): Dispatcher {
+  if (typeof value.dispatch === 'function') return value;
+  throw new ConfigError(
+    'dispatcher must be a dispatcher of undici 7, e.g. new ProxyAgent(…); an Agent of node:http is none',
+  );
 }

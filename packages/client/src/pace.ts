@@ -1,6 +1,3 @@
-import type { Usage } from './budget.js';
-import { PERIODS } from './server-clock.js';
-
 // A request of texts for which nothing is known yet: about half a second of work.
 const FIRST_SIZE = 20_000;
 // Below, the way to the service and back weighs too much; above, a request comes near the 20 s after which the service
@@ -10,6 +7,14 @@ const LONGEST_MS = 8_000;
 // Of a gateway without a limit. Longer requests would save nothing.
 const UNLIMITED_MS = 1_000;
 const WEIGHT_OF_NEW = 0.3;
+// Of about a minute's requests.
+const WEIGHT_OF_ONE = 0.02;
+
+/** Between two requests on average, in ms: over a whole window, and over what is left of this one. */
+export interface Interval {
+  window: number;
+  left: number;
+}
 
 /**
  * How much work to put in one request: as much server time as lets all slots together just use up the rate limit. With 5
@@ -17,6 +22,8 @@ const WEIGHT_OF_NEW = 0.3;
  */
 export class Pace {
   #msPerCharacter: number | undefined;
+  /** The part of requests that is smaller than it could be. */
+  #extra = 0;
 
   /**
    * @param size of the work that was done, in characters
@@ -29,15 +36,19 @@ export class Pace {
     this.#msPerCharacter = known + WEIGHT_OF_NEW * (measured - known);
   }
 
+  /** @param extra whether a request that is sent now holds only what had to be sent again: the others make up for it */
+  extra(extra: boolean): void {
+    this.#extra += WEIGHT_OF_ONE * (Number(extra) - this.#extra);
+  }
+
   /**
    * Work for one request, in characters.
    *
-   * @param share of the budget that is ours
+   * @param interval between two requests that the rate limit allows; undefined where there is none
    */
-  size(slots: number, budget: Usage[], share: number): number {
+  size(slots: number, interval: Interval | undefined): number {
     if (!this.#msPerCharacter) return FIRST_SIZE;
-    const intervals = budget.map(({ period, limit }) => PERIODS[period] / (limit * share));
-    const ms = intervals.length === 0 ? UNLIMITED_MS : slots * Math.max(...intervals);
+    const ms = interval ? slots * Math.max(interval.window / (1 - this.#extra), interval.left) : UNLIMITED_MS;
     return Math.min(Math.max(ms, SHORTEST_MS), LONGEST_MS) / this.#msPerCharacter;
   }
 }

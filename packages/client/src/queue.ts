@@ -4,12 +4,59 @@ import type { Limits } from './wire.js';
 // {"texts":[…]}
 const BODY_AROUND_TEXTS = 12;
 
-/** Texts that wait to be sent. */
-export class Queue<D> {
+export interface QueueOwner {
+  /** Called when a request with texts of the queue has begun or ended. */
+  onChange(): void;
+  /** Called, once, with what ends every call. */
+  onStop(error: unknown): void;
+  /** Whether somebody waits for an outcome, though nothing waits to be sent. */
+  awaits(): boolean;
+}
+
+/** Texts that wait to be sent, of callers that share requests. */
+export class Queue {
+  /** What is added to each of its requests. */
+  readonly headers: Record<string, string>;
+  readonly #owner: QueueOwner;
+  /** Whether the service is asked what a request may hold, before the first. */
+  asksLimits = false;
+  /** What there is leaves, full or not. */
+  flush = false;
+  /** How many documents were ever added. */
+  added = 0;
+  #stopped = false;
   /** Those that came back undone, and the one that did not fit last time. */
   readonly #texts: Text[] = [];
-  readonly #documents: Document<D>[] = [];
+  readonly #documents: Document<unknown>[] = [];
   #size = 0;
+
+  constructor(headers: Record<string, string>, owner: QueueOwner) {
+    this.headers = headers;
+    this.#owner = owner;
+  }
+
+  /** Whether somebody waits for what comes of it. */
+  get awaited(): boolean {
+    return !this.empty || this.#owner.awaits();
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  changed(): void {
+    this.#owner.onChange();
+  }
+
+  /** Nothing more of it is sent. */
+  stop(error: unknown): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#texts.length = 0;
+    this.#documents.length = 0;
+    this.#size = 0;
+    this.#owner.onStop(error);
+  }
 
   /** How much work waits, in characters, roughly: the texts of a document that is cut overlap. */
   get size(): number {
@@ -19,17 +66,19 @@ export class Queue<D> {
   /** True when no document needs anything sent. */
   get empty(): boolean {
     while (this.#texts[0]?.needed === false) this.#drop(this.#texts.shift());
-    while (this.#texts.length === 0 && this.#documents[0]?.outcome) this.#drop(this.#documents.shift());
+    while (this.#texts.length === 0 && this.#documents[0]?.over) this.#drop(this.#documents.shift());
     return this.#texts.length === 0 && this.#documents.length === 0;
   }
 
-  add(document: Document<D>): void {
+  add(document: Document<unknown>): void {
     this.#documents.push(document);
+    this.added++;
     this.#size += document.size;
   }
 
   /** Texts that came back undone: they go first. */
   putBack(texts: Text[]): void {
+    if (this.#stopped) return;
     this.#texts.unshift(...texts);
     for (const { size } of texts) this.#size += size;
   }

@@ -67,11 +67,14 @@ export function refusedByGateway(reply: Answered): boolean {
   return own && (reply.status === 429 || exhausted);
 }
 
-/** Retry-After in ms. A date counts from the answer's own Date, so that a local clock that is wrong does no harm. */
+/**
+ * Retry-After in ms. A fraction of a second is rounded up. A date counts from the answer's own Date, so that a local clock
+ * that is wrong does no harm. Undefined for what is neither: Date.parse would take "32.7" for a month.
+ */
 export function retryAfterMs(reply: Answered): number | undefined {
-  const seconds = whole(reply, 'retry-after');
-  if (seconds !== undefined) return seconds * 1000;
-  const ms = Date.parse(reply.header('retry-after') ?? '') - (date(reply) ?? Date.now());
+  const value = reply.header('retry-after')?.trim() ?? '';
+  if (/^\d{1,12}(\.\d*)?$/.test(value)) return Math.ceil(Number(value)) * 1000;
+  const ms = /^[A-Za-z]{3,9},? /.test(value) ? Date.parse(value) - (date(reply) ?? Date.now()) : Number.NaN;
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 

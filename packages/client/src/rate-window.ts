@@ -1,5 +1,6 @@
+import type { Interval } from './pace.js';
 import type { RateLimit } from './rate-headers.js';
-import { type Period, windowEnd } from './server-clock.js';
+import { PERIODS, type Period, windowEnd } from './server-clock.js';
 
 /** One limit of the gateway in its window of now. */
 export class RateWindow {
@@ -66,6 +67,12 @@ export class RateWindow {
   /** @param underWay how many of ours have no answer yet */
   full(underWay: number): boolean {
     return this.ours >= this.#portion || this.used + this.#hidden(underWay) >= this.limit;
+  }
+
+  /** @param msLeft of this window */
+  interval(msLeft: number): Interval {
+    const left = Math.min(this.#portion - this.ours, this.limit - this.used);
+    return { window: PERIODS[this.period] / (this.#share * this.limit), left: left > 0 ? msLeft / left : 0 };
   }
 
   get reason(): string {

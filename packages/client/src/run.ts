@@ -1,11 +1,7 @@
-import { setMaxListeners } from 'node:events';
-import { abortable } from './abort.js';
-import { Document, type DocumentOptions, type Found, type Outcome, type Text } from './document.js';
-import { concernsEveryDocument, NerError } from './errors.js';
-import type { Settings } from './options.js';
+import { abortable, whenAborted } from './abort.js';
+import { Document, type DocumentOptions, type Outcome } from './document.js';
 import { Queue } from './queue.js';
-import type { Sender, Signals } from './sender.js';
-import { inHalves, worthHalving } from './split.js';
+import type { Scheduler } from './scheduler.js';
 
 /** How far a run has come, in documents. */
 export interface Progress {
@@ -21,33 +17,25 @@ export interface Progress {
 export interface RunOptions<D> extends DocumentOptions<D> {
   order: 'input' | 'completion';
   onProgress: (progress: Progress) => void;
-  /** Whether the service is asked what a request may hold, before the first. */
-  askLimits: boolean;
+  headers: Record<string, string>;
+  concurrency: number;
   signal: AbortSignal | undefined;
 }
 
-// How long a request that is not full waits for the source's next document: longer than reading on in a file takes.
-const LINGER_MS = 20;
-const MOST_LINGERS = 5;
-// Documents in hand, in full requests of all slots: read, and their outcomes not yet taken.
-const REQUESTS_IN_HAND_PER_SLOT = 3;
-// What the service had no time or no room for: it can be sent again.
-const UNDONE = new Set(['deadline_exceeded', 'response_too_large']);
+// Documents in hand, in full requests of all slots: read, and their outcomes not yet taken. In the source's order one that
+// has to be sent several times holds back those after it, and so many that go on meanwhile.
+const REQUESTS_IN_HAND_PER_SLOT = 6;
 
 // An own reason costs less than the usual one, which takes a stack trace.
 const LEFT = new Error('nobody takes outcomes any more');
 
-/** One pass over a source of documents: reads, fills requests, sends them, hands outcomes out. */
+/** One pass over a source of documents: reads, queues what is to be sent, hands outcomes out. */
 export class Run<D> {
   readonly #options: RunOptions<D>;
-  readonly #sender: Sender;
-  readonly #settings: Settings;
+  readonly #scheduler: Scheduler;
+  readonly #queue: Queue;
   readonly #iterator: Iterator<D> | AsyncIterator<D>;
-  /** Ends everything. */
   readonly #stop = new AbortController();
-  /** Ends what waits to be sent. */
-  readonly #wait = new AbortController();
-  readonly #queue = new Queue<D>();
   /** Documents whose outcome is not yet handed out, by index. */
   readonly #inHand = new Map<number, Document<D>>();
   /** Those of them that are done, in order of completion. */
@@ -56,62 +44,58 @@ export class Run<D> {
   /** How many outcomes were handed out. */
   #next = 0;
   #sizeInHand = 0;
+  /** How much of the progress was told. */
+  #told = 0;
   #reading = false;
   #lingering = false;
-  /** The source has had nothing to give for a while. */
-  #dry = false;
-  /** A request waits for its turn, and takes its texts then. */
-  #waiting = false;
-  #underWay = 0;
-  /** What every document would meet. */
-  #fatal: { error: unknown } | undefined;
-  #sourceError: { error: unknown } | undefined;
+  /** Whether somebody waits for the next outcome. */
+  #awaited = false;
+  /** An error that affects every document, or the source's own. */
+  #failure: { error: unknown; sourceOnly: boolean } | undefined;
   #wake = () => {};
 
-  constructor(source: Iterable<D> | AsyncIterable<D>, options: RunOptions<D>, sender: Sender, settings: Settings) {
+  /** @throws {ConfigError} when the client is closed */
+  constructor(source: Iterable<D> | AsyncIterable<D>, options: RunOptions<D>, scheduler: Scheduler) {
     this.#options = options;
-    this.#sender = sender;
-    this.#settings = settings;
+    this.#scheduler = scheduler;
+    this.#queue = new Queue(options.headers, {
+      onChange: () => {
+        this.#report();
+        this.#goOn();
+      },
+      onStop: (error) => this.#fail(error),
+      awaits: () => this.#awaited,
+    });
+    this.#queue.asksLimits = true;
+    scheduler.join(this.#queue);
     this.#iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
   }
 
-  /** @throws what every document would meet, or the source's error, after the outcomes of all that came before */
+  /** @throws what affects every document, or the source's error, after the outcomes of all that came before */
   async *outcomes(): AsyncGenerator<Outcome<D>, void, undefined> {
     const { signal } = this.#options;
-    const onAbort = () => this.#halt(signal?.reason);
-    if (signal) {
-      // One signal for a thousand calls is usual; Node would warn of a leak at the eleventh.
-      setMaxListeners(0, signal);
-      if (signal.aborted) onAbort();
-      signal.addEventListener('abort', onAbort, { once: true });
-    }
+    const forget = whenAborted(signal, () => this.#stop.abort(signal?.reason));
     try {
       for (;;) {
         this.#stop.signal.throwIfAborted();
         this.#goOn();
-        // Whoever takes outcomes waits for them: what there is leaves, full or not.
-        if (!this.#waiting && !this.#lingering && !this.#queue.empty) void this.#linger();
         const document = this.#takeDone();
         if (document?.outcome) yield document.outcome;
         else if (this.#ended()) break;
-        else await abortable(this.#change(), this.#stop.signal);
+        else await this.#change();
       }
-      const failure = this.#fatal ?? this.#sourceError;
-      if (failure) throw failure.error;
+      if (this.#failure) throw this.#failure.error;
     } finally {
-      const aborted = this.#stop.signal.aborted;
+      const { aborted } = this.#stop.signal;
       // Whoever stops taking outcomes stops the requests too.
-      this.#halt(LEFT);
-      signal?.removeEventListener('abort', onAbort);
+      this.#stop.abort(LEFT);
+      forget();
+      for (const document of this.#inHand.values()) document.drop();
+      this.#scheduler.leave(this.#queue);
       const closed = this.#closeSource();
       // An abort waits for nobody, and a source that is being read closes only when it answers, which may be never.
       if (!aborted && !this.#reading) await closed;
     }
-  }
-
-  #halt(reason: unknown): void {
-    this.#stop.abort(reason);
-    this.#wait.abort(reason);
   }
 
   async #closeSource(): Promise<void> {
@@ -123,23 +107,36 @@ export class Run<D> {
   }
 
   #ended(): boolean {
-    // A request that still waits for its turn would find nothing to take.
-    const working = this.#underWay - (this.#waiting ? 1 : 0);
-    if (this.#fatal) return working === 0;
-    return working === 0 && this.#progress.ended && this.#inHand.size === 0;
+    if (this.#failure?.sourceOnly === false) return this.#scheduler.underWay(this.#queue) === 0;
+    return this.#progress.ended && this.#inHand.size === 0;
   }
 
-  #change(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Waits for something to happen. What there is leaves meanwhile, full or not. */
+  async #change(): Promise<void> {
+    this.#awaited = true;
+    if (!this.#queue.empty) void this.#linger();
+    const change = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
+    await abortable(change, this.#stop.signal);
+    this.#awaited = false;
   }
 
-  /** Reads on and sends on as far as there is room, and looks for what is done. */
+  async #linger(): Promise<void> {
+    if (this.#lingering) return;
+    this.#lingering = true;
+    await this.#scheduler.linger(this.#queue);
+    this.#lingering = false;
+  }
+
+  /** Reads on as far as there is room, and looks for what is done. */
   #goOn(): void {
-    if (this.#stop.signal.aborted) return;
     this.#readOn();
-    this.#sendOn();
+    this.#wake();
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#failure || this.#failure.sourceOnly) this.#failure = { error, sourceOnly: false };
     this.#wake();
   }
 
@@ -153,40 +150,46 @@ export class Run<D> {
   }
 
   #hasRoom(): boolean {
-    const { size, limits } = this.#sender;
-    const most = REQUESTS_IN_HAND_PER_SLOT * this.#settings.concurrency * size;
+    const { size, limits } = this.#scheduler;
+    const most = REQUESTS_IN_HAND_PER_SLOT * this.#options.concurrency * size;
     // The size of a request can change with the next answer, up to the limit: then there should be enough to fill it.
     return this.#sizeInHand < Math.max(most, limits.max_characters) && this.#queue.size < 2 * limits.max_characters;
   }
 
+  #over(): boolean {
+    return this.#stop.signal.aborted || this.#progress.ended || this.#failure !== undefined;
+  }
+
   #readOn(): void {
-    if (this.#reading || this.#progress.ended || this.#fatal || !this.#hasRoom()) return;
-    this.#reading = true;
-    void this.#read();
+    if (!this.#reading && !this.#over() && this.#hasRoom()) void this.#read();
   }
 
   async #read(): Promise<void> {
-    const stopped = this.#stop.signal;
+    this.#reading = true;
     try {
       do {
         const next = await this.#iterator.next();
-        if (stopped.aborted) break;
+        if (this.#stop.signal.aborted) break;
         if (next.done) this.#end();
         else this.#add(next.value);
-      } while (!this.#progress.ended && !this.#fatal && this.#hasRoom());
+      } while (!this.#over() && this.#hasRoom());
     } catch (error) {
-      if (!stopped.aborted) {
-        this.#sourceError = { error };
+      if (!this.#stop.signal.aborted) {
+        this.#failure ??= { error, sourceOnly: true };
         this.#end();
       }
     }
     this.#reading = false;
+    // A full hand leaves, full requests or not.
+    if (!this.#over() && !this.#queue.empty) this.#queue.flush = true;
+    this.#scheduler.pump();
     this.#goOn();
   }
 
   #end(): void {
     this.#progress.ended = true;
-    this.#options.onProgress({ ...this.#progress });
+    this.#queue.flush = true;
+    this.#report();
   }
 
   #add(value: D): void {
@@ -194,9 +197,11 @@ export class Run<D> {
     const document = new Document(this.#progress.read++, value, this.#options, settled);
     this.#inHand.set(document.index, document);
     this.#sizeInHand += document.size;
-    if (!document.outcome) this.#queue.add(document);
-    this.#dry = false;
-    this.#goOn();
+    this.#queue.flush = false;
+    if (document.outcome) this.#wake();
+    else this.#queue.add(document as Document<unknown>);
+    if (this.#queue.size >= this.#scheduler.size) this.#scheduler.pump();
+    else if (this.#awaited) void this.#linger();
   }
 
   #onSettled(document: Document<D>): void {
@@ -204,90 +209,10 @@ export class Run<D> {
     if (this.#options.order === 'completion') this.#done.push(document);
   }
 
-  /** A request leaves when it is full, or when there is nothing to wait for. */
-  #sendOn(): void {
-    if (this.#waiting || this.#fatal || this.#queue.empty) return;
-    const full = this.#queue.size >= this.#sender.size || !this.#hasRoom();
-    if (full || this.#progress.ended || this.#dry) void this.#send();
-  }
-
-  async #linger(): Promise<void> {
-    this.#lingering = true;
-    // A source that trickles is as good as dry in the end.
-    for (let times = 0, read = -1; times < MOST_LINGERS && read !== this.#progress.read; times++) {
-      read = this.#progress.read;
-      await this.#settings.clock.sleep(LINGER_MS, this.#stop.signal).catch(() => {});
-    }
-    this.#lingering = false;
-    this.#dry = true;
-    this.#goOn();
-  }
-
-  async #send(): Promise<void> {
-    this.#waiting = true;
-    this.#underWay++;
-    try {
-      await this.#sender.whole(() => this.#sendNext());
-    } catch (error) {
-      this.#fail(error);
-    }
-    this.#underWay--;
-    this.#goOn();
-  }
-
-  #fail(error: unknown): void {
-    this.#fatal ??= { error };
-    this.#waiting = false;
-    // What has not been sent would meet the same.
-    this.#wait.abort(LEFT);
-  }
-
-  /** Sends what one request holds once it is its turn, and in halves what fails so. */
-  async #sendNext(): Promise<void> {
-    const fatal = (error: unknown) => this.#fail(error);
-    const signals = { stop: this.#stop.signal, wait: this.#wait.signal, fatal };
-    if (this.#options.askLimits) await this.#sender.learnLimits(signals.stop);
-    let texts: Text[] = [];
-    const take = () => {
-      const { size, limits } = this.#sender;
-      texts = this.#queue.take(size, limits);
-      this.#waiting = false;
-      this.#goOn();
-      return texts;
-    };
-    try {
-      await this.#sender.send(take, (found) => this.#settle(texts, found), signals);
-    } catch (error) {
-      if (concernsEveryDocument(error)) throw error;
-      const again = texts.length > 1 && worthHalving(error);
-      const parts = again ? await inHalves(texts, (part) => this.#sendPart(part, signals)) : texts.map(() => error);
-      this.#settle(texts, parts as (Found | NerError)[]);
-    }
-  }
-
-  async #sendPart(part: Text[], signals: Signals): Promise<Found[]> {
-    let found: Found[] = [];
-    const keep = (all: Found[]) => {
-      found = all;
-    };
-    await this.#sender.send(() => part, keep, signals);
-    return found;
-  }
-
-  #settle(texts: Text[], found: (Found | NerError)[]): void {
-    const anyDone = found.some((it) => !(it instanceof NerError) && 'entities' in it.result);
-    const undone: Text[] = [];
-    texts.forEach((text, i) => {
-      const it = found[i] as Found | NerError;
-      const code = !(it instanceof NerError) && 'code' in it.result ? it.result.code : '';
-      // No attempt is lost when something else came back: the rest is less each time. But what is first in line, and has
-      // room for nothing else before it, is too much by itself.
-      const free = anyDone && !(code === 'response_too_large' && i === 0);
-      if (UNDONE.has(code) && (free || ++text.tries < this.#settings.policy.maxAttempts)) undone.push(text);
-      else text.settle(it);
-    });
-    this.#queue.putBack(undone);
-    this.#options.onProgress({ ...this.#progress });
-    this.#goOn();
+  #report(): void {
+    const { ok, failed, ended } = this.#progress;
+    const told = ok + failed + Number(ended);
+    if (told !== this.#told) this.#options.onProgress({ ...this.#progress });
+    this.#told = told;
   }
 }

@@ -1,11 +1,9 @@
 import { tracingChannel } from 'node:diagnostics_channel';
-import { RateBudget, type Ticket, type Usage } from './budget.js';
-import type { Found, Text } from './document.js';
-import { AuthenticationError, ConfigError, concernsEveryDocument, RequestError } from './errors.js';
+import type { Batch } from './batch.js';
+import type { Ticket } from './budget.js';
+import type { Found } from './document.js';
+import { NerError } from './errors.js';
 import type { Settings } from './options.js';
-import { Pace } from './pace.js';
-import { backOff, retry } from './retry.js';
-import { Slots } from './slots.js';
 import { type Reply, Transport } from './transport.js';
 import {
   type Answer,
@@ -28,213 +26,112 @@ export interface RequestTrace {
   texts: number;
   /** HTTP status, once there is an answer. */
   status?: number;
-  /** `x-request-id` of the answer. */
-  requestId?: string | undefined;
+  /** `x-request-id`: as sent, and once there is an answer as that has it. */
+  requestId?: string;
 }
 
-// The least that tells a bad moment from a text that fails each time.
-const MAX_BLAMED = 2;
+/** What the service said of each text, and how long it worked on them, in ms. */
+export interface Served {
+  found: Found[];
+  ms: number;
+}
+
+// A probe's, which has no entities and costs the service nothing.
+const EMPTY_TEXT = '""';
 
 const trace = tracingChannel<'burst-ner:request', RequestTrace>('burst-ner:request');
 
-/** What ends a request before its time. */
-export interface Signals {
-  stop: AbortSignal;
-  wait: AbortSignal;
-  /** Called for what every document would meet, before the slot is the next one's. */
-  fatal: (error: unknown) => void;
-}
-
-/** Sends requests: each in a slot, within the rate budget, as often as it takes. */
+/** Makes one attempt at a time of what it is given: sends, and reads the answer. */
 export class Sender {
   readonly #settings: Settings;
   readonly #transport: Transport;
-  readonly #budget: RateBudget;
-  readonly #slots: Slots;
-  readonly #pace = new Pace();
-  readonly #underWay = new Set<Promise<unknown>>();
   #description: Description | undefined;
-  #asked = false;
-  #asking: Promise<void> | undefined;
-  #closed = false;
 
   constructor(settings: Settings) {
-    const { clock, budgetShare, onWait, concurrency } = settings;
     this.#settings = settings;
     this.#transport = new Transport(settings);
-    this.#budget = new RateBudget(clock, { share: budgetShare, onWait });
-    this.#slots = new Slots(concurrency, clock);
-  }
-
-  get usage(): Usage[] {
-    return this.#budget.usage();
   }
 
   get limits(): Limits {
     return this.#description?.limits ?? DEFAULT_LIMITS;
   }
 
-  /** How much work to put in one request now, in characters. */
-  get size(): number {
-    return Math.min(
-      this.#pace.size(this.#slots.size, this.usage, this.#settings.budgetShare),
-      this.limits.max_characters,
-    );
-  }
-
   /**
-   * Sends one request when it is its turn: in a slot, within the rate budget, in as many attempts as it takes. What
-   * Lambda throttles leaves its slot for another try, until the deadline has passed since the first.
+   * One attempt. A 401 is tried again at once when `apiKey` gives another key by now.
    *
-   * @param take the texts; called once, when the turn comes first. With none nothing is sent
-   * @param settle called with what the service said of each text, before the slot is the next one's
-   * @param signals `stop` ends everything, `wait` all but what is on the wire
-   * @throws {NerError} the last attempt's error; the reason of a signal
+   * @param ticket is used up, whatever happens
+   * @throws {NerError} that of the answer, or that there was none; `batch.stop`'s reason on abort
    */
-  async send(take: () => Text[], settle: (found: Found[]) => void, signals: Signals): Promise<void> {
-    const { clock, policy, onWait } = this.#settings;
-    let texts: Text[] | undefined;
-    let deadline = Number.POSITIVE_INFINITY;
-    for (let throttles = 1; ; throttles++) {
-      const throttled = await this.#slots.run(async () => {
-        const ticket = await this.#budget.acquire(signals.wait);
-        texts ??= take();
-        if (texts.length === 0) return void ticket.release();
-        const began = clock.now();
-        deadline = Math.min(deadline, began + policy.deadlineMs);
-        try {
-          settle(await this.#request(texts, ticket, signals));
-          return false;
-        } catch (error) {
-          if (concernsEveryDocument(error)) signals.fatal(error);
-          const ms = backOff(throttles, error, clock.random());
-          if (!isThrottle(error) || clock.now() + ms >= deadline) throw error;
-          this.#slots.throttled(began);
-          onWait({ ms, reason: 'the function is busy' });
-          await clock.sleep(ms, signals.wait);
-          return true;
-        }
-      });
-      if (!throttled) return;
-    }
-  }
-
-  /**
-   * Does what `close` waits for.
-   *
-   * @throws {ConfigError} when this client is closed
-   */
-  async whole<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closed) throw new ConfigError('this client is closed; make a new one');
-    const done = work();
-    this.#underWay.add(done);
+  async send(batch: Batch, ticket: Ticket): Promise<Served> {
+    const { apiKey } = this.#settings;
+    const { signal } = batch.stop;
+    let key: string;
     try {
-      return await done;
-    } finally {
-      this.#underWay.delete(done);
+      key = await apiKey();
+      signal.throwIfAborted();
+    } catch (error) {
+      ticket.release();
+      throw error;
+    }
+    const body = requestBody(batch.texts.length === 0 ? [EMPTY_TEXT] : batch.texts.map(({ json }) => json));
+    for (;;) {
+      try {
+        return await this.#attempt(batch, body, key, ticket);
+      } catch (error) {
+        if (!(error instanceof NerError && error.status === 401)) throw error;
+        const before = key;
+        key = await apiKey();
+        if (key === before) throw error;
+      }
     }
   }
 
   /**
-   * Asks the service what it is: one attempt, outside of the slots and the rate budget.
+   * Asks the service what it is: one attempt.
    *
    * @throws {NerError} when it does not say
    */
-  describe(signal: AbortSignal | undefined): Promise<Description> {
-    return this.whole(async () => {
-      const reply = await this.#transport.get('/model', this.#settings.policy.attemptTimeoutMs, signal);
-      this.#description = readDescription(reply, this.#settings.apiKey);
-      return this.#description;
-    });
+  async describe(signal: AbortSignal | undefined): Promise<Description> {
+    const { attemptTimeoutMs: timeoutMs } = this.#settings;
+    const apiKey = await this.#settings.apiKey();
+    const reply = await this.#transport.get('/model', { apiKey, headers: {}, timeoutMs, signal });
+    this.#description = readDescription(reply, apiKey);
+    return this.#description;
   }
 
-  /** Asks for the limits, once. A service that does not tell has the usual ones. */
-  async learnLimits(signal: AbortSignal): Promise<void> {
-    while (!this.#asked) {
-      signal.throwIfAborted();
-      this.#asking ??= this.#askOnce(signal);
-      await this.#asking;
-    }
+  /** Closes the sockets. */
+  close(): Promise<void> {
+    return this.#transport.close();
   }
 
-  /** Takes no more requests, waits for those under way, then closes the sockets. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    await Promise.allSettled(this.#underWay);
-    await this.#transport.close();
+  async #attempt(batch: Batch, body: string, apiKey: string, ticket: Ticket): Promise<Served> {
+    const { attemptTimeoutMs: timeoutMs, onResponse, clock } = this.#settings;
+    const { queue, stop } = batch;
+    const texts = Math.max(1, batch.texts.length);
+    const context: RequestTrace = { url: this.#transport.shown, attempt: batch.attempts, texts };
+    const began = clock.now();
+    let answer: Answer | undefined;
+    let times: Record<string, number> = {};
+    // What this resolves to would be told to all subscribers: the entities are no one else's.
+    await trace.tracePromise(async () => {
+      let reply: Reply;
+      const exchange = { apiKey, headers: queue.headers, timeoutMs, signal: stop.signal };
+      try {
+        reply = await this.#transport.post(body, exchange, (requestId) => Object.assign(context, { requestId }));
+      } catch (error) {
+        ticket.unanswered();
+        throw error;
+      }
+      ticket.answered(reply);
+      const { status, requestId } = reply;
+      Object.assign(context, { status, requestId });
+      const cold = reply.header('x-ner-cold-start');
+      const coldStart = cold === undefined ? undefined : cold === '1';
+      times = timings(reply);
+      onResponse({ status, requestId, coldStart, timings: times, attempt: batch.attempts, texts });
+      answer = readAnswer(reply, texts, apiKey);
+    }, context);
+    const { results, model } = answer as unknown as Answer;
+    return { found: results.map((result) => ({ result, model })), ms: times['ner'] ?? clock.now() - began };
   }
-
-  async #askOnce(signal: AbortSignal): Promise<void> {
-    try {
-      await this.describe(signal);
-      this.#asked = true;
-    } catch (error) {
-      if (error instanceof AuthenticationError || error instanceof ConfigError) throw error;
-      // After an abort the next run asks.
-      this.#asked = !signal.aborted;
-    } finally {
-      this.#asking = undefined;
-    }
-  }
-
-  async #request(texts: Text[], ticket: Ticket, { stop, wait }: Signals): Promise<Found[]> {
-    const { policy, clock, onWait } = this.#settings;
-    const body = requestBody(texts.map(({ json }) => json));
-    let unused: Ticket | undefined = ticket;
-    const { results, model } = await retry(
-      async (attempt, timeoutMs, untimed) => {
-        const mine = unused ?? (await untimed(this.#budget.acquire(wait)));
-        unused = undefined;
-        const context: RequestTrace = { url: this.#transport.shown, attempt, texts: texts.length };
-        let answer: Answer | undefined;
-        // What this resolves to would be told to all subscribers: the entities are no one else's.
-        await trace.tracePromise(async () => {
-          answer = await this.#attempt(texts, body, mine, timeoutMs, stop, context);
-        }, context);
-        return answer as Answer;
-      },
-      texts.length === 1 ? policy : { ...policy, maxBlamed: MAX_BLAMED },
-      clock,
-      wait,
-      onWait,
-    );
-    return results.map((result) => ({ result, model }));
-  }
-
-  async #attempt(
-    texts: Text[],
-    body: string,
-    ticket: Ticket,
-    timeoutMs: number,
-    signal: AbortSignal,
-    context: RequestTrace,
-  ): Promise<Answer> {
-    const { clock, apiKey, onResponse } = this.#settings;
-    if (signal.aborted) ticket.release();
-    signal.throwIfAborted();
-    const sent = clock.now();
-    let reply: Reply;
-    try {
-      reply = await this.#transport.post(body, timeoutMs, signal);
-    } catch (error) {
-      ticket.unanswered();
-      throw error;
-    }
-    ticket.answered(reply);
-    const { status, requestId } = reply;
-    Object.assign(context, { status, requestId });
-    const cold = reply.header('x-ner-cold-start');
-    const coldStart = cold === undefined ? undefined : cold === '1';
-    const times = timings(reply);
-    onResponse({ status, requestId, coldStart, timings: times, attempt: context.attempt, texts: texts.length });
-    const answer = readAnswer(reply, texts.length, apiKey);
-    const done = texts.filter((_, i) => 'entities' in (answer.results[i] ?? {}));
-    const size = done.reduce((sum, text) => sum + text.size, 0);
-    this.#pace.learn(size, times['ner'] ?? clock.now() - sent);
-    return answer;
-  }
-}
-
-function isThrottle(error: unknown): boolean {
-  return error instanceof RequestError && error.code === 'throttled';
 }

@@ -25,16 +25,15 @@ export class Slots {
     return this.#limit.concurrency;
   }
 
+  /** Whether work would run at once. */
+  get free(): boolean {
+    return this.#limit.activeCount + this.#limit.pendingCount < this.size;
+  }
+
   /** Waits for a slot, then runs `work` in it. */
   run<T>(work: () => Promise<T>): Promise<T> {
     this.#regain();
-    return this.#limit(async () => {
-      try {
-        return await work();
-      } finally {
-        this.#regain();
-      }
-    });
+    return this.#limit(work);
   }
 
   /**

@@ -1,5 +1,13 @@
-import { z } from 'zod/mini';
-import { AuthenticationError, ProtocolError, RequestError, RouteError } from './errors.js';
+import * as z from 'zod/mini';
+import {
+  AuthenticationError,
+  type NerError,
+  ProtocolError,
+  RequestError,
+  RouteError,
+  SERVICE_CODES,
+  type ServiceCode,
+} from './errors.js';
 import { printable } from './printable.js';
 import { refusedByGateway, retryAfterMs } from './rate-headers.js';
 import type { Reply } from './transport.js';
@@ -86,8 +94,17 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
 };
 
 const MAX_QUOTED = 200;
-// What the client goes by, so that no body can say it.
-const OURS = new Set(['rate_limited', 'throttled']);
+
+// What to do about an answer that is the caller's to mend.
+const ADVICE: Record<number, string> = {
+  403: 'burst-ner doctor tells who refused',
+  405: 'is url the whole address, with http:// or https:// as the gateway has it?',
+  407: 'the proxy wants a password: give it to the ProxyAgent that is the dispatcher',
+  411: 'something on the way here wants another kind of request: ask who runs it',
+  415: 'something on the way here takes no JSON: ask who runs it',
+  426: 'try https:// in url',
+  511: 'this network wants a login first',
+};
 
 /** The body of a request, from texts that are JSON strings already. */
 export function requestBody(texts: string[]): string {
@@ -104,7 +121,7 @@ export function requestBody(texts: string[]): string {
 export function readAnswer(reply: Reply, count: number, apiKey: string): Answer {
   const answer = read(reply, AnswerSchema, apiKey);
   if (answer.results.length !== count) {
-    throw new ProtocolError(`${reply.url} answered ${answer.results.length} results to ${count} texts`);
+    throw protocol(reply, `answered ${answer.results.length} results to ${count} texts`);
   }
   const results = answer.results.map((result) =>
     'error' in result ? { error: quoted(result.error, apiKey), code: quoted(result.code, apiKey) } : result,
@@ -129,37 +146,67 @@ export function timings(reply: Reply): Record<string, number> {
   return Object.fromEntries(known);
 }
 
+/** The contract's code of that name, if it has one. */
+export function serviceCode(code: string): ServiceCode | undefined {
+  return SERVICE_CODES.find((known) => known === code);
+}
+
 function read<T>(reply: Reply, schema: z.ZodMiniType<T>, apiKey: string): T {
   if (reply.status < 200 || reply.status > 299) throw failure(reply, apiKey);
+  const encoding = reply.header('content-encoding') ?? 'identity';
+  if (encoding !== 'identity') {
+    throw protocol(reply, `sent its answer as ${quoted(encoding, apiKey)}, which nobody asked for: what changes it?`);
+  }
   const body = parse(reply.body);
   if (body === undefined) {
-    throw new ProtocolError(`${reply.url} answered ${reply.status} with ${describe(reply, apiKey)}, not with JSON`);
+    const what = describe(reply, apiKey);
+    throw protocol(reply, `answered ${reply.status} with ${what}, not with JSON: is that the service, or a proxy?`);
   }
   const answer = schema.safeParse(body);
   if (answer.success) return answer.data;
   const issue = answer.error.issues[0];
   const where = issue?.path.join('.') || 'the body';
-  throw new ProtocolError(`${reply.url} answered JSON of another shape: ${where}: ${issue?.message}`);
+  throw protocol(reply, `answered JSON of another shape: ${where}: ${issue?.code.replaceAll('_', ' ')}`);
 }
 
-function failure(reply: Reply, apiKey: string): Error {
-  const { status, url } = reply;
-  const info = { status, requestId: reply.requestId };
+function protocol({ url, status, requestId }: Reply, what: string): ProtocolError {
+  return new ProtocolError(`${url} ${what}`, { status, requestId });
+}
+
+function failure(reply: Reply, apiKey: string): NerError {
+  const { status, url, requestId } = reply;
   const said = Failure.safeParse(parse(reply.body)).data ?? { message: undefined };
   const words = 'error' in said ? said.error : said.message;
   const sentence = words === undefined ? describe(reply, apiKey) : quoted(words, apiKey);
+  const retryAfter = retryAfterMs(reply);
+  const info = { status, requestId, retryAfterMs: retryAfter };
   if (status === 401) {
-    return new AuthenticationError(`${url} does not know this API key (401: ${sentence}); check NER_API_KEY`, info);
+    const message = `${url} does not know this API key (401: ${sentence}); check NER_API_KEY`;
+    return new AuthenticationError('unauthorized', message, info);
   }
-  if (status === 403) return new AuthenticationError(`${url} refused this caller (403: ${sentence})`, info);
+  const advice = ADVICE[status] ? `; ${ADVICE[status]}` : '';
+  if (status === 403) {
+    return new AuthenticationError('unauthorized', `${url} refused this caller (403: ${sentence})${advice}`, info);
+  }
   if (status === 404) {
-    return new RouteError(`url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`, info);
+    const message = `url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`;
+    return new RouteError('no_route', message, info);
   }
-  const code =
-    limitedBy(reply) ?? ('code' in said && !OURS.has(said.code) ? quoted(said.code, apiKey) : `http_${status}`);
-  const asked = retryAfterMs(reply);
-  const wait = asked === undefined ? '' : `, and asks to wait ${Math.ceil(asked / 1000)} s`;
-  return new RequestError(code, `${url} answered ${status} (${sentence})${wait}`, { ...info, retryAfterMs: asked });
+  const location = reply.header('location');
+  if (status >= 300 && status <= 399 && location !== undefined) {
+    const message = `${url} answered ${status} (${sentence}) and names ${address(location, url, apiKey)}: set url to that`;
+    return new RouteError('moved', message, info);
+  }
+  const code = limitedBy(reply) ?? ('code' in said ? serviceCode(said.code) : undefined) ?? `http_${status}`;
+  const wait = retryAfter === undefined ? '' : `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`;
+  return new RequestError(code, `${url} answered ${status} (${sentence})${wait}${advice}`, info);
+}
+
+/** Where a redirect leads, without its query: what a message may show. */
+function address(location: string, from: string, apiKey: string): string {
+  if (!URL.canParse(location, from)) return 'no address';
+  const { origin, pathname } = new URL(location, from);
+  return quoted(origin + pathname, apiKey);
 }
 
 function limitedBy(reply: Reply): 'rate_limited' | 'throttled' | undefined {

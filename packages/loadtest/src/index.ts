@@ -21,6 +21,7 @@ export {
 export { type Kept, Samples } from './run/samples.js';
 export { type Comparison, compare, type Effect } from './statistics/compare.js';
 export { type Judgement, judge } from './statistics/judgement.js';
-export { type Percentile, percentile, rankInterval } from './statistics/percentile.js';
+export { type Percentile, rankInterval } from './statistics/percentile.js';
+export { Pool } from './statistics/pool.js';
 export { type Distribution, type Summary, summarise } from './statistics/summary.js';
 export { parseThreshold, type Threshold, type Verdict } from './statistics/threshold.js';

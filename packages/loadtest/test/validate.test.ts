@@ -6,10 +6,16 @@ import { startEmulator } from '../../emulator/src/index.js';
 import { type PlanRow, planFrom } from '../src/plan/plan.js';
 import { agreement, loadEmulator, type Validation, validate } from '../src/plan/validate.js';
 import { validationReport } from '../src/report/planned.js';
+import { Pool } from '../src/statistics/pool.js';
 
 const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const python = path.join(ROOT, 'packages/service/.venv/bin/python');
-const FEED = { warm: [300], cold: [1800], billedMs: { warm: 300, cold: 1800 }, billedByReport: false };
+const FEED = {
+  warm: Pool.of([300]),
+  cold: Pool.of([1800]),
+  billedMs: { warm: 300, cold: 1800 },
+  billedByReport: false,
+};
 
 test('the emulator, driving a function that waits as long as a run’s, agrees with the plan', async () => {
   const rows = planFrom(FEED, { n: [4], provisioned: [1], reserved: 3 });
@@ -33,8 +39,8 @@ test('the emulator, driving a function that waits as long as a run’s, agrees w
 const [ROW] = planFrom(FEED, { n: [4], provisioned: [1], reserved: 3 });
 const measured = (value: number, lower: number | null = value, upper: number | null = value): Validation => ({
   row: ROW as PlanRow,
-  p50: { p: 0.5, value: 1800, lower: 1800, upper: 1800, needed: 6 },
-  p95: { p: 0.95, value, lower, upper, needed: 72 },
+  p50: { p: 0.5, value: 1800, lower: 1800, upper: 1800, needed: 6, worth: 6, warning: null },
+  p95: { p: 0.95, value, lower, upper, needed: 72, worth: 72, warning: null },
   counts: {
     warm: { predicted: [1, 1], measured: 1 },
     cold: { predicted: [2, 2], measured: 2 },

@@ -44,14 +44,16 @@ export async function doctor(url: string | undefined): Promise<number> {
 
 async function examine(settings: Settings): Promise<void> {
   const transport = new Transport(settings);
+  const apiKey = await settings.apiKey();
+  const exchange = { apiKey, headers: {}, timeoutMs: TIMEOUT_MS, signal: undefined };
   say('ok', 'address', transport.shown);
   await connection(settings.url);
 
-  const about = await attempt('connection', () => transport.get('/model', TIMEOUT_MS, undefined));
+  const about = await attempt('connection', () => transport.get('/model', exchange));
   if (about.status === 404) {
     say('note', 'model', `${about.url} is not there (404); the client keeps to the limits it knows`);
   } else {
-    const { model, limits } = read(about, () => readDescription(about, settings.apiKey));
+    const { model, limits } = read(about, () => readDescription(about, apiKey));
     say('ok', 'key, route', 'the gateway knows both');
     say('ok', 'model', modelName(model));
     const each = Object.entries(limits).map(([name, value]) => `${name} ${value.toLocaleString('en')}`);
@@ -60,9 +62,9 @@ async function examine(settings: Settings): Promise<void> {
 
   const sent = Date.now();
   const body = JSON.stringify({ texts: [TEXT] });
-  const reply = await attempt('one text', () => transport.post(body, TIMEOUT_MS, undefined));
+  const reply = await attempt('one text', () => transport.post(body, exchange));
   const ms = Date.now() - sent;
-  const { results } = read(reply, () => readAnswer(reply, 1, settings.apiKey));
+  const { results } = read(reply, () => readAnswer(reply, 1, apiKey));
   const [result] = results;
   if (!result || 'error' in result) fail('one text', `the function could not do it: ${result?.error}`);
   const cold = reply.header('x-ner-cold-start') === '1' ? ', a cold start' : '';

@@ -8,7 +8,7 @@ import { Requests, readText } from '../load/requests.js';
 import { sizeOf } from '../plan/cost.js';
 import { forecast } from '../plan/forecast.js';
 import { load } from '../report/sentences.js';
-import { LEAST_BURSTS } from '../statistics/judgement.js';
+import { LEAST_CLUSTERS } from '../statistics/pool.js';
 import { parseThreshold } from '../statistics/threshold.js';
 import {
   collect,
@@ -215,9 +215,9 @@ function orderOf(target: URL, options: RunOptions): Order {
       '--cold restart would restart one of the two emulators alone; measure each by itself, and `compare` the files.',
     );
   }
-  if (against && bursts < LEAST_BURSTS) {
+  if (against && bursts < LEAST_CLUSTERS) {
     fail(
-      `--against compares whole bursts, and it takes ${LEAST_BURSTS} of each: give --bursts ${LEAST_BURSTS} or more.`,
+      `--against compares whole bursts, and it takes ${LEAST_CLUSTERS} of each: give --bursts ${LEAST_CLUSTERS} or more.`,
     );
   }
   const files = [out, againstOut, options.html].flatMap((file) => (file === undefined ? [] : [resolve(file)]));

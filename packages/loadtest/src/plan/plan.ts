@@ -1,6 +1,6 @@
 import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
-import { percentile } from '../statistics/percentile.js';
+import { Pool } from '../statistics/pool.js';
 import {
   type Arch,
   fargateCost,
@@ -105,12 +105,14 @@ export function plan(run: Run, options: PlanOptions): PlanRow[] {
   const { n, provisioned, latencies } = alike;
   const reserved = Math.max(provisioned, options.reserved ?? 50);
   const [row] = planFrom(feedOf(run), { ...options, n: [n], provisioned: [provisioned], reserved });
-  const at = (p: number) => percentile(latencies, p) as Estimate;
+  const at = (p: number) => latencies.percentile(p) as Estimate;
   return [{ ...(row as PlanRow), p50: at(0.5), p95: at(0.95), p99: at(0.99), measured: true }, ...rows];
 }
 
-/** The plan alone, from latencies at hand. */
-export function planFrom(feed: Feed, options: PlanOptions): PlanRow[] {
+/** The plan alone, from latencies at hand. A plain list is of one cluster. */
+export function planFrom(found: Given, options: PlanOptions): PlanRow[] {
+  const pool = (values: Pool | readonly number[]) => (values instanceof Pool ? values : Pool.of(values));
+  const feed: Feed = { ...found, warm: pool(found.warm), cold: pool(found.cold) };
   const { reserved = 50, seed = 1 } = options;
   if (options.n.includes(0)) throw new InputError('A burst has at least one request; give --n from 1.');
   const most = Math.max(...options.provisioned);
@@ -125,6 +127,8 @@ export function planFrom(feed: Feed, options: PlanOptions): PlanRow[] {
     options.provisioned.map((provisioned) => planRow({ ...options, n, provisioned, reserved }, feed, mixture, random)),
   );
 }
+
+type Given = Omit<Feed, 'warm' | 'cold'> & Record<'warm' | 'cold', Pool | readonly number[]>;
 
 interface Setting extends Omit<PlanOptions, 'n' | 'provisioned'> {
   n: number;
@@ -199,7 +203,7 @@ function money(setting: Setting, { billedMs, warm: latencies }: Feed, share: Sha
   // Those that come again are spread over all environments alike.
   const spilled = (again * share.cold) / served;
   const burst = kept(share.warm + again - spilled) + cold(share.cold) + warm(spilled);
-  const tasks = fargateTasks(served, p95Ms, latencies[Math.ceil(latencies.length / 2) - 1] as number);
+  const tasks = fargateTasks(served, p95Ms, latencies.percentile(0.5).value as number);
   const costs = {
     onDemand: { fixed: 0, burst: cold(served) + warm(again) },
     provisioned: { fixed: provisionedCost(provisioned, MONTH_HOURS, size, prices), burst },

@@ -2,6 +2,7 @@ import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
 import { latencyMs } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
+import { clusterer, Pool } from '../statistics/pool.js';
 import type { Pools } from './simulate.js';
 
 /** What a run tells a plan. */
@@ -29,12 +30,14 @@ export function feedOf(run: Run, initMs?: number): Feed {
   const warm: Answer[] = [];
   const cold: Answer[] = [];
   let billedByReport = true;
+  const cluster = clusterer(run.samples);
   for (const sample of run.samples) {
     const ms = latencyMs(sample, from);
     if (ms === null || sample.start === 'unknown') continue;
     billedByReport &&= sample.billedMs !== null;
     const billedMs = sample.billedMs ?? sample.upstreamMs ?? ms;
-    (sample.start === 'cold' ? cold : warm).push({ ms, billedMs, initMs: sample.reportInitMs ?? sample.initMs });
+    const initMs = sample.reportInitMs ?? sample.initMs;
+    (sample.start === 'cold' ? cold : warm).push({ ms, billedMs, initMs, cluster: cluster(sample) });
   }
   if (cold.length === 0) {
     throw new InputError(
@@ -48,8 +51,8 @@ export function feedOf(run: Run, initMs?: number): Feed {
   }
   const planned = initMs === undefined ? cold : withInit(cold, initMs);
   return {
-    warm: warm.map(({ ms }) => ms).sort((a, b) => a - b),
-    cold: planned.map(({ ms }) => ms).sort((a, b) => a - b),
+    warm: poolOf(warm),
+    cold: poolOf(planned),
     billedMs: { warm: mean(warm), cold: mean(planned) },
     billedByReport,
   };
@@ -59,8 +62,8 @@ export function feedOf(run: Run, initMs?: number): Feed {
 export interface Alike {
   n: number;
   provisioned: number;
-  /** Latencies of their answers, ms, ascending. */
-  latencies: number[];
+  /** Latencies of their answers, ms. */
+  latencies: Pool;
 }
 
 /** @returns null when the run has no such burst */
@@ -76,20 +79,23 @@ export function alikeOf({ info, samples }: Run): Alike | null {
     if (sample.initType === 'provisioned' && sample.instance !== null) burst.provisioned.add(sample.instance);
     else if (sample.start !== 'cold') burst.other++;
   }
-  const settings = new Map<number, number[][]>();
-  for (const { latencies, provisioned, other } of bursts.values()) {
+  const settings = new Map<number, Pool>();
+  for (const [burst, { latencies, provisioned, other }] of bursts) {
     if (other > 0 || latencies.length !== info.n) continue;
-    settings.set(provisioned.size, [...(settings.get(provisioned.size) ?? []), latencies]);
+    const pool = settings.get(provisioned.size) ?? new Pool();
+    settings.set(provisioned.size, pool);
+    for (const ms of latencies) pool.push(ms, burst);
   }
-  const [commonest] = [...settings].sort(([, one], [, other]) => other.length - one.length);
+  const [commonest] = [...settings].sort(([, one], [, other]) => other.n - one.n);
   if (!commonest || info.n === null) return null;
   const [provisioned, latencies] = commonest;
-  return { n: info.n, provisioned, latencies: latencies.flat().sort((a, b) => a - b) };
+  return { n: info.n, provisioned, latencies };
 }
 
 interface Answer extends Pick<Kept, 'initMs'> {
   ms: number;
   billedMs: number;
+  cluster: number;
 }
 
 /** Takes each cold start's init out of its latency, and puts the scaled one in: twice where it is or would be cut. */
@@ -99,7 +105,7 @@ function withInit(cold: readonly Answer[], medianMs: number): Answer[] {
   if (median === undefined || inits.length < cold.length) {
     throw new InputError('--init needs the init time of every cold answer, which this run does not have.');
   }
-  return cold.map(({ ms, billedMs, initMs }) => {
+  return cold.map(({ ms, billedMs, initMs, cluster }) => {
     const before = initMs ?? 0;
     const after = (before * medianMs) / median;
     // A request whose init was cut has waited for the limit and for the second init.
@@ -110,8 +116,15 @@ function withInit(cold: readonly Answer[], medianMs: number): Answer[] {
         `With --init ${medianMs / 1000}s an init takes ${(after / 1000).toFixed(1)} s: it is cut, and when it runs again the function's time-out of ${TIMEOUT_MS / 1000} s ends it, so the request fails.`,
       );
     }
-    return { ms: ms + change, billedMs: billedMs + change, initMs: after };
+    return { ms: ms + change, billedMs: billedMs + change, initMs: after, cluster };
   });
+}
+
+function poolOf(answers: readonly Answer[]): Pool {
+  return Pool.of(
+    answers.map(({ ms }) => ms),
+    answers.map(({ cluster }) => cluster),
+  );
 }
 
 function mean(answers: readonly Answer[]): number {

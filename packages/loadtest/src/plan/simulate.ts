@@ -1,4 +1,7 @@
-import { createCipheriv } from 'node:crypto';
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import TinyQueue from 'tinyqueue';
+import type { Pool } from '../statistics/pool.js';
 
 /** A figure and the 95 % interval around it, in the same unit; null where the samples are too few for that end. */
 export interface Estimate {
@@ -7,12 +10,12 @@ export interface Estimate {
   upper: number | null;
 }
 
-/** Measured latencies that a plan is made of, ms, ascending, at least one each. */
+/** Measured latencies that a plan is made of, ms, at least one each. */
 export interface Pools {
   /** Of answers that found their environment initialised. */
-  warm: readonly number[];
+  warm: Pool;
   /** Of answers that waited for theirs. */
-  cold: readonly number[];
+  cold: Pool;
 }
 
 /** How many of a burst's requests find their environment initialised, and how many wait for theirs. */
@@ -32,59 +35,110 @@ const KEPT = 1000;
  * Latencies of bursts that are part warm and part cold.
  *
  * A percentile is that of all requests of many such bursts, by nearest rank. What is known of it is limited by the
- * samples: the shares of the true distribution below n sorted ones are as n uniform random numbers in order are,
- * whatever the distribution (David and Nagaraja, Order Statistics, 2.3). Drawing those numbers again and again gives
- * the interval of a mixture; of one pool alone it is the rank interval of percentile.ts, under the same conditions.
+ * samples: the shares of the true distribution below n sorted independent ones are as n uniform random numbers in order
+ * are, whatever the distribution (David and Nagaraja, Order Statistics, 2.3). Drawing those numbers again and again gives
+ * the interval of a mixture; of one pool alone it is that of `Pool.percentile`. Each pool is thinned to as many samples as
+ * it is worth there.
  */
 export class Mixture {
-  /** Of both pools, ascending. */
-  readonly #values: Float64Array;
-  /** How many samples of each pool are at or below the value of the same index. */
-  readonly #ranks: { warm: Uint32Array; cold: Uint32Array };
-  readonly #sizes: Share;
-  /** Of each draw, for each pool: the true share below each of its samples, with 0 before them and 1 after them. */
-  readonly #draws: { warm: Float64Array; cold: Float64Array }[];
+  readonly #pools: Pools;
+  readonly #random: Random;
+  /** Of so many samples: the true share below each, with 0 before them and 1 after them; drawn DRAWS times. */
+  readonly #draws = new Map<string, Float64Array[]>();
 
   constructor(pools: Pools, random: Random) {
-    const [warm, cold] = [thin(pools.warm), thin(pools.cold)];
-    const all = [...warm.map((ms) => ({ ms, cold: 0 })), ...cold.map((ms) => ({ ms, cold: 1 }))];
-    all.sort((a, b) => a.ms - b.ms);
-    let below = 0;
-    const coldRanks = Uint32Array.from(all, (sample) => {
-      below += sample.cold;
-      return below;
-    });
-    this.#values = Float64Array.from(all, ({ ms }) => ms);
-    this.#ranks = { cold: coldRanks, warm: coldRanks.map((rank, at) => at + 1 - rank) };
-    this.#sizes = { warm: warm.length, cold: cold.length };
-    this.#draws = Array.from({ length: DRAWS }, () => ({
-      warm: uniformsInOrder(warm.length, random),
-      cold: uniformsInOrder(cold.length, random),
-    }));
+    this.#pools = pools;
+    this.#random = random;
   }
 
   /** @param p between 0 and 1 */
-  percentile(p: number, { warm, cold }: Share): Estimate {
-    const values = this.#values;
-    const ranks = this.#ranks;
-    const share = (ofWarm: number, ofCold: number) => (warm * ofWarm + cold * ofCold) / (warm + cold);
-    const measured = (at: number) =>
-      share((ranks.warm[at] as number) / this.#sizes.warm, (ranks.cold[at] as number) / this.#sizes.cold);
+  percentile(p: number, share: Share): Estimate {
+    const { warm, cold } = this.#pools;
+    const whole = new Ranked(warm.sorted, cold.sorted, share);
     // What rounding leaves must not move a rank.
-    const value = values[first(values.length, (at) => measured(at) >= p - 1e-9)] as number;
+    const value = whole.firstAt((at) => whole.measured(at) >= p - 1e-9) as number;
+    const [ofWarm, ofCold] = [thinned(warm, value), thinned(cold, value)];
+    if ((share.warm > 0 && ofWarm.length === 0) || (share.cold > 0 && ofCold.length === 0)) {
+      return { value, lower: null, upper: null };
+    }
+    const ranked = new Ranked(ofWarm, ofCold, share);
+    const [drawnWarm, drawnCold] = [this.#drawn('warm', ofWarm.length), this.#drawn('cold', ofCold.length)];
     const lowers: number[] = [];
     const uppers: number[] = [];
-    for (const drawn of this.#draws) {
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const [w, c] = [drawnWarm[draw] as Float64Array, drawnCold[draw] as Float64Array];
       // At or below a value lies at least what lies below the last sample of each pool up to it, and below it at most
       // what lies below the next sample.
-      const least = (at: number) =>
-        share(drawn.warm[ranks.warm[at] as number] as number, drawn.cold[ranks.cold[at] as number] as number);
-      const most = (at: number) =>
-        share(drawn.warm[(ranks.warm[at - 1] ?? 0) + 1] as number, drawn.cold[(ranks.cold[at - 1] ?? 0) + 1] as number);
-      lowers.push(values[first(values.length, (at) => most(at) > p) - 1] ?? Number.NEGATIVE_INFINITY);
-      uppers.push(values[first(values.length, (at) => least(at) >= p)] ?? Number.POSITIVE_INFINITY);
+      lowers.push(ranked.lastBefore((at) => ranked.below(w, c, at - 1, 1) > p) ?? Number.NEGATIVE_INFINITY);
+      uppers.push(ranked.firstAt((at) => ranked.below(w, c, at, 0) >= p) ?? Number.POSITIVE_INFINITY);
     }
     return { value, ...middle95(lowers, uppers) };
+  }
+
+  #drawn(kind: string, n: number): Float64Array[] {
+    const key = `${kind} ${n}`;
+    const drawn = this.#draws.get(key) ?? Array.from({ length: DRAWS }, () => uniformsInOrder(n, this.#random));
+    this.#draws.set(key, drawn);
+    return drawn;
+  }
+}
+
+/** Samples of both pools in one order. */
+class Ranked {
+  readonly #values: Float64Array;
+  /** How many samples of each pool are at or below the value of the same index. */
+  readonly #warm: Uint32Array;
+  readonly #cold: Uint32Array;
+  readonly #share: Share;
+
+  constructor(warm: ArrayLike<number>, cold: ArrayLike<number>, share: Share) {
+    const all = [...Array.from(warm, (ms) => ({ ms, cold: 0 })), ...Array.from(cold, (ms) => ({ ms, cold: 1 }))];
+    all.sort((a, b) => a.ms - b.ms);
+    let below = 0;
+    this.#values = Float64Array.from(all, ({ ms }) => ms);
+    this.#cold = Uint32Array.from(all, (sample) => {
+      below += sample.cold;
+      return below;
+    });
+    this.#warm = this.#cold.map((rank, at) => at + 1 - rank);
+    this.#share = share;
+  }
+
+  /** The share of the samples at or below the value of an index. */
+  measured(at: number): number {
+    const last = this.#values.length - 1;
+    const of = (ranks: Uint32Array) => (ranks[at] as number) / Math.max(1, ranks[last] as number);
+    return this.#mix(of(this.#warm), of(this.#cold));
+  }
+
+  /** The drawn share below the sample of each pool that is so many after its last one up to an index. */
+  below(warm: Float64Array, cold: Float64Array, at: number, after: 0 | 1): number {
+    return this.#mix(warm[(this.#warm[at] ?? 0) + after] as number, cold[(this.#cold[at] ?? 0) + after] as number);
+  }
+
+  /** The first value for which a condition holds that, once it holds, holds on. */
+  firstAt(holds: (at: number) => boolean): number | undefined {
+    return this.#values[this.#first(holds)];
+  }
+
+  /** The value before it. */
+  lastBefore(holds: (at: number) => boolean): number | undefined {
+    return this.#values[this.#first(holds) - 1];
+  }
+
+  #first(holds: (at: number) => boolean): number {
+    let [low, high] = [0, this.#values.length];
+    while (low < high) {
+      const at = (low + high) >> 1;
+      if (holds(at)) high = at;
+      else low = at + 1;
+    }
+    return low;
+  }
+
+  #mix(ofWarm: number, ofCold: number): number {
+    const { warm, cold } = this.#share;
+    return (warm * ofWarm + cold * ofCold) / (warm + cold);
   }
 }
 
@@ -115,8 +169,8 @@ export function drainMs(pools: Pools, burst: Drain, random: Random): Estimate {
 }
 
 function lastAnswer(pools: Pools, { n, warm, cold, counted, limit }: Drain, random: Random): number {
-  const draw = (pool: readonly number[]) => pool[Math.floor(random() * pool.length)] as number;
-  const free = new Heap();
+  const draw = ({ sorted }: Pool) => sorted[Math.floor(random() * sorted.length)] as number;
+  const free = new TinyQueue<number>([], (a, b) => a - b);
   let last = 0;
   const answered = (at: number) => {
     free.push(at);
@@ -128,7 +182,7 @@ function lastAnswer(pools: Pools, { n, warm, cold, counted, limit }: Drain, rand
   let closes = random() * MINUTE_MS;
   let room = Math.max(0, limit - counted);
   for (let left = n - warm - cold; left > 0; left--) {
-    let at = Math.max(free.pop(), opens);
+    let at = Math.max(free.pop() as number, opens);
     while (room === 0 || at >= closes) {
       opens = closes;
       closes += MINUTE_MS;
@@ -141,27 +195,20 @@ function lastAnswer(pools: Pools, { n, warm, cold, counted, limit }: Drain, rand
   return last;
 }
 
-/** Random numbers that a seed repeats: the key stream of AES in counter mode. */
+/** Random numbers that a seed repeats. */
 export function seeded(seed: number): Random {
-  const key = Buffer.alloc(16);
-  key.writeDoubleLE(seed);
-  const cipher = createCipheriv('aes-128-ctr', key, Buffer.alloc(16));
-  const zeros = Buffer.alloc(1 << 16);
-  let bytes = Buffer.alloc(0);
-  let at = 0;
-  return () => {
-    if (at === bytes.length) {
-      bytes = cipher.update(zeros);
-      at = 0;
-    }
-    at += 4;
-    return bytes.readUInt32LE(at - 4) / 2 ** 32;
-  };
+  const generator = xoroshiro128plus(seed);
+  return () => uniformFloat64(generator);
 }
 
-function thin(sorted: readonly number[]): readonly number[] {
-  if (sorted.length <= KEPT) return sorted;
-  return Array.from({ length: KEPT }, (_, i) => sorted[Math.floor(((i + 0.5) * sorted.length) / KEPT)] as number);
+/** As many samples of a pool, evenly, as it is worth around a value; where all or none lie below it, around its end. */
+function thinned(pool: Pool, value: number): Float64Array {
+  const { sorted, n } = pool;
+  const within = Math.min(Math.max(value, sorted[0] as number), sorted[n - 1 - Math.ceil(n / 20)] ?? value);
+  const kept = Math.min(KEPT, Math.floor(pool.worth(within) + 1e-9));
+  return kept >= n
+    ? sorted
+    : Float64Array.from({ length: kept }, (_, i) => sorted[Math.floor(((i + 0.5) * n) / kept)] as number);
 }
 
 /** n uniform random numbers, ascending, between a 0 and a 1: the running sums of n + 1 exponential ones, scaled. */
@@ -172,56 +219,10 @@ function uniformsInOrder(n: number, random: Random): Float64Array {
   return sums.map((sum) => sum / total);
 }
 
-/** The first of 0 … n - 1 for which a condition holds that, once it holds, holds on; n when it never does. */
-function first(n: number, holds: (at: number) => boolean): number {
-  let [low, high] = [0, n];
-  while (low < high) {
-    const at = (low + high) >> 1;
-    if (holds(at)) high = at;
-    else low = at + 1;
-  }
-  return low;
-}
-
 /** From where 2.5 % of the lower ends lie below to where 2.5 % of the upper ends lie above. */
 function middle95(lowers: readonly number[], uppers: readonly number[]): Pick<Estimate, 'lower' | 'upper'> {
   const at = Math.floor(0.025 * lowers.length);
   const finite = (value: number | undefined) => (Number.isFinite(value) ? (value as number) : null);
   const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
   return { lower: finite(sorted(lowers)[at]), upper: finite(sorted(uppers).at(-1 - at)) };
-}
-
-/** Numbers, of which the least is taken first. */
-class Heap {
-  readonly #items: number[] = [];
-
-  push(item: number): void {
-    const items = this.#items;
-    let at = items.push(item) - 1;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if ((items[parent] as number) <= item) break;
-      items[at] = items[parent] as number;
-      at = parent;
-    }
-    items[at] = item;
-  }
-
-  /** @throws {RangeError} when it is empty */
-  pop(): number {
-    const items = this.#items;
-    const [least] = items;
-    const item = items.pop();
-    if (least === undefined || item === undefined) throw new RangeError('an empty heap has no least number');
-    if (items.length === 0) return least;
-    let at = 0;
-    for (let child = 1; child < items.length; child = 2 * at + 1) {
-      if (child + 1 < items.length && (items[child + 1] as number) < (items[child] as number)) child++;
-      if ((items[child] as number) >= item) break;
-      items[at] = items[child] as number;
-      at = child;
-    }
-    items[at] = item;
-    return least;
-  }
 }

@@ -7,7 +7,8 @@ import { InputError } from '../input-error.js';
 import { runBurst } from '../load/burst.js';
 import { Requests } from '../load/requests.js';
 import { latencyMs, type Sample } from '../run/sample.js';
-import { type Percentile, percentile } from '../statistics/percentile.js';
+import type { Percentile } from '../statistics/percentile.js';
+import { Pool } from '../statistics/pool.js';
 import type { PlanRow } from './plan.js';
 import { INIT_LIMIT_MS } from './pools.js';
 import type { Pools } from './simulate.js';
@@ -93,12 +94,12 @@ export async function validate(
     const kong = path.join(folder, 'kong.yaml');
     await writeFile(kong, kongYaml(options.limit ?? 100));
     const times = path.join(folder, 'times.json');
-    const median = pools.warm[Math.ceil(pools.warm.length / 2) - 1] as number;
-    const init = pools.cold.map((ms) => Math.max(0, ms - median));
+    const median = pools.warm.percentile(0.5).value as number;
+    const init = Array.from(pools.cold.sorted, (ms) => Math.max(0, ms - median));
     const all = [];
     for (const row of rows) {
       const heldMs = HELD_MS * Math.max(10, row.n);
-      const [first, ...warm] = [median, ...pools.warm].map((ms) => ms + heldMs);
+      const [first, ...warm] = [median, ...pools.warm.sorted].map((ms) => ms + heldMs);
       await writeFile(times, JSON.stringify({ init, first, warm, limit: INIT_LIMIT_MS }));
       all.push(await measureRow(row, { ...options, kong, times, heldMs }));
     }
@@ -154,14 +155,18 @@ async function measureRow(row: PlanRow, options: Prepared): Promise<Validation> 
 }
 
 function describe(row: PlanRow, samples: readonly Sample[], bursts: number, heldMs: number): Omit<Validation, 'row'> {
-  const inOrder = (values: number[]) => values.sort((a, b) => a - b);
   const answered = samples.flatMap((sample) => {
     const ms = latencyMs(sample, 'sent');
     const waited = (sample.nerMs ?? 0) + (sample.start === 'cold' ? (sample.initMs ?? 0) : 0);
-    return ms === null ? [] : [{ ms: ms - heldMs, ownMs: ms - waited }];
+    return ms === null ? [] : [{ ms: ms - heldMs, ownMs: ms - waited, burst: sample.burst }];
   });
   if (answered.length === 0) throw new InputError('No request of the validation succeeded.');
-  const latencies = inOrder(answered.map(({ ms }) => ms));
+  const pool = (of: (one: (typeof answered)[number]) => number) =>
+    Pool.of(
+      answered.map(of),
+      answered.map(({ burst }) => burst),
+    );
+  const latencies = pool(({ ms }) => ms);
   const predicted = predictedCounts(row);
   const counts = FATES.map((fate) => {
     const [least, most] = predicted[fate];
@@ -169,10 +174,10 @@ function describe(row: PlanRow, samples: readonly Sample[], bursts: number, held
     return [fate, { predicted: [least * bursts, most * bursts], measured }];
   });
   return {
-    p50: percentile(latencies, 0.5),
-    p95: percentile(latencies, 0.95),
+    p50: latencies.percentile(0.5),
+    p95: latencies.percentile(0.95),
     counts: Object.fromEntries(counts) as Validation['counts'],
-    ownMs: percentile(inOrder(answered.map(({ ownMs }) => ownMs)), 0.5).value as number,
+    ownMs: pool(({ ownMs }) => ownMs).percentile(0.5).value as number,
   };
 }
 
@@ -208,13 +213,12 @@ export function agreement({ row, p50, p95, counts, ownMs }: Validation): Agreeme
   return [p50, p95].some(({ lower, upper }) => lower === null || upper === null) ? 'undecided' : 'agrees';
 }
 
-/** The route of kong/kong.yaml, with one consumer and this limit. */
+/** The route of kong/kong.yaml, with one consumer and this limit; its function is on this machine, and gets no key. */
 function kongYaml(limit: number): string {
   return `_format_version: "3.0"
 services:
   - name: nlp-ner-service
     url: '\${{ env "DECK_NER_FUNCTION_URL" }}'
-    tls_verify: true
     read_timeout: 45000
     retries: 0
     routes:

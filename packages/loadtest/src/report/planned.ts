@@ -34,7 +34,7 @@ export function planReport(run: Run, feed: Feed, rows: readonly PlanRow[], optio
   const head = ['n', 'provisioned'];
   return join([
     [
-      `From ${feed.cold.length} cold and ${feed.warm.length} warm answers: ${title(run.info)}, ${run.info.startedAt}`,
+      `From ${feed.cold.n} cold and ${feed.warm.n} warm answers: ${title(run.info)}, ${run.info.startedAt}`,
       `Reserved concurrency ${reserved}, the gateway admits ${limit} a minute, ${formatCount(burstsPerDay)} ${burstsPerDay === 1 ? 'burst' : 'bursts'} a day, ${memoryMb} MB ${arch}`,
     ],
     table([...head, 'cold', 'p50', 'p95', 'p99', 'last answer', 'Kong 429', 'Lambda 429', ''], seen),

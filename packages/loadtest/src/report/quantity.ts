@@ -43,18 +43,18 @@ export function formatShare(share: number): string {
 /**
  * A percentile for people.
  *
- * @returns its value, null where the rank says nothing of it; and its interval, or how many values it takes for one
+ * @returns its value, null where the rank says nothing of it; and its interval, or what it takes for one
  */
 export function readPercentile(
-  { p, value, lower, upper, needed }: Percentile,
+  { p, value, lower, upper, needed, warning }: Percentile,
   { n, censored }: Distribution,
   timeoutMs: number,
 ): { value: string | null; interval: string } {
   const longer = `> ${formatDuration(timeoutMs)}`;
   const shown = value === null ? longer : formatMs(value);
   // Below that n the nearest rank of a high percentile is the maximum or close to it: no statement about it.
-  if (n + censored < needed) return { value: p === 0.5 ? shown : null, interval: `need n ≥ ${needed}` };
-  // With enough values, an end that is missing lies among the time-outs.
+  if (warning !== null) return { value: n + censored >= needed || p === 0.5 ? shown : null, interval: warning };
+  // An end that is missing without a warning lies among the time-outs.
   if (lower === null) return { value: shown, interval: longer };
   return { value: shown, interval: upper === null ? `${formatMs(lower)} – ${longer}` : formatRange(lower, upper) };
 }

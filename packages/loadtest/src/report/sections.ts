@@ -53,7 +53,7 @@ ${(['p50', 'p90', 'p95', 'p99'] as const).map((name) =>
 )}
 ${row('max', ({ max }) => edge(max))}
 </tbody></table>`,
-    markup`<p class="note">Below each its exact 95 % interval, from ranks alone. With fewer answers than it needs, a percentile would be little else than the slowest one: none is given.</p>`,
+    markup`<p class="note">Below each its 95 % interval: that of the ranks, of so many independent answers as these are worth, by how much bursts (or blocks of time) differ. With fewer answers than it needs, a percentile would be little else than the slowest one: none is given.</p>`,
   );
 }
 

@@ -93,13 +93,6 @@ export function caveats(run: Run, summary: Summary): string[] {
     );
   } else if (info.cold !== 'none' && !latency.cold)
     lines.push(`none cold: in spite of --cold ${info.cold}, no answer was.`);
-  if (info.mode === 'bursts' && Object.values(latency).some((found) => found && hasInterval(found))) {
-    lines.push(
-      info.bursts === 1
-        ? 'one burst: its requests share a queue, so the intervals, made for independent ones, are too narrow; --bursts 20 shows how much bursts differ.'
-        : 'intervals: requests of a burst share a queue, so the intervals, made for independent ones, are too narrow; the command compare works with whole bursts.',
-    );
-  }
   if (info.mode === 'sustained') {
     lines.push('closed loop: a slow answer holds back the next request; nobody waits in a queue here.');
   }

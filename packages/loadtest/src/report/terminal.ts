@@ -73,7 +73,7 @@ function table({ latency }: Summary, timeoutMs: number): string {
   const lines = rows.map((cells) =>
     cells.map((cell, i) => styleText(styles[i] ?? 'reset', cell.padEnd(widths[i] ?? 0))).join('   '),
   );
-  return `${lines.join('\n')}\n${styleText('dim', '[exact 95 % intervals]')}`;
+  return `${lines.join('\n')}\n${styleText('dim', '[95 % intervals by whole bursts, or blocks of time]')}`;
 }
 
 /** Lower ends of the bins in each decade. */

@@ -1,8 +1,9 @@
 import { InputError } from '../input-error.js';
 import type { Run, RunInfo } from '../run/run-file.js';
 import type { Kept } from '../run/samples.js';
-import { LEAST_BURSTS, leastMore } from './judgement.js';
+import { leastMore } from './judgement.js';
 import { METRICS, type Metric, read } from './metric.js';
+import { LEAST_CLUSTERS } from './pool.js';
 import { criticalT } from './student.js';
 import { type Summary, summarise } from './summary.js';
 import type { Threshold, Verdict } from './threshold.js';
@@ -93,9 +94,9 @@ function burstsOf({ info, samples }: Run, which: string): Bursts {
     .sort(([one], [other]) => one - other)
     .map(([number, burst]) => [number, summarise(burst, 'sent')] as const)
     .filter(([, { sent, outcomes }]) => sent === info.n && outcomes.cut === 0);
-  if (whole.length < LEAST_BURSTS) {
+  if (whole.length < LEAST_CLUSTERS) {
     throw new InputError(
-      `The ${which} run has ${whole.length} whole bursts, and it takes ${LEAST_BURSTS} to compare; run with --bursts 20.`,
+      `The ${which} run has ${whole.length} whole bursts, and it takes ${LEAST_CLUSTERS} to compare; run with --bursts 20.`,
     );
   }
   return new Map(whole);
@@ -147,9 +148,9 @@ function valuesOf(metric: Metric, inA: Bursts, inB: Bursts, paired: boolean): Va
       paired && value(others, burst) === null ? [] : (value(bursts, burst) ?? []),
     );
   const values = { a: of(inA, inB), b: of(inB, inA) };
-  if (Math.min(values.a.length, values.b.length) < LEAST_BURSTS) {
+  if (Math.min(values.a.length, values.b.length) < LEAST_CLUSTERS) {
     const have = paired ? `${values.a.length} pairs of bursts` : `${values.a.length} and ${values.b.length} bursts`;
-    return `${have} have ${metric.name}, and it takes ${LEAST_BURSTS}`;
+    return `${have} have ${metric.name}, and it takes ${LEAST_CLUSTERS}`;
   }
   return values;
 }
@@ -201,8 +202,8 @@ const isInfinite = (value: number) => value === Number.POSITIVE_INFINITY;
  * one run, by chance, happens once in 32 times.
  */
 function judgeLate({ a, b }: { a: number; b: number }): Verdict {
-  if (a === 0 && b >= LEAST_BURSTS) return 'broken';
-  return b === 0 && a >= LEAST_BURSTS ? 'held' : 'undecided';
+  if (a === 0 && b >= LEAST_CLUSTERS) return 'broken';
+  return b === 0 && a >= LEAST_CLUSTERS ? 'held' : 'undecided';
 }
 
 /** Half the width of the 95 % interval of a difference of means, with so many more bursts of each that vary alike. */

@@ -1,49 +1,27 @@
-/** A percentile of measured values, with the interval that the ranks alone justify. */
+/** A percentile of measured values, with the interval that they justify. */
 export interface Percentile {
   /** Which percentile, between 0 and 1. */
   p: number;
-  /** The nearest-rank percentile, in the unit of the values; null when its rank falls among the censored. */
+  /** The nearest-rank percentile, in the unit of the values; null when its rank falls among the time-outs. */
   value: number | null;
-  /** Lower end of the confidence interval; null when too few values, or too many censored ones, leave none. */
+  /** Lower end of the 95 % interval; null when there is none, or it lies among the time-outs. */
   lower: number | null;
-  /** Upper end of the confidence interval; null when too few values, or too many censored ones, leave none. */
+  /** Upper end. */
   upper: number | null;
-  /** How many values it takes for both ends to exist. */
+  /** How many independent values it takes for both ends to exist. */
   needed: number;
+  /** As how many independent values these count. */
+  worth: number;
+  /** Why an end is missing, in a few words; null when none is, or when it lies among the time-outs. */
+  warning: string | null;
 }
 
 /**
- * The nearest-rank percentile and its exact confidence interval.
+ * The ranks (1 is the smallest value) whose values bracket percentile p of n independent values.
  *
- * The interval holds for any continuous distribution, if the values are of independent requests under the same
- * conditions: the number of values below the true percentile is then binomial (n, p), so two order statistics bracket
- * it with a known probability (David and Nagaraja, Order Statistics, 7.1). Requests of one burst share a queue: they
- * are not independent, and the interval covers less than it says.
- *
- * @param sorted the values, ascending
- * @param p between 0 and 1, both excluded
- * @param censored how many more there are of which it is known only that they are greater than all of these
- * @param confidence the least probability that the interval covers the true percentile
- * @throws {RangeError} without values
- */
-export function percentile(sorted: ArrayLike<number>, p: number, censored = 0, confidence = 0.95): Percentile {
-  const n = sorted.length + censored;
-  if (n === 0) throw new RangeError('a percentile needs at least one value');
-  const ranks = rankInterval(n, p, confidence);
-  const at = (rank: number | null) => (rank === null ? null : (sorted[rank - 1] ?? null));
-  return {
-    p,
-    value: at(Math.ceil(p * n)),
-    lower: at(ranks.lower),
-    upper: at(ranks.upper),
-    needed: Math.ceil(Math.log((1 - confidence) / 2) / Math.log(Math.max(p, 1 - p))),
-  };
-}
-
-/**
- * The ranks (1 is the smallest value) whose values bracket percentile p of n values.
- *
- * Each side misses with at most half of what the confidence leaves.
+ * The interval holds for any continuous distribution: the number of values below the true percentile is binomial (n, p),
+ * so two order statistics bracket it with a known probability (David and Nagaraja, Order Statistics, 7.1). Each side
+ * misses with at most half of what the confidence leaves.
  */
 export function rankInterval(n: number, p: number, confidence = 0.95): { lower: number | null; upper: number | null } {
   const tail = (1 - confidence) / 2;

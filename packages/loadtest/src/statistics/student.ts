@@ -11,6 +11,18 @@ const STRIPS = 400;
  * @param confidence between 0 and 1, both excluded
  */
 export function criticalT(degrees: number, confidence = 0.95): number {
+  const key = `${degrees} ${confidence}`;
+  const known = KNOWN.get(key);
+  if (known !== undefined) return known;
+  const found = solve(degrees, confidence);
+  KNOWN.set(key, found);
+  return found;
+}
+
+/** The same ones are asked for again and again. */
+const KNOWN = new Map<string, number>();
+
+function solve(degrees: number, confidence: number): number {
   const density = (u: number) => {
     const t = u / (1 - u);
     return Math.exp((-(degrees + 1) / 2) * Math.log1p((t * t) / degrees)) / (1 - u) ** 2;

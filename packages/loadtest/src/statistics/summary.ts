@@ -1,7 +1,8 @@
 import type { BurstInfo } from '../run/run-file.js';
 import { type LatencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
-import { type Percentile, percentile } from './percentile.js';
+import type { Percentile } from './percentile.js';
+import { clusterer, Pool } from './pool.js';
 import { type Window, Windows } from './windows.js';
 
 /** Values of one kind, ms. */
@@ -10,6 +11,8 @@ export interface Distribution {
   n: number;
   /** Time-outs: longer than all complete ones, nobody knows how long. The percentiles count them. */
   censored: number;
+  /** Bursts, or blocks of time where there are none, that they are of. */
+  clusters: number;
   /** Of the complete ones; null without any. */
   min: number | null;
   p50: Percentile;
@@ -48,8 +51,9 @@ export interface Summary {
  */
 export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: readonly BurstInfo[] = []): Summary {
   const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
-  const latency = Object.fromEntries(STARTS.map((start) => [start, new Values()])) as Record<Start, Values>;
-  const [all, init] = [new Values(), new Values()];
+  const latency = Object.fromEntries(STARTS.map((start) => [start, new Pool()])) as Record<Start, Pool>;
+  const [all, init] = [new Pool(), new Pool()];
+  const cluster = clusterer(samples);
   // What a header says is anything: constructor, toString. A plain object would have these already.
   const [statuses, initTypes] = [new Map<number, number>(), new Map<string, number>()];
   const releases = new Map(bursts.map(({ burst, releasedAt }) => [burst, Date.parse(releasedAt)]));
@@ -70,51 +74,43 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
       done.bytes += sample.bytes ?? 0;
     }
     outcomes[sample.outcome]++;
-    for (const values of [all, latency[sample.start]]) {
-      if (sample.outcome === 'timeout') values.censored++;
-      else values.push(latencyMs(sample, from));
-    }
-    if (sample.start === 'cold') init.push(sample.initMs);
+    const ms = sample.outcome === 'timeout' ? Number.POSITIVE_INFINITY : latencyMs(sample, from);
+    const mine = cluster(sample);
+    if (ms !== null) for (const pool of [all, latency[sample.start]]) pool.push(ms, mine);
+    if (sample.start === 'cold' && sample.initMs !== null) init.push(sample.initMs, mine);
     if (sample.status !== null) increment(statuses, sample.status);
     if (sample.initType !== null) increment(initTypes, sample.initType);
     windows.see(sample, releases.size === 0 ? 0 : releases.get(sample.burst));
   }
   const seconds = [...spans.values()].reduce((sum, { from, to }) => sum + to - from, 0) / 1000;
   const perSecond = (count: number) => count / seconds;
-  const described = STARTS.map((start) => [start, latency[start].describe()]);
+  const described = STARTS.map((start) => [start, describe(latency[start])]);
   return {
     sent,
     outcomes,
     statuses: Object.fromEntries(statuses),
-    latency: Object.fromEntries([...described, ['all', all.describe()]]) as Summary['latency'],
+    latency: Object.fromEntries([...described, ['all', describe(all)]]) as Summary['latency'],
     throughput:
       seconds > 0
         ? { requests: perSecond(done.requests), documents: perSecond(done.documents), bytes: perSecond(done.bytes) }
         : null,
-    init: init.describe(),
+    init: describe(init),
     initTypes: Object.fromEntries(initTypes),
     windows: windows.inOrder(),
     others: windows.others,
   };
 }
 
-class Values {
-  censored = 0;
-  readonly #values: number[] = [];
-
-  push(value: number | null): void {
-    if (value !== null) this.#values.push(value);
-  }
-
-  describe(): Distribution | null {
-    if (this.#values.length + this.censored === 0) return null;
-    const sorted = Float64Array.from(this.#values).sort();
-    const at = (p: number) => percentile(sorted, p, this.censored);
-    return {
-      ...{ n: sorted.length, censored: this.censored, min: sorted[0] ?? null },
-      ...{ p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: sorted.at(-1) ?? null },
-    };
-  }
+function describe(pool: Pool): Distribution | null {
+  const { sorted } = pool;
+  if (sorted.length === 0) return null;
+  const at = (p: number) => pool.percentile(p);
+  const censored = pool.above(Number.MAX_VALUE);
+  const n = sorted.length - censored;
+  return {
+    ...{ n, censored, min: n > 0 ? (sorted[0] as number) : null, clusters: pool.clusters },
+    ...{ p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: sorted[n - 1] ?? null },
+  };
 }
 
 function increment<Key>(counts: Map<Key, number>, key: Key): void {
