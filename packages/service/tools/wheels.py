@@ -18,7 +18,7 @@ MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 #: Source: AWS Lambda Developer Guide, "Lambda runtimes"; the glibc of both distributions.
 GLIBC = {"3.11": 26, "3.12": 34, "3.13": 34, "3.14": 34}
 
-#: Locked distributions that stay out of the zip, and why. burst_ner.model keeps spaCy's command line, spacy.cli, from
+#: Locked distributions that stay out of the zip, and why. burst_ner.imports keeps spaCy's command line, spacy.cli, from
 #: being imported, and with it what only commands need.
 LEFT_OUT = {
     "awslambdaric": "Lambda's managed runtime has its own",
