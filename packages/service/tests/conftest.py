@@ -1,6 +1,6 @@
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,16 @@ class Answer:
     headers: dict[str, str]
     json: Any
     multi_value_headers: dict[str, list[str]] | None = None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_texts() -> Iterator[None]:
+    """Builds are proven with a tenth of the tool's own texts, but for one that is made by the command itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.corpus.SENTENCES", 20)
+        patch.setattr("tools.corpus.SPECIAL_CASES", 80)
+        patch.setattr("tools.corpus.HARD", 12)
+        yield
 
 
 @pytest.fixture(scope="session")

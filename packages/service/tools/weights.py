@@ -6,7 +6,7 @@ Source of the layers: spacy/ml/models/tok2vec.py and parser.py, spacy/ml/parser_
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -137,7 +137,7 @@ class Tok2Vec:
         if node._func is not staticvectors.forward:
             raise Unsupported(f"{what} reads vectors in the way of an older spaCy, which gives unknown words a vector")
         if vectors.attr not in (LOWER, NORM, ORTH):
-            raise Unsupported(f"{what} reads vectors by {_names([vectors.attr])}, which the engine does not have")
+            raise Unsupported(f"{what} reads vectors by {_names({vectors.attr})}, which the engine does not have")
         if not len(vectors.data):
             return
         weights = node.get_param("W")
@@ -323,7 +323,7 @@ def _only(found: list["Model"], what: str) -> "Model":
     return found[0]
 
 
-def _names(attributes: Iterable[int]) -> str:
-    from spacy.attrs import NAMES
+def _names(attributes: set[int]) -> str:
+    from spacy.attrs import IDS
 
-    return ", ".join(sorted({NAMES[attribute] for attribute in attributes}))
+    return ", ".join(sorted(name for name, number in IDS.items() if number in attributes))
