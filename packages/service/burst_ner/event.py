@@ -69,9 +69,6 @@ class Event:
     def _path(self) -> str:
         """The path behind PREFIX, "/" for PREFIX itself; the whole path where that is none of the function's."""
         path = str(self._event.get("rawPath") or self._event.get("path") or "/")
-        prefix, whole = self.header("x-forwarded-prefix"), self.header("x-forwarded-path").partition("?")[0]
-        if prefix and whole != prefix and whole.startswith(prefix) and whole[len(prefix)] != "/":
-            return whole  # Kong takes its prefix off in the middle of a word, too: /nlp/nermodel comes as /model
         if path == PREFIX:
             return "/"
         return path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else path
