@@ -138,17 +138,6 @@ def test_other_paths(post, path):
     refused(post({"text": "a"}, path=path), 404, "not_found")
 
 
-@pytest.mark.parametrize("whole", ["/nlp/nermodel", "/nlp/nerhealth", "/nlp/ner.old/model", "/nlp/nermodel?a=1"])
-def test_a_prefix_that_the_gateway_took_off_within_a_word(post, whole):
-    headers = {"X-Forwarded-Prefix": "/nlp/ner", "X-Forwarded-Path": whole}
-    refused(post("", method="GET", path="/model", headers=headers), 404, "not_found")
-    assert (
-        post("", method="GET", path="/model", headers=headers | {"X-Forwarded-Path": "/nlp/ner/model?a=1"}).status
-        == 200
-    )
-    assert post({"text": "a"}, headers=headers | {"X-Forwarded-Path": "/nlp/ner"}).status == 200
-
-
 @pytest.mark.parametrize(
     ("path", "method", "allowed"),
     [
