@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
 from .errors import SetupError
 
 
@@ -77,6 +74,8 @@ class Pipeline:
 
     def missing_packages(self) -> list[str]:
         """What meta.json requires and is not installed. A pipeline may load without, and need more than it says."""
+        from packaging.requirements import InvalidRequirement, Requirement  # comes with spaCy
+
         missing = []
         for line in self.meta.get("requirements") or []:
             try:
@@ -89,6 +88,8 @@ class Pipeline:
 
     def fits(self, version: str) -> bool:
         """Whether a version of spaCy is in the range that the pipeline was made for."""
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # comes with spaCy
+
         wanted = str(self.meta.get("spacy_version") or "")
         try:
             range_ = SpecifierSet(f"=={wanted}" if wanted[:1].isdigit() else wanted)

@@ -202,6 +202,11 @@ class TestVerify:
         model.write_bytes(model.read_bytes()[:-1] + b"x")
         assert "is damaged: model.bin" in one_sentence(run(capsys, "verify", tmp_path / "model"))
 
+    def test_it_needs_nothing_but_python(self, static_prepared):
+        command = [sys.executable, "-S", "-m", "tools.model", "verify", static_prepared]
+        result = subprocess.run(command, cwd=SERVICE, env={}, capture_output=True, text=True, check=True)
+        assert "is whole: " in result.stdout
+
     def test_what_spacy_needs_and_is_not_there(self, tmp_path, capsys):
         folder = tmp_path / "pipeline"
         static_pipeline.make(folder, 100, {"attrs": ["NORM", "TAG"], "rows": [500, 50]})

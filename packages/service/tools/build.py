@@ -46,8 +46,8 @@ def build(
         out: a folder that does not exist.
         texts: what it is proven with besides the tool's own, each with the name of its place.
         sentences: whether entities are those of the full pipeline, none across the beginning of a sentence; without,
-            those of its `ner` alone, for which the engine needs half the time.
-        half: whether tables of words are written with 16 bits a number, half the size; an entity in thousands differs.
+            those of its `ner` alone, for which the engine needs less time.
+        half: whether tables of words are written with 16 bits a number, half the size; a few entities differ.
 
     Raises:
         SetupError: the pipeline finds no entities or cannot be loaded; the engine gives others; `out` exists or cannot
@@ -58,7 +58,7 @@ def build(
         try:
             sources = components.choose(pipeline, sentences=sentences)
             nlp = _load(pipeline, sources)
-            components.check(nlp, sources)
+            components.check(nlp, pipeline, sources)
             vectors = write_engine_file(nlp, sources, folder / MODEL, half=half)
             told = {"runs_on": "engine", "reason": None, "sentences": sources.sentences, "vectors": vectors}
         except Unsupported as unsupported:

@@ -96,8 +96,8 @@ def choose(pipeline: Pipeline, *, sentences: bool) -> Sources:
     return Sources(ner, splitters[0] if splitters else None, kind, (*upstream, *splitters, ner))
 
 
-def check(nlp: "Language", sources: Sources) -> None:
-    """Looks at the components themselves.
+def check(nlp: "Language", pipeline: Pipeline, sources: Sources) -> None:
+    """Looks at the components themselves, as they were loaded.
 
     Raises:
         SetupError: one of them was never trained.
@@ -108,6 +108,8 @@ def check(nlp: "Language", sources: Sources) -> None:
 
     if type(nlp).__call__ is not Language.__call__ or type(nlp).make_doc is not Language.make_doc:
         raise Unsupported("its language has code of its own for texts")
+    if added := set(nlp.component_names) - set(pipeline.components):
+        raise Unsupported(f"code of its own adds components when it is loaded ({', '.join(sorted(added))})")
     classes = {"parser": DependencyParser, "senter": SentenceRecognizer, "sentencizer": Sentencizer}
     expected: list[tuple[str | None, type | None]] = [(sources.ner, EntityRecognizer)]
     expected.append((sources.splitter, classes.get(sources.sentences)))

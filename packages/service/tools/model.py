@@ -82,15 +82,14 @@ def _parser() -> argparse.ArgumentParser:
         "--sentences",
         choices=["pipeline", "none"],
         default="pipeline",
-        help="none: the entities of ner alone, which may cross the beginning of a sentence; half the time "
+        help="none: the entities of ner alone, which may cross the beginning of a sentence; smaller and faster "
         "(default: %(default)s)",
     )
     command.add_argument(
         "--vectors",
         choices=["f32", "f16"],
         default="f32",
-        help="the numbers of words; f16 halves the size and may change an entity in some thousand documents "
-        "(default: %(default)s)",
+        help="the numbers of words; f16 halves the size and may change an entity here and there (default: %(default)s)",
     )
     command.add_argument("--texts", metavar="FILE", type=Path, help=f"prove it with these, too: {texts}")
     command.add_argument("--from", dest="wheel", metavar="WHEEL", type=Path, help="the wheel of a name in models.json")
