@@ -202,7 +202,7 @@ describe('--apply', () => {
       expect.stringMatching(/^provision\.py +1980-01-01/),
       '',
     ]);
-    expect(list(made('function.zip'))).toMatch(/burst_ner\/handler\.py[\s\S]*cpython-312-x86_64-linux-gnu/);
+    expect(list(made('function.zip'))).toMatch(/burst_ner\/handler\.py[\s\S]*burst_ner\/libburst_ner\.so/);
 
     expect(statSync(kept()).mode & 0o777).toBe(0o600);
     const readable = [
