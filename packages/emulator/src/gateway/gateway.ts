@@ -35,6 +35,12 @@ export interface GatewayOptions {
    * @default Date.now
    */
   readonly now?: () => number;
+  /**
+   * Time-outs of services are this many times shorter.
+   *
+   * @default 1
+   */
+  readonly timeScale?: number;
   /** Told of every request once its response closes. */
   readonly onAnswer?: (answer: Answered) => void;
 }
@@ -87,12 +93,18 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, now = Date.now, onAnswer } = options;
+  const { file, text, host = '127.0.0.1', port, now = Date.now, timeScale = 1, onAnswer } = options;
   const counters = new Counters();
   const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
-    return { router: new Router(services), credentials };
+    const scaled = services.map((service) => ({
+      ...service,
+      connectTimeout: service.connectTimeout / timeScale,
+      writeTimeout: service.writeTimeout / timeScale,
+      readTimeout: service.readTimeout / timeScale,
+    }));
+    return { router: new Router(scaled), credentials };
   };
   let config = load(text);
 

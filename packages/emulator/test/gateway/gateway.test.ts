@@ -263,6 +263,12 @@ test('answers 504 when the upstream is silent for longer than read_timeout, and 
   expect(take()).toHaveLength(1);
 });
 
+test("divides a service's time-outs by the time scale", async () => {
+  const { url } = await upstream();
+  const { port } = await gateway(config(url, { service: 'read_timeout: 60000' }), { timeScale: 1000 });
+  expect((await post(port, [KEY], { path: '/nlp/ner/_slow/50000' })).status).toBe(504);
+});
+
 test('answers 504 when a TLS handshake takes longer than connect_timeout', async () => {
   const silent = createServer((socket) => socket.on('error', () => {}).resume());
   await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
