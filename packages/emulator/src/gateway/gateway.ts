@@ -25,9 +25,7 @@ export interface GatewayOptions {
   readonly file: string;
   /** The file's text, its references filled in. */
   readonly text: string;
-  /** @default '127.0.0.1' */
-  readonly host?: string;
-  /** TCP port; 0 takes any free one. */
+  /** TCP port on loopback; 0 takes any free one. */
   readonly port: number;
   /**
    * Wall clock for rate limits and Date, epoch ms.
@@ -72,7 +70,7 @@ export interface Answered {
 
 /** A gateway that listens. */
 export interface Gateway {
-  /** `http://host:port` */
+  /** `http://127.0.0.1:port` */
   readonly url: string;
   readonly port: number;
   /**
@@ -93,7 +91,7 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, now = Date.now, timeScale = 1, onAnswer } = options;
+  const { file, text, port, now = Date.now, timeScale = 1, onAnswer } = options;
   const counters = new Counters();
   const pools = new Pools();
   const load = (from: string) => {
@@ -174,11 +172,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   });
   const sockets = new Set<Socket>();
-  server.listen(port, host);
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const bound = (server.address() as AddressInfo).port;
   return {
-    url: `http://${host}:${bound}`,
+    url: `http://127.0.0.1:${bound}`,
     port: bound,
     reload(from) {
       config = load(from);
