@@ -28,7 +28,7 @@ export interface Found {
 }
 
 // A text costs the service some time besides that for its characters: about as much as so many of them.
-const COST_OF_A_TEXT = 100;
+export const COST_OF_A_TEXT = 100;
 
 /** One text of a request: a document's whole text, or a piece of it. */
 export class Text {

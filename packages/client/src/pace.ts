@@ -1,5 +1,5 @@
 // A request of texts for which nothing is known yet: about half a second of work.
-const FIRST_SIZE = 20_000;
+export const FIRST_SIZE = 20_000;
 // Below, the way to the service and back weighs too much; above, a request comes near the 20 s after which the service
 // begins no more work, should it be slower for once.
 const SHORTEST_MS = 500;

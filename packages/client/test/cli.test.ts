@@ -126,22 +126,54 @@ describe('burst-ner extract', () => {
     expect([done, again, stream, none].map(({ code }) => code)).toEqual([0, 0, 0, 2]);
   });
 
-  it('--dry-run says what is to do, needs no key and sends nothing', async () => {
+  it('--dry-run says what is to do, and without a key sends nothing', async () => {
     await using gateway = await startGateway();
     await write('d.jsonl', `${many(1500)}{"text":"${'😀'.repeat(400_000)}"}\n[]\n`);
-    const dry = (...args: string[]) => run(['extract', '--dry-run', ...args], { env: {} });
+    const dry = (...args: string[]) => run(['extract', '--dry-run', ...args], { env: { NER_URL: gateway.url } });
     expect(await dry('d.jsonl')).toEqual({
       code: 0,
       stderr: '',
       stdout:
-        '1,502 documents to do (1 cannot be read; 0 more are done), 410,890 characters: ' +
-        'at least 2 requests, and 1 min at 100 requests a minute\n',
+        '1,502 documents to do (1 cannot be read; 0 more are done), 410,890 characters: at least 5 requests, and ' +
+        '1 min at 100 requests a minute; with a url and a key it tells more\n',
     });
     await write('first.jsonl', '{"text":"Ada"}\n');
     await run(extract(gateway, 'first.jsonl', '--out', 'out.jsonl'));
-    const rest = await dry('first.jsonl', 'd.jsonl', '--out', 'out.jsonl', '--json');
-    expect(JSON.parse(rest.stdout)).toMatchObject({ documents: 1502, done: 1, requests: 2, minutes: 1 });
+    await write('first.jsonl', '{"text":"Ada"}\n{"text":"Bob"}\n');
+    const rest = await dry('first.jsonl', '--out', 'out.jsonl', '--json');
+    expect(JSON.parse(rest.stdout)).toMatchObject({ documents: 1, done: 1, requests: 1, minutes: 1, asked: 0 });
     expect(gateway.received).toHaveLength(1);
+  });
+
+  it.each([
+    ['a slow service', 400, 100_000, 100, 1000],
+    ['a fast one', 5, 3000, 50, 20_000],
+    ['one without a limit', 10, undefined, 50, 10_000],
+    ['short documents', 5, 6000, 5, 20_000],
+  ])('--dry-run tells the requests of a run within 15 %%: %s', async (_, perThousand, limit, words, documents) => {
+    await using gateway = await startGateway(({ texts }) => {
+      const { headers, ...reply } = served(texts) as { status: number; headers: Record<string, string> };
+      const ms = texts.reduce((sum, text) => sum + text.length + 100, 0) * (perThousand / 1000);
+      const told = limit && {
+        'x-ratelimit-limit-minute': String(limit),
+        'x-ratelimit-remaining-minute': String(limit - 1),
+      };
+      return { ...reply, headers: { ...headers, 'server-timing': `ner;dur=${ms}`, ...told } };
+    });
+    await write(
+      'd.jsonl',
+      Array.from(
+        { length: documents },
+        (_, i) => `${JSON.stringify({ text: `${i} ${'word '.repeat((i * 7) % (2 * words + 1))}` })}\n`,
+      ).join(''),
+    );
+    const told = await run(extract(gateway, 'd.jsonl', '--dry-run', '--json'));
+    const { requests, asked } = JSON.parse(told.stdout);
+    expect([told.code, asked, gateway.received.length]).toEqual([0, 3, 3]);
+    gateway.received.length = 0;
+    await run(extract(gateway, 'd.jsonl'));
+    const used = gateway.received.length;
+    expect([requests, used, Math.abs(requests / used - 1) <= 0.15]).toEqual([requests, used, true]);
   });
 
   it.each([

@@ -20,6 +20,7 @@ interface UpOptions {
   idle: number;
   timeScale: number;
   slowStore?: number;
+  memory?: number;
   compat?: true;
   log?: string;
   json?: true;
@@ -46,8 +47,14 @@ program
   .option('--proactive <n>', 'environments that Lambda keeps initialised ahead of need, unasked', count, 0)
   .option('--reserved <n>', 'reserved concurrency: requests that run at once', count, 20)
   .option('--idle <seconds>', 'how long an idle environment is kept', count, 300)
-  .option('--time-scale <n>', "divide Lambda's clocks (10 s init, 30 s time-out, idle) by this", rate, 1)
-  .option('--slow-store <MBPS>', "bound how fast the model is read the first time, in MB/s, as EFS's is", rate)
+  .option(
+    '--time-scale <n>',
+    "divide Lambda's clocks (10 s init, 30 s time-out, idle) and Kong's time-outs by this",
+    rate,
+    1,
+  )
+  .option('--slow-store <MBPS>', 'bound how fast code and model are read the first time, in MB/s, as from EFS', rate)
+  .option('--memory <MB>', 'memory size: the part of a core that Lambda gives it, a whole one at 1769', count)
   .option('--compat', 'drive the handler without awslambdaric, as off Linux')
   .option('--log <file>', 'append the log of the platform and of the function to a file')
   .option('--json', 'print one JSON object a line: first {"event":"ready", …}, then what happens; never a key')
@@ -55,7 +62,7 @@ program
 
 await program.parseAsync();
 
-async function up({ idle, compat, log, json, ...options }: UpOptions, command: Command): Promise<void> {
+async function up({ idle, compat, log, json, memory, ...options }: UpOptions, command: Command): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
@@ -79,6 +86,7 @@ async function up({ idle, compat, log, json, ...options }: UpOptions, command: C
       ...options,
       idleMs: idle * 1000,
       compat: compat ?? false,
+      ...(memory !== undefined && { memoryMb: memory }),
       ...(file && { log: ({ time, stream, line }) => void file.write(`${time} ${stream} ${line}\n`) }),
       onEvent: report.event,
       signal: stop.signal,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { render, trust } from '../../../kong/render.mjs';
 import { type Answered, startGateway } from './gateway/gateway.js';
+import { CpuShare } from './lambda/cpu-share.js';
 import type { EnvironmentState, FunctionConfig } from './lambda/environment.js';
 import { Fleet, type FleetStats, type LambdaEvent } from './lambda/fleet.js';
 import { startFunctionUrl } from './lambda/function-url.js';
@@ -80,23 +81,25 @@ export interface EmulatorOptions {
    */
   startsAtOnce?: number;
   /**
-   * The function's time-out.
+   * The function's time-out, 1 to 900 s. The function of this project keeps 3 s of it for its answer: give it more.
    * @default 30_000
    */
   timeoutMs?: number;
   /**
-   * Lambda's clocks (10 s of init, the time-out, the idle expiry) are this many times shorter. The gateway's are not.
+   * Lambda's clocks (10 s of init, the time-out, the idle expiry) and the gateway's time-outs are this many times shorter.
+   * The function is told its whole time, and a minute of the gateway stays a minute.
    * @default 1
    */
   timeScale?: number;
   /**
-   * Bounds how fast all environments together read the model from its disk, in 10⁶ bytes a second. Linux, root.
+   * Bounds how fast all environments together read code and model from disk, in 10⁶ bytes a second. Linux, root.
    * @default unbounded
    */
   slowStore?: number;
   /**
-   * The function's memory size in MB: told, not enforced.
-   * @default 2048
+   * The function's memory size in MB, 128 to 10,240: it has that part of a core which Lambda gives it (a whole one at
+   * 1,769). Memory itself is not bounded. Linux, root.
+   * @default unbounded CPU, and a function that is told 2048
    */
   memoryMb?: number;
   /**
@@ -192,6 +195,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       `provisioned concurrency ${provisioned} is above reserved concurrency ${reserved}, which AWS refuses; pass --reserved ${provisioned} or more`,
     );
   }
+  const { memoryMb, timeoutMs = 30_000 } = options;
+  if (memoryMb !== undefined && !(memoryMb >= 128 && memoryMb <= 10_240)) {
+    throw new Error(`--memory ${memoryMb} is no size that Lambda has; pass 128 to 10240 (MB)`);
+  }
+  if (!(timeoutMs >= 1000 && timeoutMs <= 900_000)) {
+    throw new Error(`a function time-out of ${timeoutMs / 1000} s is none that Lambda has; give 1 to 900 s`);
+  }
   await expect(kong, 'declarative Kong file', '--kong');
   await expect(service, "folder of the function's code", '--service');
   await expect(options.model, 'model', '--model');
@@ -218,7 +228,13 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     ...pick(options, ['timeoutMs', 'timeScale', 'memoryMb', 'log']),
   };
   const fleet = new Fleet(config, { reserved, proactive, ...pick(options, ['idleMs', 'startsAtOnce', 'onEvent']) });
-  const closers: (() => Promise<void> | void)[] = [() => fleet.close().then(() => config.store?.close())];
+  const closers: (() => Promise<void> | void)[] = [
+    () =>
+      fleet.close().then(() => {
+        config.cpu?.close();
+        config.store?.close();
+      }),
+  ];
   const close = async () => {
     await Promise.all(closers.map((closer) => closer()));
   };
@@ -239,16 +255,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     const { port = 0 } = options;
     const onAnswer = (answered: Answered) => onEvent?.({ event: 'answer', ...answered });
     const gateway = await listen(
-      () => startGateway({ file: kong, text, port, onAnswer, ...pick(options, ['now']) }),
+      () => startGateway({ file: kong, text, port, onAnswer, ...pick(options, ['now', 'timeScale']) }),
       port,
       '--port',
     );
     closers.push(() => gateway.close());
     const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
     const keys = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'];
-    // The code is not on the store: the check has it in the page cache before reading is bounded.
-    if (slowStore || provisioned + proactive === 0) await fleet.check();
-    if (slowStore) config.store = await SlowStore.open(path.resolve(options.model), slowStore, runtime.python);
+    const folders = [path.resolve(options.model), config.taskRoot, runtime.packages];
+    if (slowStore) config.store = await SlowStore.open(folders, slowStore, runtime.python);
+    if (memoryMb !== undefined) config.cpu = new CpuShare(memoryMb, config.store?.group);
+    if (provisioned + proactive === 0) await fleet.check();
     await Promise.all([fleet.provision(provisioned), fleet.fillProactive()]);
     return {
       url: gateway.url,

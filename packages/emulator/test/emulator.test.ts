@@ -453,6 +453,7 @@ def handler(event, context):
       ['--log', '/no/such/folder/log'],
       /^cannot write the log to \/no\/such\/folder\/log: ENOENT.*; pass --log with another file$/,
     ],
+    ['a memory size that is none', ['--memory', '64'], /--memory 64 is no size that Lambda has; pass 128 to 10240/],
     ['a rate that is none', ['--slow-store', '0'], /--slow-store.*number above 0/],
     ['a port that is no number', ['--port', 'http'], /--port.*whole number/],
   ])('refuses %s in one sentence', async (_, args, sentence) => {

@@ -120,6 +120,12 @@ def handler(event, context):
     expect(durationMs(invoke)).toBeGreaterThanOrEqual(300);
   });
 
+  it('tells the function its whole time whatever the time scale, since its own clocks go on as ever', async () => {
+    const tell = 'def handler(event, context): return {"left": context.get_remaining_time_in_millis()}';
+    const { call } = await fleetOf(tell, { timeScale: 10, timeoutMs: 60_000 });
+    expect((await call())['left']).toBeGreaterThan(50_000);
+  });
+
   it('whose second init takes longer than the function may is a time-out', async () => {
     const { fail, lines } = await fleetOf('import time; time.sleep(60)', { initLimitMs: 200, timeoutMs: 300 });
     expect(await fail()).toBe('Sandbox.Timedout: Task timed out after 0.30 seconds');

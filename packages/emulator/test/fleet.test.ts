@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import type { Cgroup } from '../src/lambda/cgroup.js';
 import { InitFailed, Throttled } from '../src/lambda/fleet.js';
 import { RuntimeApi } from '../src/lambda/runtime-api.js';
 import type { SlowStore } from '../src/lambda/slow-store.js';
@@ -62,6 +63,15 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     await Promise.all(running);
     await call();
     expect(fleet.stats).toMatchObject({ requests: 3, throttled: 1 });
+  });
+
+  it('keeps an idle environment for as long as a timer can wait, where it is told to keep it longer', async () => {
+    const { call, events } = await fleetOf(WAIT, {}, { idleMs: 30 * 86_400_000 });
+    const { pid } = await call();
+    // Node's own timer would have ended by now.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await call()).pid).toBe(pid);
+    expect(events.filter(({ event }) => event === 'environment expired')).toEqual([]);
   });
 
   it('ends an environment that nobody used for a while, and none that is in use', async () => {
@@ -241,10 +251,12 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
       'bound a process',
       {
         forget: async () => {},
-        bound(pid) {
-          bounded.push(pid);
-          throw new Error('no such store');
-        },
+        group: {
+          add(pid: number) {
+            bounded.push(pid);
+            throw new Error('no such store');
+          },
+        } as unknown as Cgroup,
       },
     ],
   ])('answers with a function error when its store cannot %s, and keeps no environment', async (_, broken) => {

@@ -20,7 +20,7 @@ function modelOf(bytes: number): string {
 const missing = await (async () => {
   const model = mkdtempSync(path.join(import.meta.dirname, 'model-'));
   try {
-    (await SlowStore.open(model, 1, PYTHON)).close();
+    (await SlowStore.open([model], 1, PYTHON)).close();
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -45,7 +45,7 @@ def handler(event, context):
 describe.skipIf(missing)('a slow store', () => {
   it('bounds the first read of the model, and every cold start reads it anew', async () => {
     const model = modelOf(4 * MB);
-    const store = await SlowStore.open(model, 4, PYTHON);
+    const store = await SlowStore.open([model], 4, PYTHON);
     later(() => store.close());
     const { call } = await fleetOf(READ, { store, variables: { MODEL: model } });
     const first = await call();
@@ -57,9 +57,18 @@ describe.skipIf(missing)('a slow store', () => {
     expect(second?.['took']).toBeGreaterThan(0.6);
   });
 
+  it('bounds the reading of code as well', async () => {
+    const model = modelOf(1);
+    const code = modelOf(4 * MB);
+    const store = await SlowStore.open([model, code], 4, PYTHON);
+    later(() => store.close());
+    const { call } = await fleetOf(READ, { store, variables: { MODEL: code } });
+    expect((await call())['took']).toBeGreaterThan(0.6);
+  });
+
   it('is shared by all environments', async () => {
     const model = modelOf(4 * MB);
-    const store = await SlowStore.open(model, 4, PYTHON);
+    const store = await SlowStore.open([model], 4, PYTHON);
     later(() => store.close());
     // Each reads a file of its own, so that none finds it in the page cache.
     const own = READ.replace('"weights"), "rb"', 'name), "rb"').replace(
@@ -77,16 +86,16 @@ describe.skipIf(missing)('a slow store', () => {
     const groups = () => ['', 'blkio'].flatMap((name) => list(path.join('/sys/fs/cgroup', name)));
     const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
     const before = groups().filter((name) => name.startsWith('burst-ner-'));
-    const store = await SlowStore.open(modelOf(1), 1, PYTHON);
+    const store = await SlowStore.open([modelOf(1)], 1, PYTHON);
     const child = spawn('sleep', ['60']);
     later(() => void child.kill('SIGKILL'));
-    store.bound(child.pid ?? 0);
+    store.group.add(child.pid ?? 0);
     const made = groups().filter((name) => name.startsWith('burst-ner-') && !before.includes(name));
     expect(made).toHaveLength(1);
     expect(readFileSync(`/proc/${child.pid}/cgroup`, 'utf8')).toContain(made[0]);
     child.kill('SIGKILL');
     await once(child, 'exit');
-    store.bound(child.pid ?? 0);
+    store.group.add(child.pid ?? 0);
     store.close();
     store.close();
     expect(groups()).not.toContain(made[0]);
@@ -96,9 +105,9 @@ describe.skipIf(missing)('a slow store', () => {
 it.runIf(process.platform === 'linux')('is a line of io.max where all controllers share one tree', async ({ skip }) => {
   const root = folderOf({ 'cgroup.controllers': 'cpu io memory\n' });
   const model = modelOf(1);
-  const store = await SlowStore.open(model, 12.5, PYTHON, root).catch((error: Error) => skip(error.message));
+  const store = await SlowStore.open([model], 12.5, PYTHON, root).catch((error: Error) => skip(error.message));
   const [group = ''] = readdirSync(root).filter((name) => name.startsWith('burst-ner-'));
-  store.bound(4711);
+  store.group.add(4711);
   const read = (name: string) => readFileSync(path.join(root, name), 'utf8');
   expect(read('cgroup.subtree_control')).toBe('+io');
   expect(read(`${group}/io.max`)).toMatch(/^\d+:\d+ rbps=12500000$/);
@@ -107,9 +116,9 @@ it.runIf(process.platform === 'linux')('is a line of io.max where all controller
 
 it('says in one sentence what it needs', async () => {
   const root = folderOf({});
-  const attempt = (model: string) => SlowStore.open(model, 1, PYTHON, root);
+  const attempt = (model: string) => SlowStore.open([model], 1, PYTHON, root);
   const needs =
-    /^--slow-store needs Linux, root, a block-I\/O cgroup \(v2 io\.max, or v1 blkio\) and the model on a disk/;
+    /^--slow-store needs Linux, root, a block-I\/O cgroup \(v2 io\.max, or v1 blkio\), and code and model on disks/;
   await expect(attempt(modelOf(1))).rejects.toThrow(needs);
   mkdirSync(path.join(root, 'blkio'));
   await expect(attempt('/proc')).rejects.toThrow(/ \/proc is on no disk \(device \d+:\d+\)$/);

@@ -4,7 +4,7 @@ export { type LoopOptions, runLoop } from './load/loop.js';
 export { type RateOptions, runRate, type Stage } from './load/rate.js';
 export { type Payload, Requests } from './load/requests.js';
 export { TargetError } from './load/target-error.js';
-export { type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
+export { type Plan, type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
 export { type Feed, feedOf } from './plan/pools.js';
 export { type Validation, validate } from './plan/validate.js';
 export { type BurstInfo, type Run, type RunInfo, readRun } from './run/run-file.js';

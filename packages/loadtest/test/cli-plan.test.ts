@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
@@ -52,6 +52,29 @@ test('a plan of every n with every number of provisioned environments, in words 
   expect(prices).toEqual({ date: PRICES.date, region: 'us-east-1' });
   expect(caveats.join()).toContain('scaled to a median of 4.00 s');
   expect(process.exitCode).toBe(0);
+});
+
+test('--html draws the first run with the plan', async () => {
+  const html = temporary('plan.html');
+  await planned(runFile(sample(100), cold), '--html', html, '--n', '20,100');
+  expect(readFileSync(html, 'utf8')).toMatch(/^<!doctype html>.*<h2>What if<\/h2>.*100 at once/s);
+});
+
+test('--documents asks the client itself how long it takes', async () => {
+  const file = runFile(sample(130, { nerMs: 92, characters: 92 }), cold);
+  const asked = ['--documents', '2000', '--characters', '1000', '--limit', '100', '--json'];
+  const { documents } = JSON.parse(await planned(file, ...asked));
+  // A ms a character: two million are 2,000 s of work for five at once, which the limit does not hold up.
+  expect(documents).toMatchObject({ documents: 2000, characters: 1000, perCharacterMs: 1, perRequestMs: 38 });
+  expect(documents.requests).toBeGreaterThan(500);
+  for (const seconds of documents.seconds) expect(seconds).toBeGreaterThan(400);
+  for (const seconds of documents.seconds) expect(seconds).toBeLessThan(480);
+  expect(await planned(file, ...asked.slice(0, -1))).toMatch(
+    /^2,000 documents of 1,000 characters: \d min .* requests, 5 at once/m,
+  );
+  await expect(planned(runFile(sample(100), cold), '--documents', '5')).rejects.toThrow(
+    '--documents needs warm answers',
+  );
 });
 
 test('--prices takes what --print-prices prints', async () => {

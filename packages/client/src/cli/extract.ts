@@ -14,6 +14,9 @@ import type { RunFacts } from './run-file.js';
 import { Shard } from './shard.js';
 import { Summary } from './summary.js';
 
+// Nobody sits before it: a deployment or a fault of AWS may take that long.
+const OUTAGE_MS = 3_600_000;
+
 export interface ExtractFlags {
   url?: string;
   textField?: string;
@@ -144,7 +147,7 @@ class Run {
 /** The options of the client that flags and the environment give. */
 export function connectionOf({ url, concurrency, budgetShare }: ExtractFlags): NerClientOptions {
   if (!url) throw new ConfigError('no url: pass --url or set the environment variable NER_URL');
-  return { url, apiKey: process.env['NER_API_KEY'], concurrency, budgetShare };
+  return { url, apiKey: process.env['NER_API_KEY'], concurrency, budgetShare, outageMs: OUTAGE_MS };
 }
 
 export function formatOf({ out, outputFormat }: { out?: string; outputFormat?: 'jsonl' | 'csv' }): OutputFormat {

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
 import { FORMATS } from '../files/entries.js';
+import { VERSION } from '../version.js';
 import { doctor } from './doctor.js';
 import { type ExtractFlags, extract, isExpected, report } from './extract.js';
 import { merge } from './merge.js';
@@ -21,6 +22,7 @@ process.stderr.on('error', () => {}); // nobody to tell
 const program = new Command('burst-ner')
   .description('Named entities of many documents, through the gateway.')
   .configureOutput({ outputError: (text, write) => write(`burst-ner: ${text.replace(/^error: /, '')}`) })
+  .version(VERSION)
   .exitOverride();
 
 const url = () => new Option('--url <url>', 'the endpoint, e.g. https://kong.example.com/nlp/ner').env('NER_URL');
@@ -54,7 +56,10 @@ program
     Number,
     1,
   )
-  .option('--dry-run', 'say how many documents, requests and minutes there are; send nothing, need no key')
+  .option(
+    '--dry-run',
+    'say how many documents, requests and minutes there are; with a key the first documents are sent to tell',
+  )
   .option('--json', 'end with one JSON object, on standard output with --out, else on standard error')
   .addHelpText(
     'after',

@@ -215,47 +215,48 @@ function reference(value: unknown, path: readonly PropertyKey[] = []): Problem |
 
 /** The first thing that must be unique and is not, or is named and not there. */
 function duplicate({ services, consumers, ca_certificates }: z.output<typeof file>): Problem | undefined {
-  const seen = new Set<string>();
+  const unique = (kind: string, base: readonly PropertyKey[], field: string, values: readonly string[]) =>
+    values.map((value, i) => ({ kind, value, path: [...base, i, field] }));
+  const plugins = (of: { name: string; plugins: readonly [string, Plugin][] }, base: readonly PropertyKey[]) =>
+    unique(
+      `plugin of ${of.name}`,
+      [...base, 'plugins'],
+      'name',
+      of.plugins.map(([kind]) => kind),
+    );
+  const names = (entities: readonly { name: string }[]) => entities.map(({ name }) => name);
+  const fingerprints = ca_certificates.map(({ cert }) => new X509Certificate(cert).fingerprint256);
+  const ids = ca_certificates.map(({ id }) => id);
   const all = [
-    ...services.flatMap((entity, i) => [
-      { kind: 'name of a service', value: entity.name, path: ['services', i, 'name'] },
-      ...entity.routes.flatMap((each, j) => [
-        { kind: 'name of a route', value: each.name, path: ['services', i, 'routes', j, 'name'] },
-        ...each.plugins.map(([value], k) => ({
-          kind: `plugin of ${each.name}`,
-          value,
-          path: ['services', i, 'routes', j, 'plugins', k, 'name'],
-        })),
-      ]),
-      ...entity.plugins.map(([value], j) => ({
-        kind: `plugin of ${entity.name}`,
-        value,
-        path: ['services', i, 'plugins', j, 'name'],
-      })),
+    ...unique('name of a service', ['services'], 'name', names(services)),
+    ...services.flatMap((each, i) => [
+      ...unique('name of a route', ['services', i, 'routes'], 'name', names(each.routes)),
+      ...plugins(each, ['services', i]),
+      ...each.routes.flatMap((route, j) => plugins(route, ['services', i, 'routes', j])),
     ]),
-    ...consumers.flatMap((entity, i) => [
-      { kind: 'username', value: entity.username, path: ['consumers', i, 'username'] },
-      ...entity.keyauth_credentials.map(({ key }, j) => ({
-        kind: 'key',
-        value: key,
-        path: ['consumers', i, 'keyauth_credentials', j, 'key'],
-      })),
-    ]),
+    ...consumers.flatMap(({ keyauth_credentials: keys }, i) => {
+      const values = keys.map(({ key }) => key);
+      return unique('key', ['consumers', i, 'keyauth_credentials'], 'key', values);
+    }),
+    ...unique(
+      'username',
+      ['consumers'],
+      'username',
+      consumers.map(({ username }) => username),
+    ),
+    ...unique('id of a certificate', ['ca_certificates'], 'id', ids),
+    ...unique('certificate', ['ca_certificates'], 'cert', fingerprints),
   ];
-  const authorities = ca_certificates.map(({ id, cert }) => ({ id, cert: new X509Certificate(cert).fingerprint256 }));
-  authorities.forEach(({ id, cert }, i) => {
-    all.push({ kind: 'id of a certificate', value: id, path: ['ca_certificates', i, 'id'] });
-    all.push({ kind: 'certificate', value: cert, path: ['ca_certificates', i, 'cert'] });
-  });
-  for (const [i, { ca_certificates: named = [] }] of services.entries()) {
-    const missing = named.find((id) => !authorities.some((each) => each.id === id));
-    if (missing === undefined) continue;
-    const path = ['services', i, 'ca_certificates', named.indexOf(missing)];
-    return { path, what: 'is the id of none of the ca_certificates' };
-  }
+  const seen = new Set<string>();
   for (const { kind, value, path } of all) {
     if (seen.has(`${kind}:${value}`)) return { path, what: `is used twice as ${kind}; each needs its own` };
     seen.add(`${kind}:${value}`);
+  }
+  for (const [i, { ca_certificates: named = [] }] of services.entries()) {
+    const missing = named.find((id) => !ids.includes(id));
+    if (missing === undefined) continue;
+    const path = ['services', i, 'ca_certificates', named.indexOf(missing)];
+    return { path, what: 'is the id of none of the ca_certificates' };
   }
   return undefined;
 }

@@ -25,9 +25,7 @@ export interface GatewayOptions {
   readonly file: string;
   /** The file's text, its references filled in. */
   readonly text: string;
-  /** @default '127.0.0.1' */
-  readonly host?: string;
-  /** TCP port; 0 takes any free one. */
+  /** TCP port on loopback; 0 takes any free one. */
   readonly port: number;
   /**
    * Wall clock for rate limits and Date, epoch ms.
@@ -35,6 +33,12 @@ export interface GatewayOptions {
    * @default Date.now
    */
   readonly now?: () => number;
+  /**
+   * Time-outs of services are this many times shorter.
+   *
+   * @default 1
+   */
+  readonly timeScale?: number;
   /** Told of every request once its response closes. */
   readonly onAnswer?: (answer: Answered) => void;
 }
@@ -66,7 +70,7 @@ export interface Answered {
 
 /** A gateway that listens. */
 export interface Gateway {
-  /** `http://host:port` */
+  /** `http://127.0.0.1:port` */
   readonly url: string;
   readonly port: number;
   /**
@@ -87,12 +91,18 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, host = '127.0.0.1', port, now = Date.now, onAnswer } = options;
+  const { file, text, port, now = Date.now, timeScale = 1, onAnswer } = options;
   const counters = new Counters();
   const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
-    return { router: new Router(services), credentials };
+    const scaled = services.map((service) => ({
+      ...service,
+      connectTimeout: service.connectTimeout / timeScale,
+      writeTimeout: service.writeTimeout / timeScale,
+      readTimeout: service.readTimeout / timeScale,
+    }));
+    return { router: new Router(scaled), credentials };
   };
   let config = load(text);
 
@@ -162,11 +172,11 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     });
   });
   const sockets = new Set<Socket>();
-  server.listen(port, host);
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const bound = (server.address() as AddressInfo).port;
   return {
-    url: `http://${host}:${bound}`,
+    url: `http://127.0.0.1:${bound}`,
     port: bound,
     reload(from) {
       config = load(from);

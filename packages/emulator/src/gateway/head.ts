@@ -80,18 +80,18 @@ const GONE = new Error('the connection ended in a head');
 /** Reads headers up to the empty line, and refuses those that nginx refuses as it reads. */
 async function readHeaders(reader: Reader, buffers: Buffers, headers: Headers): Promise<void> {
   const seen = new Set<string>();
-  for (let count = 0; ; count++) {
+  const tooLarge = () => new RefusedHead(400, 'Request header or cookie too large', headers);
+  for (;;) {
     const raw = await reader.line(LARGE_BUFFER);
     if (raw === undefined) throw GONE;
-    if (raw === null || !buffers.take(raw) || count > MOST_HEADERS) {
-      throw new RefusedHead(400, 'Request header or cookie too large', headers);
-    }
+    if (raw === null || !buffers.take(raw)) throw tooLarge();
     const line = raw.replace(/\r$/, '');
     if (line === '') return;
     // Without a colon it is a header without a value.
     const [, name = '', value = ''] = /^([^\0-\x20\x7f:]+)(?::(.*))?$/s.exec(line) ?? [];
     if (name === '' || /[\0\r]/.test(line)) throw bad(headers);
     if (!/^[\w-]+$/.test(name)) continue;
+    if (headers.length >= MOST_HEADERS) throw tooLarge();
     const lower = name.toLowerCase();
     // Spaces around a value go, tabs stay.
     const trimmed = value.replace(/^ +| +$/g, '');

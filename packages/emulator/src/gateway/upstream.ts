@@ -1,7 +1,7 @@
 // Connections to upstreams, and their answers' heads.
 import { lookup } from 'node:dns';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { Service } from './config.js';
 import { type Headers, values } from './headers.js';
 import { Ended, Malformed, Reader, TimedOut } from './reader.js';
@@ -21,7 +21,8 @@ export interface Connection {
 /** Kong's pools of idle connections to upstreams. */
 export class Pools {
   readonly #idle = new Map<string, Connection[]>();
-  /** TLS sessions by pool, so that a further connection costs less. */
+  /** What TLS keeps by pool, so that a further connection costs less. */
+  readonly #contexts = new Map<string, SecureContext>();
   readonly #sessions = new Map<string, Buffer>();
   readonly #open = new Set<Socket>();
 
@@ -67,12 +68,14 @@ export class Pools {
     const to = { host, port, lookup: resolve };
     if (!secure) return connect(to);
     const session = this.#sessions.get(key(service));
+    // Without ca_certificates nginx has no store to verify by.
+    const secureContext = this.#contexts.get(key(service)) ?? createSecureContext({ ca: [...(ca ?? [])] });
+    this.#contexts.set(key(service), secureContext);
     const socket = connectTls({
       ...to,
       ...(isIP(host) ? {} : { servername: host }),
       rejectUnauthorized: tlsVerify,
-      // Without ca_certificates nginx has no store to verify by.
-      ca: [...(ca ?? [])],
+      secureContext,
       ...(session && { session }),
     });
     return socket.on('session', (fresh) => this.#sessions.set(key(service), fresh));

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { Cgroup } from './cgroup.js';
+import type { CpuShare } from './cpu-share.js';
 import {
   endLine,
   type Failure,
@@ -30,17 +32,20 @@ export interface FunctionConfig {
    */
   initLimitMs?: number;
   /**
-   * Both limits, and the fleet's idle expiry, are this many times shorter.
+   * Both limits, and the fleet's idle expiry, are this many times shorter. The function is told its whole time: its own
+   * clocks are not scaled.
    * @default 1
    */
   timeScale?: number;
   /**
-   * In MB; told to the function and to the log, not enforced.
+   * In MB; told to the function and to the log.
    * @default 2048
    */
   memoryMb?: number;
-  /** Bounds how fast the processes read the model. */
+  /** Bounds how fast the processes read code and model. */
   store?: SlowStore | undefined;
+  /** Bounds the processes' CPU. */
+  cpu?: CpuShare | undefined;
   log?: LogSink | undefined;
 }
 
@@ -147,7 +152,7 @@ export class Environment {
     }
     const started = performance.now();
     this.#write(initStartLine(this.#config.runtime.version));
-    const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot());
+    const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot(!ahead));
     const initMs = performance.now() - started;
     if (failure) this.#write(initReportLine(initMs, 'init', describe(failure)));
     else this.initMs = initMs;
@@ -162,11 +167,11 @@ export class Environment {
     const timeoutMs = this.#timeoutMs;
     this.requests++;
     const started = performance.now();
-    const deadlineMs = Date.now() + timeoutMs;
+    const deadlineMs = Date.now() + timeoutMs * (this.#config.timeScale ?? 1);
     this.#write(startLine(requestId));
     const timedOut = `Task timed out after ${seconds(timeoutMs)}`;
     const result = await this.#within(timeoutMs, timedOut, async () => {
-      const failure = this.#ready ? undefined : await this.#boot();
+      const failure = this.#ready ? undefined : await this.#boot(false);
       if (!this.#ready) {
         const error = failure ?? STOPPED;
         this.#write(initReportLine(performance.now() - started, 'invoke', describe(error)));
@@ -211,14 +216,21 @@ export class Environment {
     return timeoutMs / timeScale;
   }
 
-  async #boot(): Promise<FunctionError | undefined> {
+  /** @param boosted an init on demand, for which Lambda gives more CPU than the function has later */
+  async #boot(boosted: boolean): Promise<FunctionError | undefined> {
     if (this.#spent) return this.#spent;
-    const { runtime, taskRoot, handler } = this.#config;
+    const { runtime, taskRoot, handler, store, cpu } = this.#config;
     const args = [...runtime.args, handler];
+    let share: Cgroup | undefined;
     const starting = RuntimeProcess.start(
       { file: runtime.python, args, cwd: taskRoot, variables: this.#variables() },
       (line) => this.#write(line),
-      this.#config.store,
+      (pid) => {
+        share = cpu?.group(boosted);
+        // Where a process is in one group alone, its share of CPU is one within the store's.
+        if (!share?.unified) store?.group.add(pid);
+        share?.add(pid);
+      },
     );
     this.#process = starting.catch(() => undefined);
     let started: RuntimeProcess;
@@ -228,12 +240,14 @@ export class Environment {
       return notStarted(error);
     }
     this.#started = started;
+    void started.ended.then(() => share && cpu?.release(share));
     // stop() may have come while the server began to listen: it then kills this process as well.
     const failure = await started.api.ready;
     if (failure) {
       await started.kill(failure);
       return failure;
     }
+    if (share) cpu?.settle(share);
     this.#ready = started;
     void started.ended.then(() => this.#onExit(this));
     return undefined;

@@ -260,7 +260,8 @@ export class Fleet {
         this.#emit({ event: 'environment expired', environment: environment.id });
         void this.#end(environment);
       },
-      (this.#options.idleMs ?? 300_000) / (this.#config.timeScale ?? 1),
+      // Node's timers end at once beyond that.
+      Math.min((this.#options.idleMs ?? 300_000) / (this.#config.timeScale ?? 1), 2 ** 31 - 1),
     );
     this.#idle.push({ environment, expiry });
   }

@@ -13,11 +13,13 @@ export interface PythonRuntime {
   args: readonly string[];
   /** `major.minor`. */
   version: string;
+  /** Where its packages are, which on Lambda are in the function's zip. */
+  packages: string;
 }
 
 const PROBE =
-  'import importlib.util as u, json, sys; ' +
-  'print(json.dumps(["%d.%d" % sys.version_info[:2], u.find_spec("awslambdaric") is not None]))';
+  'import importlib.util as u, json, sys, sysconfig; ' +
+  'print(json.dumps(["%d.%d" % sys.version_info[:2], sysconfig.get_path("purelib"), u.find_spec("awslambdaric") is not None]))';
 
 /**
  * Asks an interpreter for its version and picks the runtime: awslambdaric on Linux, as on Lambda. Elsewhere
@@ -33,12 +35,13 @@ export async function findRuntime(python: string, compatRuntime: string, forceCo
     const why = error.code === 'ENOENT' ? 'there is no such program' : 'it does not run';
     throw new Error(`no Python at ${python}: ${why}; pass --python with the interpreter of the service's environment`);
   });
-  const [version, hasClient] = JSON.parse(stdout) as [string, boolean];
+  const [version, packages, hasClient] = JSON.parse(stdout) as [string, string, boolean];
+  const shared = { python, version, packages };
   if (forceCompat || process.platform !== 'linux') {
-    return { name: 'compat runtime', python, args: [compatRuntime], version };
+    return { ...shared, name: 'compat runtime', args: [compatRuntime] };
   }
   if (!hasClient) {
     throw new Error(`${python} has no awslambdaric; install the service's requirements.lock into its environment`);
   }
-  return { name: 'awslambdaric', python, args: ['-m', 'awslambdaric'], version };
+  return { ...shared, name: 'awslambdaric', args: ['-m', 'awslambdaric'] };
 }

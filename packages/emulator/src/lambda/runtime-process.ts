@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { type FunctionError, RuntimeApi } from './runtime-api.js';
-import type { SlowStore } from './slow-store.js';
 
 /** What to run, where, and with which environment variables (none is inherited). */
 export interface Command {
@@ -27,7 +26,7 @@ export class RuntimeProcess {
     api: RuntimeApi,
     { file, args, cwd, variables }: Command,
     onLine: (line: string) => void,
-    store: SlowStore | undefined,
+    confine: (pid: number) => void,
   ) {
     this.api = api;
     const child = spawn(file, args, {
@@ -58,14 +57,19 @@ export class RuntimeProcess {
     });
     try {
       // Before it has read much more than the interpreter.
-      if (child.pid !== undefined) store?.bound(child.pid);
+      if (child.pid !== undefined) confine(child.pid);
     } catch (error) {
       void this.kill({ errorType: 'Sandbox.NotStarted', errorMessage: (error as Error).message });
     }
   }
 
-  static async start(command: Command, onLine: (line: string) => void, store?: SlowStore): Promise<RuntimeProcess> {
-    return new RuntimeProcess(await RuntimeApi.listen(), command, onLine, store);
+  /** @param confine puts the process where it is bounded */
+  static async start(
+    command: Command,
+    onLine: (line: string) => void,
+    confine: (pid: number) => void,
+  ): Promise<RuntimeProcess> {
+    return new RuntimeProcess(await RuntimeApi.listen(), command, onLine, confine);
   }
 
   /** Whether it runs and nobody has killed it. */

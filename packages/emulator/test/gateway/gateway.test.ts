@@ -182,6 +182,27 @@ test.each([
   expect(seen && header(seen, 'x-a')).toEqual(expected);
 });
 
+test(`${TRANSFORMER}: it sets every header anew`, async () => {
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', (head) => {
+        const body = JSON.stringify(String(head).split('\r\n'));
+        socket.end(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  const url = `http://127.0.0.1:${(server.address() as { port: number }).port}`;
+  const plugins = '- name: request-transformer\n  config: {add: {headers: ["x-new:1"]}}';
+  const { port } = await gateway(config(url, { plugins }));
+  const sent = ['X-A: 1', 'X-Empty:', 'X-B: 2', 'x-a: 3', 'X-A:'];
+  const lines: string[] = JSON.parse((await post(port, [KEY, ...sent])).body);
+  const from = lines.indexOf('X-A: 1');
+  expect(lines.slice(from, from + 3)).toEqual(['X-A: 1', 'X-Empty:  ', 'X-B: 2']);
+  expect(lines.slice(-5, -2)).toEqual(['x-a: 3', 'x-a:  ', 'x-new: 1']);
+});
+
 test(`${TRANSFORMER}: Host is neither removed nor added`, async () => {
   const { url, take } = await upstream();
   const plugins = '- name: request-transformer\n  config: {remove: {headers: [Host]}, add: {headers: ["host:evil"]}}';
@@ -261,6 +282,12 @@ test('answers 504 when the upstream is silent for longer than read_timeout, and 
   const answer = await post(port, [KEY], { path: '/nlp/ner/_slow/300' });
   expect([answer.status, answer.reason]).toEqual([504, 'Gateway Time-out']);
   expect(take()).toHaveLength(1);
+});
+
+test("divides a service's time-outs by the time scale", async () => {
+  const { url } = await upstream();
+  const { port } = await gateway(config(url, { service: 'read_timeout: 60000' }), { timeScale: 1000 });
+  expect((await post(port, [KEY], { path: '/nlp/ner/_slow/50000' })).status).toBe(504);
 });
 
 test('answers 504 when a TLS handshake takes longer than connect_timeout', async () => {

@@ -1,28 +1,30 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Arch, PRICES, readPrices } from '../plan/cost.js';
-import { type PlanOptions, type PlanRow, plan } from '../plan/plan.js';
-import { type Feed, feedOf } from '../plan/pools.js';
+import { type Plan, type PlanOptions, plan } from '../plan/plan.js';
+import { feedOf } from '../plan/pools.js';
 import { type Agreement, agreement, loadEmulator, type Validation, validate } from '../plan/validate.js';
-import { planCaveats, planReport, validationReport } from '../report/planned.js';
+import { planReport, validationReport } from '../report/planned.js';
 import { readReportLog } from '../run/report-log.js';
-import { readRun } from '../run/run-file.js';
-import { fail, parseCount, parseCounts, parseDuration, parseMemory } from './arguments.js';
+import { type Run, readRun } from '../run/run-file.js';
+import { fail, parseCount, parseCounts, parseDuration, parseMemory, refuseUnwritable } from './arguments.js';
+import { writePage } from './present.js';
 
-interface Options {
-  n: number[];
-  provisioned: number[];
+interface Options extends Pick<PlanOptions, 'n' | 'provisioned' | 'arch' | 'region'> {
   reserved: number;
   limit: number;
   burstsPerDay: number;
   hoursADay: number;
-  memory: number;
-  arch: Arch;
+  memory?: number[];
   init?: number;
   efs?: number;
+  documents?: number;
+  characters: number;
+  concurrency?: number;
   reportLog?: string;
   prices?: string;
   printPrices?: true;
   seed: number;
+  html?: string;
   json?: true;
   validate?: true;
   bursts: number;
@@ -31,22 +33,31 @@ interface Options {
 
 export function planCommand(): Command {
   return new Command('plan')
-    .description('what bursts of other sizes, with other provisioned environments, would see and cost')
-    .argument('[run]', 'what `run --out` wrote, with cold and with warm answers')
+    .description('what bursts of other sizes, with other provisioned environments or memory, would see and cost')
+    .argument('[runs...]', 'what `run --out` wrote, with cold and with warm answers between them')
     .option('--n <counts>', 'requests at one instant', parseCounts, [20, 100])
     .option('--provisioned <counts>', 'provisioned environments', parseCounts, [0, 5, 20])
     .option('--reserved <count>', 'reserved concurrency', parseCount, 50)
     .option('--limit <count>', 'requests a minute that the gateway admits', parseCount, 100)
-    .option('--bursts-per-day <count>', 'for the cost', parseCount, 24)
+    .option('--bursts-per-day <count>', 'for the cost; 0.14 is weekly', parseBursts, 24)
     .option('--hours-a-day <hours>', 'of a schedule of provisioned environments; bursts fall into it', parseHours, 8)
-    .option('--memory <mb>', 'memory of the function', parseMemory, 2048)
-    .addOption(new Option('--arch <name>', 'its instruction set').choices(['arm64', 'x86_64']).default('arm64'))
+    .option('--memory <mb>', 'of the function; several for a curve of cost against speed, e.g. 512,1024', parseSizes)
+    .addOption(new Option('--arch <name>', 'its instruction set').choices(['arm64', 'x86_64'] satisfies Arch[]))
+    .option('--documents <count>', 'how long so many take through the client, and how much', parseDocuments)
+    .option('--characters <count>', 'with --documents: of each', parseDocuments, 1500)
+    .option(
+      '--concurrency <count>',
+      "with --documents: the client's requests at once (default: its own, 5)",
+      parseCount,
+    )
     .option('--init <time>', "the median initialisation to plan with, in place of the run's, e.g. 4s", parseDuration)
     .option('--efs <mb>', 'MB that a cold start reads of an EFS file system with elastic throughput', parseCount)
     .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
+    .option('--region <name>', "of the list prices (default: the run's, else us-east-1)")
     .option('--prices <file>', 'prices in place of the list prices')
     .option('--print-prices', 'print the list prices, in the form that --prices takes')
     .option('--seed <count>', 'of the simulation', parseCount, 1)
+    .option('--html <file>', 'write a page of the first run with the plan')
     .option('--json', 'print one JSON object in place of the tables')
     .option('--validate', 'fire the same bursts at packages/emulator, with a function that waits as the run says')
     .option('--bursts <count>', 'with --validate: how many bursts of each', parseCount, 5)
@@ -55,52 +66,64 @@ export function planCommand(): Command {
       'after',
       '\nExit codes: 0 planned, 1 --validate differs, 2 too few bursts to tell, 3 no plan can be made of it.',
     )
-    .action(async (file: string | undefined, options: Options) => {
-      process.exitCode = await main(file, options);
+    .action(async (files: string[], options: Options) => {
+      process.exitCode = await main(files, options);
     });
 }
 
-async function main(file: string | undefined, options: Options): Promise<number> {
+async function main(files: string[], options: Options): Promise<number> {
   if (options.printPrices) {
     process.stdout.write(`${JSON.stringify(PRICES, undefined, 2)}\n`);
     return 0;
   }
-  if (file === undefined) return fail('Give the file of a run that `burst-ner-load run --out` wrote.');
+  if (files.length === 0) return fail('Give the file of a run that `burst-ner-load run --out` wrote.');
+  const {
+    html,
+    init: initMs,
+    efs: efsMb,
+    memory: memoryMb,
+    arch,
+    region,
+    documents,
+    characters,
+    concurrency,
+  } = options;
+  if (html !== undefined) refuseUnwritable(html, [...files, options.reportLog, options.prices]);
   const join = options.reportLog === undefined ? undefined : await readReportLog(options.reportLog);
-  const run = await readRun(file, join && ((sample) => void join(sample)));
-  const { n, provisioned, reserved, limit, burstsPerDay, hoursADay, arch, seed, init: initMs, efs: efsMb } = options;
-  const planned: PlanOptions = {
-    ...{ n, provisioned, reserved, limit, burstsPerDay, hoursADay, arch, seed, memoryMb: options.memory },
+  const runs: Run[] = [];
+  for (const file of files) runs.push(await readRun(file, join && ((sample) => void join(sample))));
+  const { n, provisioned, reserved, limit, burstsPerDay, hoursADay, seed } = options;
+  const asked: PlanOptions = {
+    ...{ n, provisioned, reserved, limit, burstsPerDay, hoursADay, seed },
+    ...(memoryMb && { memoryMb }),
+    ...(arch && { arch }),
+    ...(region !== undefined && { region }),
     ...(initMs !== undefined && { initMs }),
     ...(efsMb !== undefined && { efsMb }),
     ...(options.prices !== undefined && { prices: readPrices(options.prices) }),
+    ...(documents !== undefined && { documents: { documents, characters, ...(concurrency && { concurrency }) } }),
   };
-  const rows = plan(run, planned);
-  const feed = feedOf(run, initMs);
-  if (!options.json) process.stdout.write(planReport(run, feed, rows, planned));
-  const validations = options.validate ? await measured(feed, rows, options) : undefined;
-  if (options.json) {
-    const { date, region } = planned.prices ?? PRICES;
-    const caveats = planCaveats(run, feed, rows, planned);
-    process.stdout.write(
-      `${JSON.stringify({ run: run.info, rows, prices: { date, region }, caveats, ...(validations && { validations }) })}\n`,
-    );
-  } else if (validations) process.stdout.write(`\n${validationReport(validations)}`);
+  const planned = await plan(runs, asked);
+  if (!options.json) process.stdout.write(planReport(planned));
+  const validations = options.validate ? await measured(runs, planned, options) : undefined;
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...planned, ...(validations && { validations }) })}\n`);
+  else if (validations) process.stdout.write(`\n${validationReport(validations)}`);
+  if (html !== undefined) await writePage(html, runs[0] as Run, planned);
   const found = validations?.map((validation) => validation.agreement) ?? [];
   return found.includes('differs') ? 1 : found.includes('undecided') ? 2 : 0;
 }
 
 async function measured(
-  feed: Feed,
-  rows: readonly PlanRow[],
-  { bursts, python, limit }: Options,
+  runs: readonly Run[],
+  { rows, setting: { limit, initMs } }: Plan,
+  { bursts, python }: Options,
 ): Promise<(Validation & { agreement: Agreement })[]> {
   const startEmulator = await loadEmulator();
   const stop = new AbortController();
   process.once('SIGINT', () => stop.abort());
   try {
     const validations = await validate(
-      feed,
+      feedOf(runs, initMs ?? undefined),
       rows.filter((row) => !row.measured),
       {
         ...{ startEmulator, bursts, python, limit, signal: stop.signal },
@@ -115,8 +138,16 @@ async function measured(
   }
 }
 
-/** Above 0, up to 24. */
-function parseHours(value: string): number {
-  if (!(Number(value) > 0 && Number(value) <= 24)) throw new InvalidArgumentError('give hours, above 0 and up to 24.');
+const parseBetween = (most: number, what: string) => (value: string) => {
+  if (!(Number(value) > 0 && Number(value) <= most)) throw new InvalidArgumentError(`give ${what}.`);
+  return Number(value);
+};
+const parseHours = parseBetween(24, 'hours, above 0 and up to 24');
+const parseBursts = parseBetween(86_400, 'bursts a day, such as 24, or 0.14 for one a week');
+
+function parseDocuments(value: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(value)) throw new InvalidArgumentError('give a whole number from 1 to 9999999.');
   return Number(value);
 }
+
+const parseSizes = (value: string) => value.split(',').map(parseMemory);

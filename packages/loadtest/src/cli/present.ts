@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { InputError } from '../input-error.js';
 import type { CrossCheck } from '../load/cross-check.js';
-import type { PlanRow } from '../plan/plan.js';
+import type { Plan } from '../plan/plan.js';
 import { jsonReport } from '../report/json.js';
 import { formatMs } from '../report/quantity.js';
 import { terminalReport } from '../report/terminal.js';
@@ -18,8 +18,6 @@ export interface PresentOptions {
   failIf: readonly Threshold[];
   /** What autocannon says of the same target, or why it would say something wrong. */
   crossCheck?: CrossCheck | string;
-  /** What other settings would do and cost; in the page and in the JSON. */
-  plans?: readonly PlanRow[];
 }
 
 /**
@@ -29,12 +27,8 @@ export interface PresentOptions {
  * @throws {InputError} when the HTML file cannot be written, or nothing is broken and a threshold is about what the run
  * does not have
  */
-export async function present(
-  run: Run,
-  { json, html, failIf, crossCheck, plans = [] }: PresentOptions,
-): Promise<number> {
-  const from = run.info.mode === 'rate' ? 'intended' : 'sent';
-  const summary = summarise(run.samples, from, run.bursts);
+export async function present(run: Run, { json, html, failIf, crossCheck }: PresentOptions): Promise<number> {
+  const summary = summaryOf(run);
   const judgements: Judgement[] = [];
   // What was measured, and what could be judged, is printed all the same.
   const problems: string[] = [];
@@ -49,21 +43,30 @@ export async function present(
   const judged = judgements.map(({ threshold, verdict, sentence }) => ({ failIf: threshold.text, verdict, sentence }));
   process.stdout.write(
     json
-      ? `${JSON.stringify({ ...jsonReport(run, summary), thresholds: judged, ...(plans.length > 0 && { plans }), ...(crossCheck && { crossCheck }) })}\n`
+      ? `${JSON.stringify({ ...jsonReport(run, summary), thresholds: judged, ...(crossCheck && { crossCheck }) })}\n`
       : `\n${terminalReport(run, summary)}${crossCheck ? crossed(crossCheck, summary) : ''}${judged.map((j) => `${j.verdict}: fail if ${j.failIf}: ${j.sentence}\n`).join('')}`,
   );
-  if (html !== undefined) {
-    // Imported here: it is slow to load.
-    const { htmlReport } = await import('../report/html.js');
-    try {
-      writeFileSync(html, htmlReport(run, summary, plans));
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      throw new InputError(`Cannot write ${html} (${code}); is there such a folder, and may you write to it?`);
-    }
-  }
+  if (html !== undefined) await writePage(html, run);
   return settle(summary.outcomes.ok === 0 ? 1 : exitCode(judgements.map(({ verdict }) => verdict)), problems);
 }
+
+/**
+ * Writes a run, and what was planned from it, as a page.
+ *
+ * @throws {InputError} when the file cannot be written
+ */
+export async function writePage(file: string, run: Run, plan?: Plan): Promise<void> {
+  // Imported here: it is slow to load.
+  const { htmlReport } = await import('../report/html.js');
+  try {
+    writeFileSync(file, htmlReport(run, summaryOf(run), plan));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new InputError(`Cannot write ${file} (${code}); is there such a folder, and may you write to it?`);
+  }
+}
+
+const summaryOf = (run: Run) => summarise(run.samples, run.info.mode === 'rate' ? 'intended' : 'sent', run.bursts);
 
 /** autocannon's figures beside ours: 20 answers of 20, median 31 ms (here 20 of 20, 30.2 ms). */
 function crossed(found: CrossCheck | string, { sent, outcomes, latency }: Summary): string {

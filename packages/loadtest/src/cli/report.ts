@@ -1,9 +1,8 @@
 import { Command } from 'commander';
-import { plan } from '../plan/plan.js';
 import { readReportLog } from '../run/report-log.js';
 import { readRun } from '../run/run-file.js';
 import { parseThreshold } from '../statistics/threshold.js';
-import { collect, fail, parseCounts, refuseUnwritable } from './arguments.js';
+import { collect, refuseUnwritable } from './arguments.js';
 import { present } from './present.js';
 
 interface ReportOptions {
@@ -11,8 +10,6 @@ interface ReportOptions {
   json?: true;
   reportLog?: string;
   failIf: string[];
-  planN?: number[];
-  planProvisioned: number[];
 }
 
 export function reportCommand(): Command {
@@ -23,12 +20,6 @@ export function reportCommand(): Command {
     .option('--json', 'print one JSON object in place of the report')
     .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
     .option('--fail-if <threshold>', "such as 'warm.p95 > 250ms' or 'timeout > 0'; can be repeated", collect, [])
-    .option(
-      '--plan-n <counts>',
-      'with --html or --json: also what `plan` says of such bursts, e.g. 20,100',
-      parseCounts,
-    )
-    .option('--plan-provisioned <counts>', 'with --plan-n: provisioned environments', parseCounts, [0, 5, 20])
     .addHelpText(
       'after',
       '\nExit codes: 0 good; 1 a threshold is broken, or no request succeeded; 2 undecided; 3 no such run.',
@@ -39,8 +30,7 @@ export function reportCommand(): Command {
 }
 
 async function report(file: string, options: ReportOptions): Promise<number> {
-  const { html, json, reportLog, failIf, planN, planProvisioned } = options;
-  if (planN && html === undefined && !json) fail('--plan-n goes with --html or --json; `plan` prints a table.');
+  const { html, json, reportLog, failIf } = options;
   if (html !== undefined) refuseUnwritable(html, [file, reportLog]);
   const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
   const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
@@ -49,6 +39,5 @@ async function report(file: string, options: ReportOptions): Promise<number> {
     if (join?.(sample)) joined++;
   });
   if (join) process.stderr.write(`${reportLog} has REPORT lines of ${joined} of ${run.samples.length} requests.\n`);
-  const plans = planN ? plan(run, { n: planN, provisioned: planProvisioned }) : [];
-  return present(run, { failIf: thresholds, plans, ...(html !== undefined && { html }), ...(json && { json }) });
+  return present(run, { failIf: thresholds, ...(html !== undefined && { html }), ...(json && { json }) });
 }

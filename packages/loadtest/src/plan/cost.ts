@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { InputError } from '../input-error.js';
 import published from './prices.json' with { type: 'json' };
+import regions from './regions.json' with { type: 'json' };
 
 export type Arch = 'arm64' | 'x86_64';
 
@@ -30,6 +31,44 @@ export type Prices = z.infer<typeof PriceList>;
 
 /** List prices without free tier, volume tiers or discounts, each with its source. */
 export const PRICES: Prices = PriceList.parse(published);
+
+/** The provisioned prices of arm64 against those of x86_64 where the table has none: as in us-east-1. */
+const ARM = 0.8;
+
+/**
+ * The list prices of a region: Lambda's own; Fargate's and EFS's are those of us-east-1.
+ *
+ * @throws {InputError} for a region that the table does not have
+ */
+export function pricesOf(region: string): Prices {
+  if (region === PRICES.region) return PRICES;
+  const found = (regions.lambda as Record<string, number[]>)[region];
+  if (!found) {
+    const names = [PRICES.region, ...Object.keys(regions.lambda)].join(', ');
+    throw new InputError(`No prices of ${region} are known; give --prices, or one of ${names}.`);
+  }
+  const [usd, x86_64, arm64, kept, busy] = found as [number, number, number, number, number];
+  const { lambda } = PRICES;
+  return {
+    ...PRICES,
+    region,
+    date: regions.date,
+    lambda: {
+      request: { ...lambda.request, usd },
+      duration: { ...lambda.duration, x86_64, arm64 },
+      provisioned: { ...lambda.provisioned, x86_64: kept, arm64: ARM * kept },
+      provisionedDuration: { ...lambda.provisionedDuration, x86_64: busy, arm64: ARM * busy },
+    },
+  };
+}
+
+/** The region of an AWS address, as in x.lambda-url.eu-west-1.on.aws; undefined where it tells none. */
+export function regionOf(target: string): string | undefined {
+  return /\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:on\.aws|amazonaws\.com)$/.exec(new URL(target).hostname)?.[1];
+}
+
+/** The part of a vCPU that Lambda gives to one thread. */
+export const cpuShare = (memoryMb: number) => Math.min(1, memoryMb / MB_PER_CPU);
 
 /**
  * Prices of one's own, in the form of src/prices.json.

@@ -1,6 +1,7 @@
 import { InputError } from '../input-error.js';
-import type { Run } from '../run/run-file.js';
+import type { Run, RunInfo } from '../run/run-file.js';
 import { Pool } from '../statistics/pool.js';
+import { planCaveats } from './caveats.js';
 import {
   type Arch,
   fargateCost,
@@ -8,10 +9,15 @@ import {
   MONTH_HOURS,
   PRICES,
   type Prices,
+  pricesOf,
   provisionedCost,
   provisionedRunCost,
+  regionOf,
   runCost,
+  sizeOf,
 } from './cost.js';
+import { type DocumentsPlan, planDocuments } from './documents.js';
+import { type MemoryRow, memoryRows } from './memory.js';
 import { alikeOf, type Feed, feedOf } from './pools.js';
 import { drainMs, type Estimate, Mixture, type Random, type Share, seeded } from './simulate.js';
 
@@ -29,18 +35,42 @@ export interface PlanOptions {
   burstsPerDay?: number;
   /** How long a schedule keeps the provisioned environments each day; all bursts fall into it. @default 8 */
   hoursADay?: number;
-  /** The function's memory size, MB. It changes the price alone: another size has latencies of its own. @default 2048 */
-  memoryMb?: number;
-  /** @default 'arm64' */
+  /** The function's memory sizes, MB; the first is the one of the rows. @default what the runs are labelled, else 2048 */
+  memoryMb?: readonly number[];
+  /** @default what the runs are labelled, else 'arm64' */
   arch?: Arch;
   /** What a cold start reads of an EFS file system with elastic throughput, MB (10⁶ bytes). @default 0 */
   efsMb?: number;
   /** The median initialisation to plan with in place of the run's, ms: another model, another memory size. */
   initMs?: number;
-  /** @default the list prices of prices.json */
+  /** Of the list prices. @default what the run's address tells, else us-east-1 */
+  region?: string;
+  /** In place of the list prices. */
   prices?: Prices;
   /** Of the simulation. @default 1 */
   seed?: number;
+  /** How long and how much so many documents, of so many characters each, take through the client. */
+  documents?: { documents: number; characters: number; concurrency?: number };
+}
+
+/** Everything that a plan says and rests on: its table, its JSON and its page are made of nothing else. */
+export interface Plan {
+  /** What was measured. */
+  runs: RunInfo[];
+  answers: { cold: number; warm: number };
+  /** What it is for, with every default. */
+  setting: Required<Omit<PlanOptions, 'n' | 'provisioned' | 'memoryMb' | 'prices' | 'initMs' | 'documents'>> & {
+    memoryMb: number;
+    initMs: number | null;
+  };
+  prices: { region: string; date: string };
+  /** Whether billed time is what REPORT lines told; else it is a bound, up to so many times too much. */
+  billed: { byReport: boolean; factor: number | null };
+  rows: PlanRow[];
+  memory: MemoryRow[];
+  documents: DocumentsPlan | null;
+  /** What it takes for granted, what it does not model, and what to keep in mind: a sentence each. */
+  caveats: string[];
 }
 
 /** US dollars a month, for the same bursts. */
@@ -87,26 +117,65 @@ export interface PlanRow {
 }
 
 /**
- * What bursts in other settings would see and cost, from what a run measured.
+ * What bursts in other settings would see and cost, from what runs measured: one cold and one warm, several memory sizes.
  *
  * N requests arrive at one instant. The gateway admits as many as its limit has room for, and up to all of them: Kong's
  * `policy: local` checks first and counts later. As many run at once as concurrency is reserved for; provisioned
  * environments take the first, and each of the others waits for an environment of its own, since between bursts those on
- * demand have gone. Latencies are the run's.
+ * demand have gone. Latencies are the runs'.
  *
- * @returns what the run measured itself, if its bursts were so; then a row for every n and every number of provisioned
+ * @returns rows: what a run measured itself, if its bursts were so; then one for every n and every number of provisioned
  * environments, in that order
- * @throws {InputError} when the run lacks what a plan needs, or options contradict each other
+ * @throws {InputError} when the runs lack what a plan needs, or options contradict each other
  */
-export function plan(run: Run, options: PlanOptions): PlanRow[] {
-  const rows = planFrom(feedOf(run, options.initMs), options);
-  const alike = alikeOf(run);
-  if (!alike) return rows;
-  const { n, provisioned, latencies } = alike;
-  const reserved = Math.max(provisioned, options.reserved ?? 50);
-  const [row] = planFrom(feedOf(run), { ...options, n: [n], provisioned: [provisioned], reserved });
-  const at = (p: number) => latencies.percentile(p) as Estimate;
-  return [{ ...(row as PlanRow), p50: at(0.5), p95: at(0.95), p99: at(0.99), measured: true }, ...rows];
+export async function plan(runs: readonly Run[], options: PlanOptions): Promise<Plan> {
+  const labels = runs[0]?.info.labels;
+  const sizes = options.memoryMb ?? [sizeOf(labels).memoryMb];
+  const known = runs.filter(({ info }) => options.memoryMb && sizeOf(info.labels).memoryMb === sizes[0]);
+  const mine = known.length > 0 ? known : runs;
+  const of = new Set(mine.map(({ info }) => sizeOf(info.labels).memoryMb));
+  if (of.size > 1) {
+    throw new InputError(`The runs are of different memory (${[...of].join(', ')} MB); say which with --memory.`);
+  }
+  const region = options.region ?? regionOf(mine[0]?.info.target ?? '') ?? PRICES.region;
+  const prices = options.prices ?? pricesOf(region);
+  const { reserved = 50, limit = 100, burstsPerDay = 24, hoursADay = 8, efsMb = 0, seed = 1, initMs } = options;
+  const { arch = sizeOf(labels).arch } = options;
+  // Provisioned concurrency is paid in periods of five minutes.
+  const hours = Math.ceil(hoursADay * 12) / 12;
+  const setting = { reserved, limit, burstsPerDay, hoursADay: hours, efsMb, seed, arch, region: prices.region };
+  const memoryMb = sizes[0] as number;
+  const feed = feedOf(mine, initMs);
+  const planned = { ...setting, n: options.n, provisioned: options.provisioned, memoryMb: [memoryMb], prices };
+  const rows = [...measuredRows(mine, planned), ...planFrom(feed, planned)];
+  const plan: Plan = {
+    runs: runs.map(({ info }) => info),
+    answers: { cold: feed.cold.n, warm: feed.warm.n },
+    setting: { ...setting, memoryMb, initMs: initMs ?? null },
+    prices: { region: prices.region, date: prices.date },
+    billed: { byReport: feed.billedByReport, factor: feed.billedFactor ?? null },
+    rows,
+    memory: sizes.length > 1 ? memoryRows(runs, sizes, prices) : [],
+    documents: options.documents
+      ? await planDocuments(mine, { ...options.documents, limit, memoryMb, arch, prices })
+      : null,
+    caveats: [],
+  };
+  plan.caveats.push(...planCaveats(plan, runs, prices));
+  return plan;
+}
+
+/** Of each run whose bursts were as a plan's are, what it measured itself. */
+function measuredRows(runs: readonly Run[], options: PlanOptions): PlanRow[] {
+  return runs.flatMap((run) => {
+    const alike = alikeOf(run);
+    if (!alike) return [];
+    const { n, provisioned, latencies } = alike;
+    const reserved = Math.max(provisioned, options.reserved ?? 50);
+    const [row] = planFrom(feedOf(runs), { ...options, n: [n], provisioned: [provisioned], reserved });
+    const at = (p: number) => latencies.percentile(p) as Estimate;
+    return [{ ...(row as PlanRow), p50: at(0.5), p95: at(0.95), p99: at(0.99), measured: true as const }];
+  });
 }
 
 /** The plan alone, from latencies at hand. A plain list is of one cluster. */
@@ -128,9 +197,10 @@ export function planFrom(found: Given, options: PlanOptions): PlanRow[] {
   );
 }
 
+/** Pools, or plain lists. */
 type Given = Omit<Feed, 'warm' | 'cold'> & Record<'warm' | 'cold', Pool | readonly number[]>;
 
-interface Setting extends Omit<PlanOptions, 'n' | 'provisioned'> {
+interface Setting extends Omit<PlanOptions, 'n' | 'provisioned' | 'documents'> {
   n: number;
   provisioned: number;
   reserved: number;
@@ -190,8 +260,8 @@ interface Cost {
 }
 
 function money(setting: Setting, { billedMs, warm: latencies }: Feed, share: Share, p95Ms: number) {
-  const { n, provisioned, burstsPerDay = 24, hoursADay = 8, memoryMb = 2048, arch = 'arm64', efsMb = 0 } = setting;
-  const { prices = PRICES } = setting;
+  const { n, provisioned, burstsPerDay = 24, hoursADay = 8, arch = 'arm64', efsMb = 0, prices = PRICES } = setting;
+  const memoryMb = setting.memoryMb?.[0] ?? 2048;
   const size = { memoryMb, arch };
   const served = count(share);
   // Refused requests come again and find an environment of their burst.

@@ -1,16 +1,30 @@
 import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
 import { latencyMs } from '../run/sample.js';
-import type { Kept } from '../run/samples.js';
 import { clusterer, Pool } from '../statistics/pool.js';
 import type { Pools } from './simulate.js';
 
-/** What a run tells a plan. */
+/** One answer, and what it tells of where its time went, ms. */
+export interface Told {
+  ms: number;
+  /** From its REPORT line; else the most that it can be: what the gateway, or the client, waited. */
+  billedMs: number;
+  /** What the function itself told of, initialisation included: the least that can be billed; null when it did not. */
+  ownMs: number | null;
+  initMs: number | null;
+  nerMs: number | null;
+  characters: number | null;
+  cluster: number;
+}
+
+/** What runs tell a plan. */
 export interface Feed extends Pools {
   /** What Lambda bills for an answer of each kind, mean, ms. */
   billedMs: { warm: number; cold: number };
-  /** Whether REPORT lines told what was billed; else it is what the gateway or the client waited, which is more. */
+  /** Whether REPORT lines told what was billed; else it is a bound. */
   billedByReport: boolean;
+  /** How many times too much the bound may be, by the function's own times; null when nobody knows. */
+  billedFactor?: number | null;
 }
 
 /** Lambda cuts an init on demand after so long, and runs it again inside the first invoke. */
@@ -18,43 +32,57 @@ export const INIT_LIMIT_MS = 10_000;
 /** The function's time-out, in which an init that was cut must fit. */
 const TIMEOUT_MS = 30_000;
 
+/** The answers of runs, warm and cold apart, as they said of themselves. What is not told, and time-outs, is left out. */
+export function answersOf(runs: readonly Run[]): { warm: Told[]; cold: Told[]; byReport: boolean } {
+  const found = { warm: [] as Told[], cold: [] as Told[], byReport: true };
+  for (const [at, run] of runs.entries()) {
+    const from = run.info.mode === 'rate' ? 'intended' : 'sent';
+    const cluster = clusterer(run.samples);
+    for (const sample of run.samples) {
+      const ms = latencyMs(sample, from);
+      if (ms === null || sample.start === 'unknown') continue;
+      const cold = sample.start === 'cold';
+      const { billedMs, nerMs, characters } = sample;
+      const initMs = sample.reportInitMs ?? sample.initMs;
+      found.byReport &&= billedMs !== null;
+      found[cold ? 'cold' : 'warm'].push({
+        ...{ ms, billedMs: billedMs ?? sample.upstreamMs ?? ms, initMs, nerMs, characters },
+        ownMs: nerMs === null ? null : nerMs + (cold ? (initMs ?? 0) : 0),
+        // Bursts of two runs are different ones.
+        cluster: cluster(sample) + at * 2 ** 20,
+      });
+    }
+  }
+  return found;
+}
+
 /**
- * The latencies of a run, warm and cold apart, as its answers said of themselves. An init that was cut is in the latency
- * of its request as it was on the target. What is not told, and time-outs, is left out.
+ * What a plan is made of. An init that was cut is in the latency of its request as it was on the target.
  *
- * @param initMs the median initialisation to plan with in place of the run's; each cold start's is scaled alike
+ * @param initMs the median initialisation to plan with in place of the runs'; each cold start's is scaled alike
  * @throws {InputError} when there is no cold or no warm answer, or an init that cannot be changed so
  */
-export function feedOf(run: Run, initMs?: number): Feed {
-  const from = run.info.mode === 'rate' ? 'intended' : 'sent';
-  const warm: Answer[] = [];
-  const cold: Answer[] = [];
-  let billedByReport = true;
-  const cluster = clusterer(run.samples);
-  for (const sample of run.samples) {
-    const ms = latencyMs(sample, from);
-    if (ms === null || sample.start === 'unknown') continue;
-    billedByReport &&= sample.billedMs !== null;
-    const billedMs = sample.billedMs ?? sample.upstreamMs ?? ms;
-    const initMs = sample.reportInitMs ?? sample.initMs;
-    (sample.start === 'cold' ? cold : warm).push({ ms, billedMs, initMs, cluster: cluster(sample) });
-  }
+export function feedOf(runs: readonly Run[], initMs?: number): Feed {
+  const { warm, cold, byReport } = answersOf(runs);
+  const of = runs.length === 1 ? 'The run has' : 'The runs have';
   if (cold.length === 0) {
     throw new InputError(
-      'The run has no cold answer to plan from; measure one with --cold idle, restart or config-bump, or whose first burst comes after hours of silence.',
+      `${of} no cold answer to plan from; measure one with --cold idle, restart or config-bump, or whose first burst comes after hours of silence, and give both files.`,
     );
   }
   if (warm.length === 0) {
     throw new InputError(
-      'The run has no warm answer to plan from; measure one with --cold none and two bursts or more, or with provisioned environments.',
+      `${of} no warm answer to plan from; measure one with --cold none and two bursts or more, or with provisioned environments, and give both files.`,
     );
   }
   const planned = initMs === undefined ? cold : withInit(cold, initMs);
+  const known = [...warm, ...cold].filter((one) => (one.ownMs ?? 0) > 0);
+  const sum = (of: (one: Told) => number) => known.reduce((total, one) => total + of(one), 0);
   return {
-    warm: poolOf(warm),
-    cold: poolOf(planned),
-    billedMs: { warm: mean(warm), cold: mean(planned) },
-    billedByReport,
+    ...{ warm: poolOf(warm), cold: poolOf(planned) },
+    billedMs: { warm: meanBilled(warm), cold: meanBilled(planned) },
+    billedByReport: byReport,
+    billedFactor: known.length > 0 ? Math.max(1, sum((one) => one.billedMs) / sum((one) => one.ownMs ?? 0)) : null,
   };
 }
 
@@ -92,41 +120,35 @@ export function alikeOf({ info, samples }: Run): Alike | null {
   return { n: info.n, provisioned, latencies };
 }
 
-interface Answer extends Pick<Kept, 'initMs'> {
-  ms: number;
-  billedMs: number;
-  cluster: number;
-}
-
 /** Takes each cold start's init out of its latency, and puts the scaled one in: twice where it is or would be cut. */
-function withInit(cold: readonly Answer[], medianMs: number): Answer[] {
+function withInit(cold: readonly Told[], medianMs: number): Told[] {
   const inits = cold.flatMap(({ initMs }) => initMs ?? []).sort((a, b) => a - b);
   const median = inits[Math.ceil(inits.length / 2) - 1];
   if (median === undefined || inits.length < cold.length) {
     throw new InputError('--init needs the init time of every cold answer, which this run does not have.');
   }
-  return cold.map(({ ms, billedMs, initMs, cluster }) => {
-    const before = initMs ?? 0;
+  return cold.map((one) => {
+    const before = one.initMs ?? 0;
     const after = (before * medianMs) / median;
     // A request whose init was cut has waited for the limit and for the second init.
-    const cut = ms >= before + INIT_LIMIT_MS;
+    const cut = one.ms >= before + INIT_LIMIT_MS;
     const change = after + (after > INIT_LIMIT_MS ? INIT_LIMIT_MS : 0) - before - (cut ? INIT_LIMIT_MS : 0);
     if (after > TIMEOUT_MS) {
       throw new InputError(
         `With --init ${medianMs / 1000}s an init takes ${(after / 1000).toFixed(1)} s: it is cut, and when it runs again the function's time-out of ${TIMEOUT_MS / 1000} s ends it, so the request fails.`,
       );
     }
-    return { ms: ms + change, billedMs: billedMs + change, initMs: after, cluster };
+    return { ...one, ms: one.ms + change, billedMs: one.billedMs + change, initMs: after };
   });
 }
 
-function poolOf(answers: readonly Answer[]): Pool {
+export function poolOf(answers: readonly Pick<Told, 'ms' | 'cluster'>[]): Pool {
   return Pool.of(
     answers.map(({ ms }) => ms),
     answers.map(({ cluster }) => cluster),
   );
 }
 
-function mean(answers: readonly Answer[]): number {
+export function meanBilled(answers: readonly Told[]): number {
   return answers.reduce((sum, { billedMs }) => sum + billedMs, 0) / answers.length;
 }

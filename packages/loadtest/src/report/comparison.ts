@@ -1,8 +1,8 @@
-import { styleText } from 'node:util';
 import type { Run } from '../run/run-file.js';
 import type { Comparison, Effect } from '../statistics/compare.js';
 import { formatCount, formatMs, formatShare } from './quantity.js';
 import { plain, title } from './sentences.js';
+import { blocks, table } from './table.js';
 
 /** Two runs beside each other for the terminal, a line a metric. */
 export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: Comparison): string {
@@ -19,22 +19,16 @@ export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: C
     paired ? String(effect.bursts.a) : `${effect.bursts.a} and ${effect.bursts.b}`,
     verdict(effect),
   ]);
-  const table = [['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : 'bursts', ''], ...rows];
-  const widths = table[0]?.map((_, column) => Math.max(...table.map((row) => row[column]?.length ?? 0))) ?? [];
-  const lines = table.map((row, index) => {
-    const cells = row.map((cell, i) =>
-      i === 0 ? cell.padEnd(widths[i] ?? 0) : i === 5 ? cell : cell.padStart(widths[i] ?? 0),
-    );
-    const line = cells.join('   ').trimEnd();
-    return index === 0 ? styleText('dim', line) : line;
-  });
+  const lines = table(
+    [['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : 'bursts', ''], ...rows],
+    [0, 5],
+  );
   const head = ({ info }: Run) => `${title(info)}, ${plain(info.startedAt)}`;
-  const heads = [`A: ${head(a)}`, `B: ${head(b)}`, how];
-  const blocks = [heads, lines, leftOut.map((sentence) => `not compared: ${sentence}.`)];
-  return `${blocks
-    .filter((block) => block.length > 0)
-    .map((block) => block.join('\n'))
-    .join('\n\n')}\n`;
+  return blocks(
+    [`A: ${head(a)}`, `B: ${head(b)}`, how],
+    lines,
+    leftOut.map((sentence) => `not compared: ${sentence}.`),
+  );
 }
 
 function show({ unit }: Effect, value: number): string {

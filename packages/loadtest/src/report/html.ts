@@ -1,4 +1,4 @@
-import type { PlanRow } from '../plan/plan.js';
+import type { Plan } from '../plan/plan.js';
 import type { Run } from '../run/run-file.js';
 import { STARTS } from '../run/sample.js';
 import type { Summary } from '../statistics/summary.js';
@@ -12,9 +12,9 @@ import { STYLE } from './style.js';
 /**
  * A run as a page: one file that needs no script and no network, light or dark as the reader's system is.
  *
- * @param plans what other settings would do and cost, from `plan`
+ * @param plan what other settings would do and cost
  */
-export function htmlReport(run: Run, summary: Summary, plans: readonly PlanRow[] = []): string {
+export function htmlReport(run: Run, summary: Summary, plan?: Plan): string {
   const measured = measure(run);
   const cautions = caveats(run, summary);
   // The policy holds whatever else might get into the page: nothing is loaded, and nothing runs.
@@ -40,7 +40,7 @@ ${percentiles(run, summary)}
 ${timeline(run, measured)}
 ${breakdown(measured)}
 ${accounting(summary)}
-${plans.length > 0 ? whatIf(plans) : ''}
+${plan ? whatIf(plan) : ''}
 ${asked(run)}
 ${cautions.length > 0 ? care(cautions) : ''}
 </main>

@@ -1,4 +1,5 @@
 import * as Plot from '@observablehq/plot';
+import type { MemoryRow } from '../plan/memory.js';
 import type { PlanRow } from '../plan/plan.js';
 import { draw, formatTick, scale } from './figures.js';
 import type { Markup } from './markup.js';
@@ -55,6 +56,32 @@ export function planFigure(plans: readonly PlanRow[]): Markup {
           ...{ ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start' },
           ...{ stroke: 'var(--paper)', strokeWidth: 4, fill: 'var(--ink)' },
         }),
+      ],
+    };
+  });
+}
+
+/** Cost against speed by memory size: what was measured is filled. */
+export function memoryFigure(rows: readonly MemoryRow[]): Markup {
+  const points = rows.flatMap(({ memoryMb, warm, usd, measured }) =>
+    warm && usd !== null ? [{ name: `${memoryMb} MB`, ms: warm.value, usd, measured }] : [],
+  );
+  const place = { x: 'usd', y: 'ms' };
+  return draw('Dollars a thousand warm answers against their median, by memory size', ({ name }) => {
+    const [usd, ms] = [points.map((point) => point.usd), points.map((point) => point.ms)];
+    const times = scale(ms, 1.3, 6, Plot.axisY, formatTick);
+    const dollars = scale(usd, 1.3, name === 'wide' ? 8 : 4, Plot.axisX, (value) => `$${Number(value.toPrecision(2))}`);
+    return {
+      ...{ height: 260, marginTop: 8, x: dollars.scale, y: times.scale },
+      marks: [
+        ...[dollars.axis, dollars.grid, times.axis, times.grid],
+        Plot.line(points, { ...place, stroke: 'var(--soft)' }),
+        Plot.dot(points, { ...place, r: 4.5, fill: 'var(--paper)', stroke: 'var(--ink)' }),
+        Plot.dot(
+          points.filter(({ measured }) => measured),
+          { ...place, r: 4.5, fill: 'var(--ink)' },
+        ),
+        Plot.text(points, { ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start', fill: 'var(--ink)' }),
       ],
     };
   });

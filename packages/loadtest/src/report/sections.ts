@@ -1,4 +1,4 @@
-import type { PlanRow } from '../plan/plan.js';
+import type { Plan } from '../plan/plan.js';
 import type { Estimate } from '../plan/simulate.js';
 import type { Run } from '../run/run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
@@ -6,7 +6,8 @@ import type { Distribution, Summary } from '../statistics/summary.js';
 import { burstFigure, courseFigure, distributionFigure } from './figures.js';
 import { type Markup, markup } from './markup.js';
 import { type Breakdown, KINDS, type Measured, PARTS } from './measured.js';
-import { planFigure } from './plan-figure.js';
+import { memoryFigure, planFigure } from './plan-figure.js';
+import { documentsLines } from './planned.js';
 import { formatCount, formatDuration, formatMs, formatRange, formatShare, readPercentile } from './quantity.js';
 import { admissions, load, plain } from './sentences.js';
 
@@ -128,43 +129,40 @@ ${seen.map((outcome, i) => markup`<tr><th scope="row">${i === 0 ? '' : '+ '}${OU
   );
 }
 
-export function whatIf(plans: readonly PlanRow[]): Markup {
-  const time = ({ value, lower, upper }: Estimate) =>
-    markup`${formatMs(value)}${lower === null || upper === null ? '' : markup`<small>${formatRange(lower, upper)}</small>`}`;
+export function whatIf({ rows, memory, documents, caveats }: Plan): Markup {
+  const time = ({ value, lower, upper }: Estimate) => {
+    const edge = (ms: number | null) => (ms === null ? '?' : formatMs(ms));
+    const both = lower !== null && upper !== null;
+    return markup`${formatMs(value)}<small>${both ? formatRange(lower, upper) : `${edge(lower)} – ${edge(upper)}`}</small>`;
+  };
   const usd = (dollars: number) => `$${dollars.toFixed(dollars < 100 ? 2 : 0)}`;
   const range = ([least, most]: readonly [number, number]) => (least === most ? `${least}` : `${least} – ${most}`);
-  const heads = [
-    'burst',
-    'P',
-    'p50',
-    'p95',
-    'p99',
-    'all done',
-    'cold',
-    '429',
-    'on demand',
-    'always',
-    'scheduled',
-    'Fargate',
-  ];
+  const heads = ['burst', 'P', 'p50', 'p95', 'p99', 'all done', 'cold', '429'];
+  const money = ['on demand', 'always', 'scheduled', 'Fargate'];
   return section(
     'What if',
     markup`<ul class="key">
 <li><span class="swatch round" style="background:var(--ink)"></span>on demand, or with P environments provisioned always</li>
 <li><span class="swatch" style="border:1px solid var(--ink)"></span>provisioned by schedule</li>
-${plans.some(({ measured }) => measured) ? markup`<li><span class="swatch round" style="border:2px solid var(--refused)"></span>measured</li>` : ''}</ul>
-<figure>${planFigure(plans)}</figure>
-<p class="note">p95 of the requests that are answered at once, against US dollars a month. All but what was measured is simulated from this run.${plans.some(({ kong429 }) => kong429[1] > 0) ? ' Of more at once than the limit Kong may admit all: all figures are with all admitted, but for when all is done.' : ''}</p>
-<div class="scroll"><table class="small"><thead><tr>${heads.map((head) => markup`<th scope="col">${head}</th>`)}</tr></thead><tbody>
-${plans.map(
+${rows.some(({ measured }) => measured) ? markup`<li><span class="swatch round" style="border:2px solid var(--refused)"></span>measured</li>` : ''}</ul>
+<figure>${planFigure(rows)}</figure>
+<div class="scroll" tabindex="0"><table class="small"><thead><tr>${[...heads, ...money].map((head) => markup`<th scope="col">${head}</th>`)}</tr></thead><tbody>
+${rows.map(
   (
     row,
   ) => markup`<tr><th scope="row">${row.n}${row.measured ? markup`<small>measured</small>` : ''}</th><td>${row.provisioned}</td>
-<td>${formatMs(row.p50.value)}</td><td>${time(row.p95)}</td><td>${formatMs(row.p99.value)}</td><td>${formatMs(row.drainMs.value)}</td><td>${formatShare(row.coldShare)}</td>
+${[row.p50, row.p95, row.p99, row.drainMs].map((found) => markup`<td>${time(found)}</td>`)}<td>${formatShare(row.coldShare)}</td>
 <td>${range([row.kong429[0] + row.lambda429[0], row.kong429[1] + row.lambda429[1]])}</td>
 <td>${usd(row.dollarsAMonth.onDemand)}</td><td>${usd(row.dollarsAMonth.provisioned)}</td><td>${usd(row.dollarsAMonth.scheduled)}</td><td>${usd(row.dollarsAMonth.fargate)}<small>${row.fargateTasks} × 24/7</small></td></tr>`,
 )}
 </tbody></table></div>`,
+    ...(memory.length > 0
+      ? [
+          markup`<figure>${memoryFigure(memory)}</figure><p class="note">Median of a warm answer against dollars a thousand of them, by memory size; hollow: predicted.</p>`,
+        ]
+      : []),
+    ...(documents ? documentsLines(documents).map((line) => markup`<p class="note">${line}.</p>`) : []),
+    markup`<ul class="caveats">${caveats.map((line) => markup`<li>${line}</li>`)}</ul>`,
   );
 }
 
@@ -183,7 +181,8 @@ export function asked({ info, bursts, end }: Run): Markup {
     ['Load', load(info)],
     ['Started', plain(info.startedAt.replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d):.*Z$/, '$1, $2 UTC'))],
     ['Environments', COLD[info.cold]],
-    ['Document', `${formatCount(info.text.characters)} characters, SHA-256 ${plain(info.text.sha256).slice(0, 12)}…`],
+    ['Documents', documentsOf(info)],
+    ...Object.entries(info.labels).map(([name, text]): [string, string] => [plain(name), plain(text)]),
     ['Time-out', formatDuration(info.timeoutMs)],
   ];
   if (median !== undefined && most !== undefined) {
@@ -206,6 +205,16 @@ export function care(caveats: readonly string[]): Markup {
     return markup`<li><strong>${about}</strong>: ${rest.join(': ')}</li>`;
   });
   return section('Read with care', markup`<ul class="caveats" id="caveats">${items}</ul>`);
+}
+
+/** 92 characters; or of many, how many and how long. */
+function documentsOf({ text: { characters, documents, requests, sha256 } }: Run['info']): string {
+  const each = formatCount(Math.round(characters / documents));
+  const many =
+    documents > 1
+      ? `${formatCount(documents)} of ${each} characters on average, in ${formatCount(requests)} requests`
+      : `${each} characters`;
+  return `${many}, SHA-256 ${plain(sha256).slice(0, 12)}…`;
 }
 
 const isText = (text: string | false | null): text is string => typeof text === 'string';

@@ -1,10 +1,11 @@
 import { styleText } from 'node:util';
 import type { Run } from '../run/run-file.js';
 import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
-import type { Samples } from '../run/samples.js';
-import type { Distribution, Summary } from '../statistics/summary.js';
+import { Samples } from '../run/samples.js';
+import { type Distribution, type Summary, summarise } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
 import { admissions, caveats, plain, throughput, title, verdict } from './sentences.js';
+import { blocks, table } from './table.js';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -21,14 +22,15 @@ const TIMEOUT: [mark: string, style: Style] = ['×', 'red'];
  * Coloured where standard output is a terminal, unless NO_COLOR is set.
  */
 export function terminalReport(run: Run, summary: Summary): string {
-  const blocks = [
-    `${styleText('bold', title(run.info))}\n${verdict(run, summary)}`,
-    [accounting(summary), spread(run), throughput(summary), admissions(summary)].filter(Boolean).join('\n'),
-    table(summary, run.info.timeoutMs),
+  const counts = [accounting(summary), spread(run), throughput(summary), admissions(summary)];
+  return blocks(
+    [styleText('bold', title(run.info)), verdict(run, summary)],
+    counts.filter((line): line is string => Boolean(line)),
+    percentiles(summary, run.info.timeoutMs),
+    stages(run),
     histogram(run),
-    [...facts(summary), ...caveats(run, summary)].join('\n'),
-  ];
-  return `${blocks.filter(Boolean).join('\n\n')}\n`;
+    [...facts(summary), ...caveats(run, summary)],
+  );
 }
 
 function accounting({ sent, outcomes }: Summary): string {
@@ -45,12 +47,12 @@ function spread({ bursts }: Run): string {
 }
 
 /** A column for each class, so that cold and warm stand side by side. */
-function table({ latency }: Summary, timeoutMs: number): string {
+function percentiles({ latency }: Summary, timeoutMs: number): string[] {
   const classes = STARTS.filter((start) => latency[start] && latency[start].n > 0);
   // A single class is all there is, unless there are time-outs.
   const all = classes.length > 1 || latency.all?.censored ? (['all'] as const) : [];
   const shown = [...classes, ...all].flatMap((name) => (latency[name] ? [{ name, found: latency[name] }] : []));
-  if (shown.length === 0) return '';
+  if (shown.length === 0) return [];
   const row = (label: string, cell: (found: Distribution) => string) => [
     label,
     ...shown.map(({ found }) => cell(found)),
@@ -68,12 +70,40 @@ function table({ latency }: Summary, timeoutMs: number): string {
     ),
     row('max', ({ max }) => edge(max)),
   ];
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0))) ?? [];
   const styles: Style[] = ['dim', ...shown.map(({ name }): Style => (name === 'all' ? 'reset' : MARKS[name][1]))];
-  const lines = rows.map((cells) =>
-    cells.map((cell, i) => styleText(styles[i] ?? 'reset', cell.padEnd(widths[i] ?? 0))).join('   '),
-  );
-  return `${lines.join('\n')}\n${styleText('dim', '[95 % intervals by whole bursts, or blocks of time]')}`;
+  const columns = styles.map((_, column) => column);
+  return [...table(rows, columns, styles), styleText('dim', '[95 % intervals by whole bursts, or blocks of time]')];
+}
+
+/** A row for each stage of an open model whose rate changes. */
+function stages({ info, samples }: Run): string[] {
+  if (!info.stages || info.stages.length < 2) return [];
+  let endMs = 0;
+  const ends = info.stages.map(({ durationMs }) => {
+    endMs += durationMs;
+    return endMs;
+  });
+  const parts = ends.map(() => new Samples());
+  for (const sample of samples) {
+    const at = ends.findIndex((end) => sample.intendedMs < end);
+    parts.at(at)?.push(sample);
+  }
+  const rows = info.stages.map(({ from, to }, at) => {
+    const { sent, outcomes, latency } = summarise(parts[at] ?? new Samples(), 'intended');
+    const all = latency.all;
+    const cell = (name: 'p50' | 'p95') => {
+      const { value, interval } = all ? readPercentile(all[name], all, info.timeoutMs) : { value: null, interval: '' };
+      return value === null ? interval : `${value} [${interval}]`;
+    };
+    return [
+      from === to ? `${from}` : `${from} to ${to}`,
+      formatCount(sent),
+      formatCount(outcomes.ok),
+      cell('p50'),
+      cell('p95'),
+    ];
+  });
+  return table([['a second', 'sent', 'ok', 'p50', 'p95'], ...rows]);
 }
 
 /** Lower ends of the bins in each decade. */
@@ -81,9 +111,9 @@ const STEPS = [1, 1.5, 2, 3, 5, 7];
 const WIDTH = 60;
 
 /** Latency on a logarithmic scale, one mark a request while they fit. */
-function histogram({ info, samples }: Run): string {
+function histogram({ info, samples }: Run): string[] {
   const { bins, timeouts } = count(samples, info.mode === 'rate' ? 'intended' : 'sent');
-  if (bins.size === 0) return '';
+  if (bins.size === 0) return [];
   const sizes = Array.from(bins.values(), (counts) => STARTS.reduce((sum, start) => sum + counts[start], 0));
   const perMark = Math.ceil(Math.max(...sizes, timeouts) / WIDTH);
   const marks = ([mark, style]: [string, Style], n: number) =>
@@ -102,7 +132,7 @@ function histogram({ info, samples }: Run): string {
   const legend = seen.map((start) => styleText(MARKS[start][1], `${MARKS[start][0]} ${start}`));
   if (timeouts > 0) legend.push(styleText(TIMEOUT[1], `${TIMEOUT[0]} timeout`));
   const scale = perMark > 1 ? `   a mark is up to ${perMark} requests` : '';
-  return `${lines.join('\n')}\n${' '.repeat(20)}${legend.join('   ')}${scale}`;
+  return [...lines, `${' '.repeat(20)}${legend.join('   ')}${scale}`];
 }
 
 function count(samples: Samples, from: LatencyFrom) {

@@ -1,11 +1,11 @@
 import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
-import type { PlanRow } from '../../src/plan/plan.js';
+import type { Plan } from '../../src/plan/plan.js';
 import { htmlReport } from '../../src/report/html.js';
 import { jsonReport } from '../../src/report/json.js';
 import type { Run } from '../../src/run/run-file.js';
 import { summarise } from '../../src/statistics/summary.js';
-import { bursts, INFO, PLANS, run, sample } from './run.js';
+import { bursts, INFO, PLAN, run, sample } from './run.js';
 
 /** What is used of an element; TypeScript's own library of the DOM would be everywhere. */
 interface Found {
@@ -16,9 +16,9 @@ interface Found {
   querySelectorAll(selector: string): Iterable<Found> & { length: number };
 }
 
-function page(measured: Run, plans: PlanRow[] = []) {
+function page(measured: Run, plan?: Plan) {
   const from = measured.info.mode === 'rate' ? 'intended' : 'sent';
-  const html = htmlReport(measured, summarise(measured.samples, from, measured.bursts), plans);
+  const html = htmlReport(measured, summarise(measured.samples, from, measured.bursts), plan);
   const document: Found = parseHTML(html).document;
   const text = (selector: string) => document.querySelector(selector)?.textContent.replaceAll('\u00a0', ' ');
   const section = (heading: string) =>
@@ -114,17 +114,19 @@ test('where the time went: medians of what headers and the REPORT line tell, ini
 });
 
 test('what if: each setting is a row, and a point for each way to pay for it; the measured one is ringed', () => {
-  const { section, rows } = page(run(bursts(1, 20, { cold: 12 })), PLANS);
+  const { section, rows } = page(run(bursts(1, 20, { cold: 12 })), PLAN);
   expect(rows('What if').map((row) => row.slice(0, 4))).toEqual([
     ['burst', 'P', 'p50', 'p95'],
-    ['20measured', '0', '1.12 s', '1.30 s1.28 – 1.33 s'],
-    ['20', '0', '1.12 s', '1.30 s1.28 – 1.33 s'],
-    ['20', '20', '21.0 ms', '28.0 ms'],
+    ['20measured', '0', '1.12 s? – ?', '1.30 s1.28 – 1.33 s'],
+    ['20', '0', '1.12 s? – ?', '1.30 s1.28 – 1.33 s'],
+    ['20', '20', '21.0 ms? – ?', '28.0 ms? – ?'],
   ]);
   const figure = section('What if')?.querySelector('svg.wide');
   expect(figure?.textContent).toContain('on demand');
   expect(figure?.textContent).toContain('P 20');
   expect(marks(section('What if'), 'refused')).toBe(1);
+  expect(section('What if')?.querySelectorAll('svg.wide').length, 'and the memory sizes').toBe(2);
+  expect(section('What if')?.textContent).toContain('Prices of us-east-1, 2026-11-23.');
   expect(page(run(bursts(1, 20, { cold: 12 }))).section('What if')).toBeUndefined();
 });
 
@@ -163,7 +165,7 @@ test('100,000 samples make a page of less than 150 KB', () => {
   const burst = bursts(1, 100, { cold: 30 });
   const samples = Array.from({ length: 1000 }, (_, nth) => burst.map((found) => ({ ...found, burst: nth }))).flat();
   const measured = run(samples, { n: 100, bursts: 1000, everyMs: 61_000 });
-  const html = htmlReport(measured, summarise(measured.samples, 'sent', measured.bursts), PLANS);
+  const html = htmlReport(measured, summarise(measured.samples, 'sent', measured.bursts), PLAN);
   expect(Buffer.byteLength(html)).toBeLessThan(150_000);
 });
 

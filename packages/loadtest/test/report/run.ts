@@ -1,4 +1,4 @@
-import type { PlanRow } from '../../src/plan/plan.js';
+import type { Plan, PlanRow } from '../../src/plan/plan.js';
 import type { BurstInfo, Run, RunInfo } from '../../src/run/run-file.js';
 import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/run/sample.js';
 import { Samples } from '../../src/run/samples.js';
@@ -98,7 +98,7 @@ const ON_DEMAND: PlanRow = {
   },
 };
 /** What was measured; the same, planned; and twenty environments provisioned. */
-export const PLANS: PlanRow[] = [
+const ROWS: PlanRow[] = [
   { ...ON_DEMAND, measured: true },
   ON_DEMAND,
   {
@@ -110,3 +110,17 @@ export const PLANS: PlanRow[] = [
     },
   },
 ];
+export const PLAN: Plan = {
+  ...{ runs: [INFO], answers: { cold: 12, warm: 8 }, billed: { byReport: false, factor: 1.3 }, documents: null },
+  setting: {
+    ...{ reserved: 50, limit: 100, burstsPerDay: 24, hoursADay: 8, efsMb: 0, seed: 1, arch: 'arm64' },
+    ...{ region: 'us-east-1', memoryMb: 2048, initMs: null },
+  },
+  prices: { region: 'us-east-1', date: '2026-11-23' },
+  rows: ROWS,
+  memory: [512, 1024].map((memoryMb) => ({
+    ...{ memoryMb, from: 1024, measured: memoryMb === 1024, cold: null, usd: 0.02 },
+    warm: { value: 40_960 / memoryMb, lower: null, upper: null },
+  })),
+  caveats: ['Prices of us-east-1, 2026-11-23.'],
+};
