@@ -282,6 +282,8 @@ class TestBuild:
             return [[] if "Maria" in text else result for text, result in zip(texts, results, strict=True)]
 
         monkeypatch.setattr(Engine, "recognize", forgetful)
+        gone = run(capsys, "build", static_path, tmp_path / "again", "--texts", tmp_path / "gone.txt")
+        assert "(No such file or directory); give a text file" in one_sentence(gone)
         sentence = one_sentence(run(capsys, "build", static_path, tmp_path / "again", "--texts", file))
         assert sentence.startswith("The engine and spaCy differ in ")
         assert not (tmp_path / "again").exists()

@@ -119,7 +119,7 @@ def _build(arguments: argparse.Namespace) -> int:
 
     refuse_existing(arguments.out)  # before anything is fetched
     file = arguments.texts
-    texts = ((f"line {line} of {file}", text) for line, text in read_texts(file)) if file else ()
+    texts = [(f"line {line} of {file}", text) for line, text in read_texts(file)] if file else []
     with source(arguments.pipeline, arguments.wheel) as folder:
         options = {"sentences": arguments.sentences == "pipeline", "half": arguments.vectors == "f16"}
         model = build(open_pipeline(folder), arguments.out, texts=texts, **options)
