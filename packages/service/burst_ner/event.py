@@ -1,22 +1,27 @@
-"""Lambda Function URL events (payload format 2.0)."""
+"""Events of a Lambda Function URL (payload 2.0) and of Kong's aws-lambda plugin (1.0; since Kong 3.12 2.0, too)."""
 
 import base64
+import re
 from typing import Any
 
 from .errors import RequestError
 
+#: Where the gateway has the function. Behind a Function URL it takes this away; its plugin may leave it.
+_ROUTE = re.compile(r"^.*/nlp/ner(?=/|$)", re.ASCII)
+
 
 class Event:
-    """What one Function URL event says. An event of another shape reads as an empty request, never as an exception.
+    """What one event says. An event of another shape reads as an empty request, never as an exception.
 
-    Source of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs.
+    Source of the fields: AWS Lambda Developer Guide, "Request and response payloads" of Function URLs; Amazon API
+    Gateway Developer Guide, "Payload format version"; kong/plugins/aws-lambda/request-util.lua of Kong 3.9.
     """
 
     def __init__(self, event: Any) -> None:
         self._event = _object(event)
         http = _object(_object(self._event.get("requestContext")).get("http"))
-        self.method = str(http.get("method", ""))
-        self.path = str(self._event.get("rawPath") or "/")
+        self.method = str(http.get("method") or self._event.get("httpMethod") or "")
+        self.path = _ROUTE.sub("", str(self._event.get("rawPath") or self._event.get("path") or "/")) or "/"
         self._headers = {str(name).lower(): value for name, value in _object(self._event.get("headers")).items()}
 
     def header(self, name: str) -> str:

@@ -33,6 +33,7 @@ class Service:
         origin: Origin,
         init_ms: float,
         load_ms: float,
+        metrics: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -43,6 +44,7 @@ class Service:
             origin: knows the gateway by its secret.
             init_ms: milliseconds from the start of `initialise` to readiness.
             load_ms: the part of it that importing spaCy and loading the model took.
+            metrics: whether CloudWatch makes metrics of the log.
             now: gives seconds, for the clock of a request.
         """
         self._recognizer = recognizer
@@ -53,6 +55,7 @@ class Service:
         self._origin = origin
         self._init_ms = init_ms
         self._init_timing = f"init;dur={init_ms:.1f}, load;dur={load_ms:.1f}"
+        self._metrics = metrics
         self._now = now
         self._routes: dict[str, tuple[str, Callable[[Event, Deadline, dict[str, Any]], dict[str, Any]]]] = {
             "/": ("POST", self._entities),
@@ -102,7 +105,7 @@ class Service:
         headers["server-timing"] = f"{self._init_timing}, ner;dur={log.get('ner_ms', 0.0)}"
         log |= {"status": status, "code": code, "errors": int(status >= 500)}
         log["ms"] = round((time.perf_counter() - started) * 1000, 1)
-        telemetry.write(log)
+        telemetry.write(log, metrics=self._metrics)
         return {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
 
     def _answer(self, request: Event, deadline: Deadline, log: dict[str, Any]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ def test_content_encoding(post, name):
     refused(post({"text": "a"}, headers={name: "gzip"}), 415, "unsupported_encoding")
 
 
-@pytest.mark.parametrize("path", ["/nlp/ner", "/x", "//"])
+@pytest.mark.parametrize("path", ["/ner", "/nlp/nermodel", "/nlp/ner/x", "/x", "//"])
 def test_other_paths(post, path):
     refused(post({"text": "a"}, path=path), 404, "not_found")
 
