@@ -1,14 +1,29 @@
 # What apply uploads: the function's zip, which may be larger than Lambda takes directly, and the model archive.
 
-data "aws_caller_identity" "current" {}
+locals {
+  own_bucket = var.artifacts_bucket == null
+  bucket     = local.own_bucket ? aws_s3_bucket.artifacts[0].id : var.artifacts_bucket
+  models_arn = "arn:${data.aws_partition.current.partition}:s3:::${local.bucket}/${var.name}/models/*"
+
+  # Other bytes are another object, and Terraform drops the one before with all its versions: nothing piles up. A destroy
+  # has no files to read.
+  code_sha256  = try(filesha256(var.code_zip), "no-file")
+  model_sha256 = try(filesha256(var.model_archive), "no-file")
+}
 
 resource "aws_s3_bucket" "artifacts" {
-  bucket        = "${var.name}-artifacts-${data.aws_caller_identity.current.account_id}"
+  count = local.own_bucket ? 1 : 0
+
+  bucket        = "${var.name}-artifacts-${local.account_id}"
   force_destroy = true # all of it can be built again
+
+  tags = local.tags
 }
 
 resource "aws_s3_bucket_public_access_block" "artifacts" {
-  bucket = aws_s3_bucket.artifacts.id
+  count = local.own_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.artifacts[0].id
 
   block_public_acls       = true
   block_public_policy     = true
@@ -17,17 +32,24 @@ resource "aws_s3_bucket_public_access_block" "artifacts" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "artifacts" {
-  bucket = aws_s3_bucket.artifacts.id
+  count = local.own_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.artifacts[0].id
 
   rule {
+    bucket_key_enabled = var.kms_key_arn != null
+
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
     }
   }
 }
 
 resource "aws_s3_bucket_versioning" "artifacts" {
-  bucket = aws_s3_bucket.artifacts.id
+  count = local.own_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.artifacts[0].id
 
   versioning_configuration {
     status = "Enabled"
@@ -35,7 +57,9 @@ resource "aws_s3_bucket_versioning" "artifacts" {
 }
 
 resource "aws_s3_bucket_policy" "artifacts" {
-  bucket = aws_s3_bucket.artifacts.id
+  count = local.own_bucket ? 1 : 0
+
+  bucket = aws_s3_bucket.artifacts[0].id
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -44,7 +68,7 @@ resource "aws_s3_bucket_policy" "artifacts" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"
-      Resource  = [aws_s3_bucket.artifacts.arn, "${aws_s3_bucket.artifacts.arn}/*"]
+      Resource  = [aws_s3_bucket.artifacts[0].arn, "${aws_s3_bucket.artifacts[0].arn}/*"]
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
@@ -53,22 +77,24 @@ resource "aws_s3_bucket_policy" "artifacts" {
   depends_on = [aws_s3_bucket_public_access_block.artifacts]
 }
 
-# Other bytes are another object, and Terraform drops the one before with all its versions: nothing piles up.
-locals {
-  # A destroy has no files to read.
-  code_sha256  = try(filesha256(var.code_zip), "no-file")
-  model_sha256 = try(filesha256(var.model_archive), "no-file")
-}
-
 resource "aws_s3_object" "code" {
-  bucket = aws_s3_bucket.artifacts.id
-  key    = "code/${local.code_sha256}.zip"
-  source = var.code_zip
+  bucket     = local.bucket
+  key        = "${var.name}/code/${local.code_sha256}.zip"
+  source     = var.code_zip
+  kms_key_id = var.kms_key_arn
+
+  tags = local.tags
 
   lifecycle {
     precondition {
       condition     = fileexists(var.code_zip)
       error_message = "code_zip: there is no file ${var.code_zip}; build the function's zip first, or set code_zip to its path."
+    }
+
+    # Without versions, Lambda and the provisioner could not name the bytes that they read.
+    postcondition {
+      condition     = self.version_id != "" && self.version_id != "null"
+      error_message = "artifacts_bucket: this bucket keeps no versions; turn versioning on (aws s3api put-bucket-versioning)."
     }
   }
 
@@ -82,9 +108,12 @@ resource "aws_s3_object" "code" {
 resource "aws_s3_object" "model" {
   count = local.efs ? 1 : 0
 
-  bucket = aws_s3_bucket.artifacts.id
-  key    = "models/${local.model_sha256}"
-  source = var.model_archive
+  bucket     = local.bucket
+  key        = "${var.name}/models/${local.model_sha256}"
+  source     = var.model_archive
+  kms_key_id = var.kms_key_arn
+
+  tags = local.tags
 
   lifecycle {
     precondition {

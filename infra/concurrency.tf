@@ -27,6 +27,8 @@ resource "aws_appautoscaling_target" "live" {
   min_capacity       = 0
   max_capacity       = 0
 
+  tags = local.tags
+
   lifecycle {
     ignore_changes = [min_capacity, max_capacity] # the schedule sets these
   }

@@ -30,6 +30,7 @@ locals {
         metrics = concat(
           [for metric in ["Throttles", "Errors"] : ["AWS/Lambda", metric, "FunctionName", var.name]],
           [["BurstNer", "errors", "function", var.name, { label = "Answers of 500 and more" }]],
+          [for metric in ["Url4xxCount"] : ["AWS/Lambda", metric, "FunctionName", var.name] if local.url],
           [for metric in ["ProvisionedConcurrencySpilloverInvocations"] : concat(["AWS/Lambda", metric], local.alias_dimensions) if local.warm],
         )
       },
@@ -76,12 +77,14 @@ locals {
   }
 
   widgets = concat(
-    [for chart in local.charts : { type = "metric", properties = merge({ region = var.region, period = 60 }, chart) }],
-    [{ type = "log", properties = merge({ region = var.region }, local.cold_against_warm) }],
+    [for chart in local.charts : { type = "metric", properties = merge({ region = local.region, period = 60 }, chart) }],
+    [{ type = "log", properties = merge({ region = local.region }, local.cold_against_warm) }],
   )
 }
 
 resource "aws_cloudwatch_dashboard" "main" {
+  count = contains(var.monitoring, "dashboard") ? 1 : 0
+
   dashboard_name = var.name
 
   # Two in a row.

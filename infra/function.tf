@@ -35,17 +35,26 @@ locals {
       Condition = { Null = { "lambda:SourceFunctionArn" = "false" } }
     },
   ]
+
+  # Lambda decrypts the variables, and S3 the archive, with the caller's rights.
+  use_key = [for key in var.kms_key_arn[*] : { Sid = "UseKey", Effect = "Allow", Action = "kms:Decrypt", Resource = key }]
 }
 
 # Made before the function: Lambda would make it without an end to its retention.
 resource "aws_cloudwatch_log_group" "function" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+
+  tags = local.tags
 }
 
 resource "aws_iam_role" "function" {
-  name               = "${var.name}-function"
-  assume_role_policy = local.assumed_by_lambda
+  name                 = "${var.name}-function"
+  assume_role_policy   = local.assumed_by_lambda
+  permissions_boundary = var.permissions_boundary
+
+  tags = local.tags
 }
 
 resource "aws_iam_role_policy" "function" {
@@ -54,32 +63,34 @@ resource "aws_iam_role_policy" "function" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid      = "WriteOwnLog"
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-      Resource = "${aws_cloudwatch_log_group.function.arn}:*"
-    }]
+    Statement = concat([
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.function.arn}:*"
+      },
+    ], local.use_key)
   })
 }
 
-resource "aws_iam_role_policy" "function_efs" {
-  count = local.efs ? 1 : 0
+resource "aws_iam_role_policy" "function_vpc" {
+  count = local.vpc ? 1 : 0
 
-  name = "efs"
+  name = "vpc"
   role = aws_iam_role.function.id
 
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([
-      {
+      for file_system in aws_efs_file_system.models : {
         # Without ClientWrite and ClientRootAccess the mount is read-only and has no root.
         Sid       = "ReadModels"
         Effect    = "Allow"
         Action    = "elasticfilesystem:ClientMount"
-        Resource  = aws_efs_file_system.models[0].arn
+        Resource  = file_system.arn
         Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models[0].arn } }
-      },
+      }
     ], local.join_vpc)
   })
 }
@@ -97,23 +108,25 @@ resource "aws_lambda_function" "ner" {
   s3_object_version = aws_s3_object.code.version_id
   source_code_hash  = try(filebase64sha256(var.code_zip), null) # a destroy has no zip to read
   publish           = true
+  kms_key_arn       = var.kms_key_arn
 
   memory_size                    = var.memory_size
   timeout                        = var.timeout
   reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
-    variables = {
-      SPACY_MODEL_PATH     = local.model_path
-      ORIGIN_SECRET_SHA256 = local.open ? join(",", var.origin_secret_sha256) : local.no_secret
-    }
+    variables = merge(
+      { SPACY_MODEL_PATH = local.model_path },
+      local.url ? { ORIGIN_SECRET_SHA256 = local.open ? join(",", var.origin_secret_sha256) : local.no_secret } : {},
+      local.metrics ? {} : { METRICS = "off" },
+    )
   }
 
   dynamic "vpc_config" {
     for_each = aws_security_group.function
 
     content {
-      subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
+      subnet_ids         = values(local.subnets)
       security_group_ids = [vpc_config.value.id]
     }
   }
@@ -132,10 +145,12 @@ resource "aws_lambda_function" "ner" {
     log_group  = aws_cloudwatch_log_group.function.name
   }
 
+  tags = local.tags
+
   # No version is published before its model is there. By then there is also all that a mount needs.
   depends_on = [
     aws_iam_role_policy.function,
-    aws_iam_role_policy.function_efs,
+    aws_iam_role_policy.function_vpc,
     aws_lambda_invocation.model,
   ]
 }
@@ -144,7 +159,7 @@ resource "aws_lambda_function" "ner" {
 # it, and versions without their model store would fail. Under another name all would be made anew, and this one be gone
 # before Kong knows. aws_lambda_alias.live refuses such changes.
 locals {
-  place = join(", ", concat([var.name, var.model_store], local.efs ? [var.vpc_cidr, "${var.zone_count} zones"] : []))
+  place = join(", ", concat([var.name, var.model_store], local.own_vpc ? [var.vpc_cidr] : var.subnet_ids))
 }
 
 resource "terraform_data" "place" {

@@ -11,12 +11,12 @@ locals {
 resource "aws_efs_file_system" "models" {
   count = local.efs ? 1 : 0
 
-  creation_token                  = "${var.name}-models"
-  encrypted                       = true
-  throughput_mode                 = var.efs_throughput_mode
-  provisioned_throughput_in_mibps = var.efs_provisioned_mibps
+  creation_token  = "${var.name}-models"
+  encrypted       = true
+  kms_key_id      = var.kms_key_arn
+  throughput_mode = var.efs_throughput_mode
 
-  tags = { Name = "${var.name}-models" }
+  tags = merge(local.tags, { Name = "${var.name}-models" })
 }
 
 # Without a policy any client that reaches a mount target may mount. With this one clients need IAM as well.
@@ -39,10 +39,10 @@ resource "aws_efs_file_system_policy" "models" {
 }
 
 resource "aws_efs_mount_target" "models" {
-  for_each = aws_subnet.private
+  for_each = local.efs ? local.subnets : {}
 
   file_system_id  = aws_efs_file_system.models[0].id
-  subnet_id       = each.value.id
+  subnet_id       = each.value
   security_groups = [aws_security_group.model_store[0].id]
 }
 
@@ -66,5 +66,5 @@ resource "aws_efs_access_point" "models" {
     }
   }
 
-  tags = { Name = "${var.name}-models" }
+  tags = merge(local.tags, { Name = "${var.name}-models" })
 }

@@ -1,7 +1,31 @@
-# Only the EFS model store needs a network: with model_store = "package" there is none.
+# The EFS model store needs a network: one of its own, or subnets of yours. A package is in a VPC with subnets of yours alone.
+
+locals {
+  own_vpc = local.efs && length(var.subnet_ids) == 0
+  vpc     = local.efs || length(var.subnet_ids) > 0
+  vpc_id  = one(concat(aws_vpc.main[*].id, data.aws_subnet.given[*].vpc_id))
+
+  # By a key that is known before the subnets are.
+  subnets = merge(
+    { for zone, subnet in aws_subnet.private : zone => subnet.id },
+    { for index, id in var.subnet_ids : tostring(index) => id },
+  )
+}
+
+data "aws_subnet" "given" {
+  count = length(var.subnet_ids) > 0 ? 1 : 0
+
+  id = var.subnet_ids[0]
+}
+
+data "aws_prefix_list" "s3" {
+  count = local.efs ? 1 : 0
+
+  name = "com.amazonaws.${local.region}.s3"
+}
 
 data "aws_availability_zones" "available" {
-  count = local.efs ? 1 : 0
+  count = local.own_vpc ? 1 : 0
 
   state = "available"
 
@@ -17,58 +41,58 @@ data "aws_availability_zones" "available" {
 
   lifecycle {
     postcondition {
-      condition     = length(self.names) >= var.zone_count
-      error_message = "${var.region} has ${length(self.names)} availability zones for this account: lower zone_count, or take another region."
+      condition     = length(self.names) >= 2
+      error_message = "${local.region} has ${length(self.names)} availability zones for this account, and two are needed: take another region."
     }
   }
 }
 
 resource "aws_vpc" "main" {
-  count = local.efs ? 1 : 0
+  count = local.own_vpc ? 1 : 0
 
   cidr_block           = var.vpc_cidr
   enable_dns_support   = true
   enable_dns_hostnames = true # mount targets are found by name
 
-  tags = { Name = var.name }
+  tags = merge(local.tags, { Name = var.name })
 }
 
 resource "aws_subnet" "private" {
-  for_each = local.efs ? { for index, zone in slice(data.aws_availability_zones.available[0].names, 0, var.zone_count) : zone => index } : {}
+  for_each = local.own_vpc ? { for index, zone in slice(data.aws_availability_zones.available[0].names, 0, 2) : zone => index } : {}
 
   vpc_id            = aws_vpc.main[0].id
   availability_zone = each.key
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, each.value)
 
-  tags = { Name = "${var.name}-${each.key}" }
+  tags = merge(local.tags, { Name = "${var.name}-${each.key}" })
 }
 
 # The VPC's own table and group are adopted so that they stay empty: no route but that of the S3 endpoint leaves the VPC,
 # and a resource that is put in it without a group of its own reaches nothing. (AWS's default group lets its members
 # talk to each other.)
 resource "aws_default_route_table" "private" {
-  count = local.efs ? 1 : 0
+  count = local.own_vpc ? 1 : 0
 
   default_route_table_id = aws_vpc.main[0].default_route_table_id
   route                  = []
 
-  tags = { Name = var.name }
+  tags = merge(local.tags, { Name = var.name })
 }
 
 resource "aws_default_security_group" "closed" {
-  count = local.efs ? 1 : 0
+  count = local.own_vpc ? 1 : 0
 
   vpc_id = aws_vpc.main[0].id
 
-  tags = { Name = "${var.name}-closed" }
+  tags = merge(local.tags, { Name = "${var.name}-closed" })
 }
 
 # The provisioner's way to the model archive. It is free, and there is no NAT gateway to pay for.
 resource "aws_vpc_endpoint" "s3" {
-  count = local.efs ? 1 : 0
+  count = local.own_vpc ? 1 : 0
 
   vpc_id            = aws_vpc.main[0].id
-  service_name      = "com.amazonaws.${var.region}.s3"
+  service_name      = "com.amazonaws.${local.region}.s3"
   vpc_endpoint_type = "Gateway"
   route_table_ids   = [aws_default_route_table.private[0].id]
 
@@ -79,25 +103,25 @@ resource "aws_vpc_endpoint" "s3" {
       Effect    = "Allow"
       Principal = "*" # a gateway endpoint takes no other; the condition names the role
       Action    = "s3:GetObjectVersion"
-      Resource  = "${aws_s3_bucket.artifacts.arn}/models/*"
+      Resource  = local.models_arn
       Condition = { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }
     }]
   })
 
-  tags = { Name = "${var.name}-s3" }
+  tags = merge(local.tags, { Name = "${var.name}-s3" })
 }
 
 resource "aws_security_group" "function" {
-  count = local.efs ? 1 : 0
+  count = local.vpc ? 1 : 0
 
   name        = "${var.name}-function"
   description = "The NER function: NFS to the model store, nothing else"
-  vpc_id      = aws_vpc.main[0].id
+  vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-function" }
+  tags = merge(local.tags, { Name = "${var.name}-function" })
 
   # A group goes when its network interfaces have gone, and Lambda needs the right to delete them until then.
-  depends_on = [aws_iam_role_policy.function_efs]
+  depends_on = [aws_iam_role_policy.function_vpc]
 }
 
 resource "aws_security_group" "provisioner" {
@@ -105,9 +129,9 @@ resource "aws_security_group" "provisioner" {
 
   name        = "${var.name}-provisioner"
   description = "The model provisioner: NFS to the model store and HTTPS to S3, nothing else"
-  vpc_id      = aws_vpc.main[0].id
+  vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-provisioner" }
+  tags = merge(local.tags, { Name = "${var.name}-provisioner" })
 
   depends_on = [aws_iam_role_policy.provisioner] # as above
 }
@@ -117,9 +141,9 @@ resource "aws_security_group" "model_store" {
 
   name        = "${var.name}-model-store"
   description = "EFS mount targets: NFS from the two functions, nothing else"
-  vpc_id      = aws_vpc.main[0].id
+  vpc_id      = local.vpc_id
 
-  tags = { Name = "${var.name}-model-store" }
+  tags = merge(local.tags, { Name = "${var.name}-model-store" })
 }
 
 # Rules are resources of their own, because the groups refer to each other.
@@ -139,6 +163,8 @@ resource "aws_vpc_security_group_egress_rule" "nfs" {
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049
+
+  tags = local.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "nfs" {
@@ -150,15 +176,19 @@ resource "aws_vpc_security_group_ingress_rule" "nfs" {
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049
+
+  tags = local.tags
 }
 
 resource "aws_vpc_security_group_egress_rule" "s3" {
   count = local.efs ? 1 : 0
 
   security_group_id = aws_security_group.provisioner[0].id
-  prefix_list_id    = aws_vpc_endpoint.s3[0].prefix_list_id
-  description       = "HTTPS to S3 by the gateway endpoint"
+  prefix_list_id    = data.aws_prefix_list.s3[0].id
+  description       = "HTTPS to S3"
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+
+  tags = local.tags
 }

@@ -1,7 +1,7 @@
 # It names no resource, so it is there from the first apply on, also when that fails half way.
 output "place" {
   description = "The one account, region and name of this state: ACCOUNT:REGION:NAME."
-  value       = "${data.aws_caller_identity.current.account_id}:${var.region}:${var.name}"
+  value       = "${local.account_id}:${local.region}:${var.name}"
 }
 
 output "function_name" {
@@ -10,12 +10,12 @@ output "function_name" {
 }
 
 output "function_url" {
-  description = "Address of the alias; Kong is its one client, and takes it as DECK_NER_FUNCTION_URL."
-  value       = aws_lambda_function_url.live.function_url
+  description = "Address of the alias; Kong is its one client, and takes it as DECK_NER_FUNCTION_URL. null with exposure = \"private\"."
+  value       = one(aws_lambda_function_url.live[*].function_url)
 }
 
 output "alias_arn" {
-  description = "ARN of the alias that the Function URL calls."
+  description = "ARN of the alias that Kong calls."
   value       = aws_lambda_alias.live.arn
 }
 
@@ -30,8 +30,8 @@ output "log_group" {
 }
 
 output "dashboard_url" {
-  description = "The CloudWatch dashboard."
-  value       = "https://${var.region}.console.aws.amazon.com/cloudwatch/home?region=${var.region}#dashboards/dashboard/${aws_cloudwatch_dashboard.main.dashboard_name}"
+  description = "The CloudWatch dashboard. null without one."
+  value       = one([for board in aws_cloudwatch_dashboard.main : "https://${local.region}.console.aws.amazon.com/cloudwatch/home?region=${local.region}#dashboards/dashboard/${board.dashboard_name}"])
 }
 
 output "origin_secret_sha256" {

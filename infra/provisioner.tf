@@ -6,13 +6,19 @@ resource "aws_cloudwatch_log_group" "provisioner" {
 
   name              = "/aws/lambda/${var.name}-provisioner"
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+
+  tags = local.tags
 }
 
 resource "aws_iam_role" "provisioner" {
   count = local.efs ? 1 : 0
 
-  name               = "${var.name}-provisioner"
-  assume_role_policy = local.assumed_by_lambda
+  name                 = "${var.name}-provisioner"
+  assume_role_policy   = local.assumed_by_lambda
+  permissions_boundary = var.permissions_boundary
+
+  tags = local.tags
 }
 
 resource "aws_iam_role_policy" "provisioner" {
@@ -35,7 +41,7 @@ resource "aws_iam_role_policy" "provisioner" {
         Sid      = "ReadArchives"
         Effect   = "Allow"
         Action   = "s3:GetObjectVersion"
-        Resource = "${aws_s3_bucket.artifacts.arn}/models/*"
+        Resource = local.models_arn
       },
       {
         Sid       = "WriteModels"
@@ -44,7 +50,7 @@ resource "aws_iam_role_policy" "provisioner" {
         Resource  = aws_efs_file_system.models[0].arn
         Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models[0].arn } }
       },
-    ], local.join_vpc)
+    ], local.join_vpc, local.use_key)
   })
 }
 
@@ -61,6 +67,7 @@ resource "aws_lambda_function" "provisioner" {
   filename         = var.provisioner_zip
   source_code_hash = try(filebase64sha256(var.provisioner_zip), null) # a destroy has no zip to read
 
+  kms_key_arn = var.kms_key_arn
   memory_size = 1769 # one vCPU, which unpacks and hashes
   timeout     = 900  # seconds; it takes some, and more on a file system without burst credits
 
@@ -70,12 +77,12 @@ resource "aws_lambda_function" "provisioner" {
   environment {
     variables = {
       MODEL_ROOT = local.mount_path
-      BUCKET     = aws_s3_bucket.artifacts.id
+      BUCKET     = local.bucket
     }
   }
 
   vpc_config {
-    subnet_ids         = [for subnet in aws_subnet.private : subnet.id]
+    subnet_ids         = values(local.subnets)
     security_group_ids = [aws_security_group.provisioner[0].id]
   }
 
@@ -88,6 +95,8 @@ resource "aws_lambda_function" "provisioner" {
     log_format = "JSON"
     log_group  = aws_cloudwatch_log_group.provisioner[0].name
   }
+
+  tags = local.tags
 
   lifecycle {
     precondition {

@@ -23,10 +23,10 @@ data "aws_lambda_function" "live" {
 
   lifecycle {
     postcondition {
-      condition = !local.open || try(length(setsubtract(
+      condition = !local.url ? !can(self.environment[0].variables["ORIGIN_SECRET_SHA256"]) : !local.open || try(length(setsubtract(
         split(",", self.environment[0].variables["ORIGIN_SECRET_SHA256"]), var.origin_secret_sha256
       )) == 0, false)
-      error_message = "live_version: version ${var.live_version} is from before a change of origin_secret_sha256, and would take requests without a secret or with a retired one, or refuse Kong's; list its digests too, or publish its code and model anew."
+      error_message = "live_version: version ${var.live_version} is from before a change of origin_secret_sha256 or exposure, and would take requests without a secret or with a retired one, or refuse Kong's; list its digests too, or publish its code and model anew."
     }
   }
 }
@@ -40,7 +40,7 @@ resource "aws_lambda_alias" "live" {
   lifecycle {
     precondition {
       condition     = terraform_data.place.output == local.place
-      error_message = "name, model_store, vpc_cidr and zone_count stay as they were when the function was made (${terraform_data.place.output}), because its versions keep their network; deploy under another name and in another workspace, let Kong call that, then destroy this."
+      error_message = "name, model_store, vpc_cidr and subnet_ids stay as they were when the function was made (${terraform_data.place.output}), because its versions keep their network; deploy under another name and in another workspace, let Kong call that, then destroy this."
     }
 
     # While provisioned concurrency goes over to another version, AWS itself puts weights here, and takes them away.

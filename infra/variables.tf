@@ -1,13 +1,3 @@
-variable "region" {
-  description = "AWS region of everything here. The texts are processed there."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region must be the code of an AWS region, such as us-east-1."
-  }
-}
-
 variable "name" {
   description = "Name of the function, and first part of every other name. Two deployments in one account need two names."
   type        = string
@@ -30,10 +20,43 @@ variable "tags" {
   }
 }
 
+# What a company's account asks for
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that bounds every role made here."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", coalesce(var.permissions_boundary, "arn:aws:iam::aws:policy/none")))
+    error_message = "permissions_boundary must be the ARN of an IAM policy, such as arn:aws:iam::123456789012:policy/boundary."
+  }
+}
+
+variable "kms_key_arn" {
+  description = <<-EOT
+    ARN of the KMS key for bucket, file system, logs and the functions' variables. null: AWS's own keys. The key's policy
+    must let logs.REGION.amazonaws.com use it, and whoever deploys.
+  EOT
+  type        = string
+  default     = null
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", coalesce(var.kms_key_arn, "arn:aws:kms:none:123456789012:key/none")))
+    error_message = "kms_key_arn must be the ARN of a KMS key, such as arn:aws:kms:eu-west-1:123456789012:key/1234abcd-…."
+  }
+}
+
+variable "artifacts_bucket" {
+  description = "Name of a bucket of yours that keeps versions, for zip and archive, below NAME/. null: one is made."
+  type        = string
+  default     = null
+}
+
 # Network
 
 variable "vpc_cidr" {
-  description = "IPv4 range of the VPC. Each zone gets a sixteenth of it."
+  description = "IPv4 range of the VPC that model_store = \"efs\" makes. Each of two zones gets a sixteenth of it."
   type        = string
   default     = "10.0.0.0/16"
 
@@ -46,14 +69,17 @@ variable "vpc_cidr" {
   }
 }
 
-variable "zone_count" {
-  description = "Availability zones. Each has one private subnet and one EFS mount target."
-  type        = number
-  default     = 2
+variable "subnet_ids" {
+  description = <<-EOT
+    Private subnets of yours for the functions, each in another zone. Empty: a VPC is made for model_store = "efs", and none
+    for "package". With "efs" the VPC must resolve DNS names and lead to S3, by a gateway endpoint or a NAT gateway.
+  EOT
+  type        = list(string)
+  default     = []
 
   validation {
-    condition     = contains([2, 3, 4], var.zone_count)
-    error_message = "zone_count must be 2, 3 or 4: with one zone its outage is yours, and more than four add nothing."
+    condition     = alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "subnet_ids must list ids of subnets, such as subnet-0123456789abcdef0."
   }
 }
 
@@ -61,16 +87,16 @@ variable "zone_count" {
 
 variable "model_store" {
   description = <<-EOT
-    efs: the model is on EFS, in a VPC, and apply brings it there. For models of any size, and new ones without a new zip.
     package: the model is in code_zip. No VPC, no EFS, and nothing to pay between the bursts, but zip and model together
     must stay below 250 MB (262,144,000 bytes) unzipped.
+    efs: the model is on EFS, in a VPC, and apply brings it there. For models of any size, and new ones without a new zip.
   EOT
   type        = string
-  default     = "efs"
+  default     = "package"
 
   validation {
-    condition     = contains(["efs", "package"], var.model_store)
-    error_message = "model_store must be efs or package."
+    condition     = contains(["package", "efs"], var.model_store)
+    error_message = "model_store must be package or efs."
   }
 }
 
@@ -113,35 +139,13 @@ variable "efs_throughput_mode" {
   description = <<-EOT
     elastic: scales with the cold starts; each GB read is billed (0.03 USD in us-east-1).
     bursting: free, but all cold starts together share 100 MiB/s, and less once the burst credits are spent.
-    provisioned: efs_provisioned_mibps at all times, billed whether it is used or not.
   EOT
   type        = string
   default     = "elastic"
 
   validation {
-    condition     = contains(["elastic", "bursting", "provisioned"], var.efs_throughput_mode)
-    error_message = "efs_throughput_mode must be elastic, bursting or provisioned."
-  }
-}
-
-variable "efs_provisioned_mibps" {
-  description = "Throughput in MiB/s, for efs_throughput_mode = \"provisioned\" alone."
-  type        = number
-  default     = null
-
-  validation {
-    condition     = (var.efs_throughput_mode == "provisioned") == (var.efs_provisioned_mibps != null)
-    error_message = "efs_provisioned_mibps must be set with efs_throughput_mode = \"provisioned\", and with no other mode."
-  }
-
-  validation {
-    condition     = var.model_store == "efs" || var.efs_provisioned_mibps == null
-    error_message = "efs_provisioned_mibps must not be set with model_store = \"package\", which has no EFS."
-  }
-
-  validation {
-    condition     = var.efs_provisioned_mibps == null || try(var.efs_provisioned_mibps >= 1 && var.efs_provisioned_mibps <= 1024, false)
-    error_message = "efs_provisioned_mibps must be 1 to 1024 MiB/s."
+    condition     = contains(["elastic", "bursting"], var.efs_throughput_mode)
+    error_message = "efs_throughput_mode must be elastic or bursting."
   }
 }
 
@@ -165,13 +169,13 @@ variable "architecture" {
 }
 
 variable "runtime" {
-  description = "Python of the function. The wheels in code_zip fit this minor version alone."
+  description = "Python of the function. The wheels in code_zip fit this minor version alone. python3.14 needs version 6 of the AWS provider."
   type        = string
   default     = "python3.13"
 
   validation {
-    condition     = contains(["python3.12", "python3.13"], var.runtime)
-    error_message = "runtime must be python3.12 or python3.13: Lambda runs older ones on a system that spaCy's wheels do not fit, and the AWS provider knows no newer one."
+    condition     = contains(["python3.12", "python3.13", "python3.14"], var.runtime)
+    error_message = "runtime must be python3.12, python3.13 or python3.14: Lambda runs older ones on a system that the wheels do not fit."
   }
 }
 
@@ -284,14 +288,28 @@ variable "live_version" {
 
 # Observability
 
+variable "monitoring" {
+  description = <<-EOT
+    What CloudWatch bills each month, used or not (docs/cost.md): metrics (six, of the function's log lines), alarms,
+    dashboard. Without metrics two alarms and some charts have nothing to show, and are left out or stay empty.
+  EOT
+  type        = set(string)
+  default     = ["metrics", "alarms", "dashboard"]
+
+  validation {
+    condition     = length(setsubtract(var.monitoring, ["metrics", "alarms", "dashboard"])) == 0
+    error_message = "monitoring must list metrics, alarms and dashboard, or some or none of them."
+  }
+}
+
 variable "alarm_topic_arns" {
   description = "SNS topics that the alarms tell. None: the alarms are on the console alone."
   type        = list(string)
   default     = []
 
   validation {
-    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:${var.region}:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
-    error_message = "alarm_topic_arns must list ARNs of SNS topics in the same region, such as arn:aws:sns:${var.region}:123456789012:ops."
+    condition     = alltrue([for arn in var.alarm_topic_arns : can(regex("^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", arn))])
+    error_message = "alarm_topic_arns must list ARNs of SNS topics, such as arn:aws:sns:eu-west-1:123456789012:ops."
   }
 }
 
@@ -319,9 +337,39 @@ variable "log_retention_days" {
 
 # Exposure
 
+variable "exposure" {
+  description = <<-EOT
+    url: Kong calls a Function URL, which the internet reaches, and proves itself by the origin secret.
+    private: no URL; Kong's aws-lambda plugin (kong/private.yaml) calls the alias as invoker_arn.
+  EOT
+  type        = string
+  default     = "url"
+
+  validation {
+    condition     = contains(["url", "private"], var.exposure)
+    error_message = "exposure must be url or private."
+  }
+}
+
+variable "invoker_arn" {
+  description = "ARN of the role or user of Kong that may invoke the alias, for exposure = \"private\" alone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = (var.exposure == "private") == (var.invoker_arn != null)
+    error_message = "invoker_arn must be set with exposure = \"private\", and not with \"url\"."
+  }
+
+  validation {
+    condition     = can(regex("^arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/.+$", coalesce(var.invoker_arn, "arn:aws:iam::123456789012:role/none")))
+    error_message = "invoker_arn must be the ARN of an IAM role or user, such as arn:aws:iam::123456789012:role/kong."
+  }
+}
+
 variable "origin_secret_sha256" {
   description = <<-EOT
-    SHA-256 digests (hex) of the x-origin-secret values that the function accepts: one, or two while it is rotated.
+    SHA-256 digests (hex) of the origin secrets that the function accepts: one, or two while it is rotated.
     Kong holds the secret itself; it never enters Terraform. Empty: the Function URL is closed, and the function answers
     nobody.
   EOT

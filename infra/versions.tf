@@ -1,18 +1,11 @@
 terraform {
   required_version = ">= 1.11.0"
 
+  # Version 6 as well: see docs/decisions/provider.md. Tests run the lowest.
   required_providers {
     aws = {
       source  = "hashicorp/aws"
-      version = "5.100.0"
+      version = ">= 5.100.0, < 7.0.0"
     }
-  }
-}
-
-provider "aws" {
-  region = var.region
-
-  default_tags {
-    tags = merge({ Project = var.name }, var.tags)
   }
 }

@@ -8,7 +8,6 @@ import { DEFAULT_MODEL, describeModel, prepareModel } from '../scripts/model.mjs
 import { python } from '../scripts/python.mjs';
 import { setUp } from '../scripts/setup.mjs';
 import { command, root, UserError } from '../scripts/step.mjs';
-import { render, trust } from './render.mjs';
 
 await command(async () => {
   const [folder, ...more] = process.argv.slice(2);
@@ -17,6 +16,7 @@ await command(async () => {
   fs.rmSync(file, { force: true }); // of a start that was killed
   await setUp();
   const { startEmulator } = await import('../packages/emulator/dist/index.js');
+  const { render, trust } = await import('./render.mjs');
   const kong = path.join(root, 'kong/kong.yaml');
   const env = { ...process.env, DECK_NER_ORIGIN_SECRET: crypto.randomBytes(32).toString('hex') };
   const emulator = await startEmulator({

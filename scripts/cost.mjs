@@ -17,11 +17,25 @@ const PLAIN_INIT_S = 2.7;
 const PREPARED_MB = 13;
 const PLAIN_MB = 646;
 
+/** List prices of us-east-1 that prices.json does not have, 2026-11-27, in USD. */
+const CLOUDWATCH = { metric: 0.3, alarm: 0.1, dashboard: 3, logGb: 0.5 }; // https://aws.amazon.com/cloudwatch/pricing/
+const EFS_WRITE_GB = 0.06; // https://aws.amazon.com/efs/pricing/
+const EGRESS_GB = 0.09; // https://aws.amazon.com/ec2/pricing/on-demand/#Data_Transfer
+/** Of telemetry.py, and of observability.tf by default. */
+const [METRICS, ALARMS] = [6, 6];
+/** Bytes that a request logs: our line has 700, Lambda's two 600. */
+const LOG_LINE = 1300;
+/** Function URLs let through so many a second for each environment that is reserved. */
+const URL_RATE = 10;
+/** MB of a prepared model of en_core_web_lg's size, folded to 16 bits. */
+const MODEL_MB = 100;
+
 const { request, duration, provisioned, provisionedDuration } = prices.lambda;
 const run = (/** @type {number} */ seconds) => seconds * GB * duration[ARCH];
 const read = (/** @type {number} */ mb) => (mb / 1000) * prices.efs.elasticRead.usd;
 const kept = (/** @type {number} */ environments, /** @type {number} */ hours) =>
   environments * hours * 3600 * GB * provisioned[ARCH];
+const log = (LOG_LINE / 1e9) * CLOUDWATCH.logGb;
 const task = prices.fargate.cpu[ARCH] + GB * prices.fargate.memory[ARCH];
 const burst = (/** @type {number} */ init) => 50 * (request.usd + run(init + REQUEST_S));
 const BURSTS = 24 * (MONTH_HOURS / 24);
@@ -37,10 +51,23 @@ const rows = [
   [`24 bursts a day of 50 requests of ${REQUEST_S} s, all cold, model in the zip`, BURSTS * burst(INIT_S), 'a month'],
   ['the same, prepared model on EFS, elastic', BURSTS * (burst(INIT_S) + 50 * read(PREPARED_MB)), 'a month'],
   ['the same, plain pipeline on EFS, elastic', BURSTS * (burst(PLAIN_INIT_S) + 50 * read(PLAIN_MB)), 'a month'],
+  [
+    `CloudWatch: ${METRICS} metrics, ${ALARMS} alarms, a dashboard, all hours`,
+    METRICS * CLOUDWATCH.metric + ALARMS * CLOUDWATCH.alarm + CLOUDWATCH.dashboard,
+    'a month',
+  ],
+  [`logs of a million requests, ${LOG_LINE} bytes each`, 1e6 * log, 'each'],
+  [`bringing a model of ${MODEL_MB} MB to EFS, elastic`, (MODEL_MB / 1000) * EFS_WRITE_GB, 'each'],
+  ['answers to a Kong outside of AWS, beyond 100 GB a month', EGRESS_GB, 'a GB'],
   ['5 provisioned environments, always', kept(5, MONTH_HOURS), 'a month'],
   ['5 provisioned environments, 8 h on weekdays', kept(5, (MONTH_HOURS / 24) * (5 / 7) * 8), 'a month'],
   ['5 Fargate tasks of 1 vCPU and 2 GB, always', 5 * MONTH_HOURS * task, 'a month'],
   [`the ceiling on duration: ${RESERVED} environments at work without a pause`, RESERVED * run(3600), 'an hour'],
+  [
+    `on top at most: ${RESERVED * URL_RATE} requests a second and their logs`,
+    3600 * RESERVED * URL_RATE * (request.usd + log),
+    'an hour',
+  ],
 ];
 const busyHours = (5 * MONTH_HOURS * task) / run(3600);
 const share = provisioned[ARCH] / (duration[ARCH] - provisionedDuration[ARCH]);

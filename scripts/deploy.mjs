@@ -4,7 +4,7 @@ import path from 'node:path';
 import process from 'node:process';
 import util from 'node:util';
 import { buildModel, packFunction, packModel, packProvisioner } from './deploy/build.mjs';
-import { at, checkFile, checkKong, renderKong, syncKong } from './deploy/kong.mjs';
+import { at, checkFile, checkKong, PRIVATE, renderKong, routeOf, syncKong, tagOf } from './deploy/kong.mjs';
 import { findSecrets } from './deploy/secrets.mjs';
 import { build, Terraform } from './deploy/terraform.mjs';
 import { setUp } from './setup.mjs';
@@ -13,14 +13,13 @@ import { command, root, UserError, userPath } from './step.mjs';
 const USAGE = `Usage: npm run deploy -- --plan | --apply | --destroy [options]
   --region REGION             AWS region (default: AWS_REGION, AWS_DEFAULT_REGION)
   --model NAME                a name in packages/service/models.json, a folder, a wheel (default: en_core_web_lg)
-  --model-store efs|package   the model on EFS, or inside the zip (default: efs)
+  --model-store package|efs   the model inside the zip, or on EFS, which takes models of any size (default: package)
   --var-file FILE             .tfvars for everything else of infra/variables.tf
   --kong-admin URL            bring it into this Kong, after showing what changes there; "konnect": by decK's own settings
   --kong-patch FILE           apply a decK patch to Kong's file, such as kong/redis.yaml; may be repeated
   --smoke                     then run burst-ner doctor and one burst against NER_URL, Kong's /nlp/ner
   --yes                       ask nothing`;
 
-const MODEL_ARCHIVE = 'model.tar';
 const KONG_FILE = path.join(build, 'kong.yaml');
 const BURST = 20;
 
@@ -28,58 +27,62 @@ await command(async () => {
   const options = read();
   const terraform = new Terraform(options.varFile);
   checkKong(options);
-  await setUp();
   await terraform.init();
   const deployed = terraform.outputs();
   const region = regionOf(options.region, deployed.place, options.action);
-  const variables = {
-    region,
+  terraform.in(region);
+  const efs = options.modelStore === 'efs';
+  const NOT_YET = 'not-built-yet';
+  terraform.set({
     model_store: options.modelStore,
-    model: 'not-built-yet',
-    model_archive: options.modelStore === 'efs' ? `build/${MODEL_ARCHIVE}` : null,
-    code_zip: 'build/function.zip',
-    provisioner_zip: 'build/provisioner.zip',
-    /** @type {string[]} */
+    model: NOT_YET,
+    model_archive: efs ? `${NOT_YET}.tar` : null,
+    code_zip: NOT_YET,
+    provisioner_zip: NOT_YET,
     origin_secret_sha256: [],
-  };
-  terraform.set(variables);
-  console.error('  Look at credentials and variables …');
+  });
+  console.error('  Look at credentials, quota and variables …');
   const values = terraform.values();
   samePlace(deployed.place, terraform.check());
   if (options.action === 'destroy') {
     await terraform.run('destroy', options);
-    if (deployed.function_url) console.log(outOfKong(deployed.function_url));
+    if (deployed.place) console.log(outOfKong(values.name));
     return;
   }
 
-  const secrets = findSecrets(values.name, deployed.origin_secret_sha256 ?? []);
-  checkFile(KONG_FILE, options, secrets.env);
-  const model = await buildModel(options.model);
-  await packFunction(
-    path.join(build, 'function.zip'),
-    values,
-    options.modelStore === 'package' ? model.folder : undefined,
-  );
-  if (options.modelStore === 'efs') {
-    await packModel(model.folder, path.join(build, MODEL_ARCHIVE));
-    await packProvisioner(path.join(build, 'provisioner.zip'));
+  if (values.exposure === 'private') {
+    options.patches.unshift(PRIVATE);
+    checkKong(options);
   }
-  terraform.set({ ...variables, model: model.name, origin_secret_sha256: secrets.digests });
+  const target = { name: values.name, region, url: `https://lambda.${region}.amazonaws.com/` };
+  const secrets = findSecrets(values.name, deployed.origin_secret_sha256 ?? []);
+  // What takes minutes begins here.
+  await setUp();
+  await checkFile(KONG_FILE, target, options, secrets.env);
+  const model = await buildModel(options.model);
+  terraform.set({
+    model_store: options.modelStore,
+    model: model.name,
+    model_archive: efs ? await packModel(model.folder) : null,
+    code_zip: await packFunction(values, efs ? undefined : model.folder),
+    provisioner_zip: efs ? await packProvisioner() : NOT_YET,
+    origin_secret_sha256: secrets.digests,
+  });
   await terraform.run(options.action, options);
   if (options.action === 'plan') return;
   terraform.keep();
 
   const outputs = terraform.outputs();
-  renderKong(String(outputs.function_url), options.patches, KONG_FILE);
+  renderKong({ ...target, url: outputs.function_url ?? target.url }, options.patches, KONG_FILE);
   console.log(`\n${values.name} in ${region}: version ${outputs.live_version} is live. Model: ${model.name}`);
-  console.log(`Dashboard: ${outputs.dashboard_url}`);
+  if (outputs.dashboard_url) console.log(`Dashboard: ${outputs.dashboard_url}`);
   if (
     options.admin === undefined ||
-    !(await syncKong(KONG_FILE, options.admin, { secrets: secrets.env, yes: options.yes }))
+    !(await syncKong(KONG_FILE, options.admin, { ...values, secrets: secrets.env, yes: options.yes }))
   ) {
-    console.log(intoKong(secrets, options.admin));
+    console.log(intoKong(secrets, values.name, options.admin));
   }
-  console.log(firstRequest(secrets));
+  console.log(firstRequest(secrets, values.name));
   if (secrets.digests.length > 1) {
     console.log('\nThe function takes the old origin secret, too. Once Kong sends the new one, take out');
     console.log(`DECK_NER_ORIGIN_SECRET_OLD (${secrets.file}) and apply again.`);
@@ -107,7 +110,7 @@ function read() {
   }
   const { model, 'model-store': modelStore, 'kong-admin': admin, 'kong-patch': patches, smoke, yes } = values;
   if (modelStore !== 'efs' && modelStore !== 'package') {
-    throw new UserError(`--model-store is efs or package, not ${modelStore}.`);
+    throw new UserError(`--model-store is package or efs, not ${modelStore}.`);
   }
   for (const [name, given] of Object.entries({ '--kong-admin': admin, '--kong-patch': patches[0], '--smoke': smoke })) {
     if (given && action !== 'apply') throw new UserError(`${name} goes with --apply.`);
@@ -142,7 +145,7 @@ function parse() {
         destroy: { type: 'boolean' },
         region: { type: 'string' },
         model: { type: 'string', default: 'en_core_web_lg' },
-        'model-store': { type: 'string', default: 'efs' },
+        'model-store': { type: 'string', default: 'package' },
         'var-file': { type: 'string' },
         'kong-admin': { type: 'string' },
         'kong-patch': { type: 'string', multiple: true, default: [] },
@@ -181,25 +184,25 @@ function samePlace(deployed, asked) {
   );
 }
 
-/** Whether Kong has gone over to another deployment is not known here. @param {string} url */
-function outOfKong(url) {
-  return `If Kong still calls ${url}, take the route out:
-  deck gateway reset --select-tag nlp-ner --kong-addr http://YOUR-KONG:8001`;
+/** Whether Kong has gone over to another deployment is not known here. @param {string} name */
+function outOfKong(name) {
+  return `If Kong still calls what is gone, take the route out:
+  deck gateway reset --select-tag ${tagOf(name)} --kong-addr http://YOUR-KONG:8001`;
 }
 
-/** @param {import('./deploy/secrets.mjs').Secrets} secrets @param {string | undefined} admin */
-function intoKong({ file, fromFile }, admin = 'http://YOUR-KONG:8001') {
+/** @param {import('./deploy/secrets.mjs').Secrets} secrets @param {string} name @param {string | undefined} admin */
+function intoKong({ file, fromFile }, name, admin = 'http://YOUR-KONG:8001') {
   return `
-Bring it into Kong; what is not tagged nlp-ner stays as it is:
-${fromFile ? `  set -a; . ${file}; set +a\n` : ''}  deck gateway sync ${KONG_FILE} --select-tag nlp-ner ${at(admin).join(' ')}`.trimEnd();
+Bring it into Kong; what is not tagged ${tagOf(name)} stays as it is:
+${fromFile ? `  set -a; . ${file}; set +a\n` : ''}  deck gateway sync ${KONG_FILE} --select-tag ${tagOf(name)} ${at(admin).join(' ')}`.trimEnd();
 }
 
-/** @param {import('./deploy/secrets.mjs').Secrets} secrets */
-function firstRequest({ file, fromFile }) {
+/** @param {import('./deploy/secrets.mjs').Secrets} secrets @param {string} name */
+function firstRequest({ file, fromFile }, name) {
   return `
 The first request:
   export NER_API_KEY=$(${fromFile ? `. ${file}; ` : ''}echo "$DECK_BATCH_PROCESSOR_KEY")
-  curl ${process.env['NER_URL'] ?? 'https://YOUR-KONG/nlp/ner'} -H "apikey: $NER_API_KEY" --json '{"text": "Ada Lovelace lived in London."}'`;
+  curl ${process.env['NER_URL'] ?? `https://YOUR-KONG${routeOf(name)}`} -H "apikey: $NER_API_KEY" --json '{"text": "Ada Lovelace lived in London."}'`;
 }
 
 /** @param {Record<string, string>} secrets */

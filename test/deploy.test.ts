@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -17,6 +18,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { render } from '../kong/render.mjs';
 import { parseConfig } from '../packages/emulator/src/gateway/config.js';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../scripts/model.mjs';
@@ -29,6 +31,7 @@ interface Call {
   args: string[];
   env: Record<string, string>;
   variables?: Record<string, unknown>;
+  region?: string;
 }
 
 const SECRETS = {
@@ -86,8 +89,8 @@ function writeProgram(name: string, text: string) {
   chmodSync(path.join(home, name), 0o755);
 }
 
-async function deploy(args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [path.join(checkout, 'scripts/deploy.mjs'), ...args], {
+async function deploy(args: string[], env: Record<string, string> = {}, from = checkout) {
+  const child = spawn(process.execPath, [path.join(from, 'scripts/deploy.mjs'), ...args], {
     env: {
       PATH: `${home}/bin:${process.env['PATH']}`,
       HOME: process.env['HOME'],
@@ -114,6 +117,21 @@ const calls = (): Call[] => {
 };
 const said = () =>
   calls().map(({ program, args }) => `${program} ${args.filter((arg) => !arg.startsWith('-')).join(' ')}`);
+/** The last apply. */
+const applying = () => calls().findLast(({ args }) => args[0] === 'apply');
+/** A file that Terraform was given. */
+const built = (call: Call | undefined, variable: string) =>
+  path.join(checkout, 'infra', String(call?.variables?.[variable]));
+const inBuild = () => readdirSync(path.join(checkout, 'infra/build')).sort();
+/** What stands in infra/build of the last apply, as its bytes' digests. */
+const applied = () => {
+  const names = ['applied.tfvars', 'applied.tfvars.json'];
+  const variables = JSON.parse(readFileSync(made('applied.tfvars.json'), 'utf8'));
+  for (const key of ['code_zip', 'model_archive', 'provisioner_zip']) names.push(path.basename(variables[key]));
+  return Object.fromEntries(names.map((name) => [name, digest(readFileSync(made(name)))]));
+};
+const tags = (value: unknown): string[] =>
+  [...JSON.stringify(value).matchAll(/"tags":\["([^"]*)"\]/g)].map(([, tag = '']) => tag);
 const made = (name: string) => path.join(checkout, 'infra/build', name);
 const digest = (data: string | Buffer) => createHash('sha256').update(data).digest('hex');
 const kept = () => path.join(home, 'config/burst-ner/ner-test.env');
@@ -130,17 +148,19 @@ const args = process.argv.slice(2);
 const { HOME_OF_TEST: home, DIAGNOSTIC, PING, PATCH, ACCOUNT = '1', NAME = 'ner-test' } = process.env;
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^DECK_|^NER_/.test(name)));
 const call = { program, args, env };
-if (fs.existsSync('build/deploy.tfvars.json')) call.variables = JSON.parse(fs.readFileSync('build/deploy.tfvars.json', 'utf8'));
+const file = args.find((arg) => /deploy.tfvars.json$/.test(arg))?.split('=')[1];
+if (file) call.variables = JSON.parse(fs.readFileSync(file, 'utf8'));
+call.region = process.env.AWS_REGION;
 fs.appendFileSync(home + '/calls', JSON.stringify(call) + '\\n');
 `;
 const TERRAFORM = `${STAND_IN}
 const outputs = home + '/outputs';
-const { region, origin_secret_sha256 } = call.variables ?? {};
-const place = [ACCOUNT, region, NAME].join(':');
-const values = { place, origin_secret_sha256, function_url: 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
+const { origin_secret_sha256 } = call.variables ?? {};
+const place = [ACCOUNT, call.region, NAME].join(':');
+const values = { place, origin_secret_sha256, function_url: process.env.EXPOSURE ? null : 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
 if (args[0] === 'version') console.log(JSON.stringify({ terraform_version: process.env.TF_VERSION ?? '1.11.4' }));
 if (args[0] === 'output') console.log(fs.existsSync(outputs) ? fs.readFileSync(outputs, 'utf8') : '{}');
-if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ ...call.variables, name: NAME, architecture: 'x86_64', runtime: 'python3.12' })));
+if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ ...call.variables, name: NAME, architecture: 'x86_64', runtime: 'python3.12', exposure: process.env.EXPOSURE ?? 'url' })));
 if (args[0] === 'show') console.log(JSON.stringify({ planned_values: { outputs: { place: { value: place } } } }));
 if (args[0] === 'plan' && DIAGNOSTIC) {
   console.log(JSON.stringify({ type: 'diagnostic', diagnostic: JSON.parse(DIAGNOSTIC) }));
@@ -171,7 +191,8 @@ describe('--apply', () => {
   test('builds, applies, and tells the way into Kong; no secret is anywhere but in its file', {
     timeout: 120_000,
   }, async () => {
-    const { status, stdout, stderr } = await deploy([...apply, '--model', model], { REAL_ZIP: '1' });
+    const efs = [...apply, '--model', model, '--model-store', 'efs'];
+    const { status, stdout, stderr } = await deploy(efs, { REAL_ZIP: '1' });
     expect([status, stderr]).toEqual([0, expect.stringContaining('Initialise Terraform')]);
 
     expect(said().filter((line) => !/version|output/.test(line))).toEqual(
@@ -182,71 +203,99 @@ describe('--apply', () => {
     const manifest = readFileSync(path.join(model, 'manifest.json'));
     const secrets = secretsOf(kept());
     expect(Object.keys(secrets)).toEqual(Object.keys(SECRETS));
-    expect(calls().at(-2)?.variables).toEqual({
-      region: 'eu-west-1',
+    const file = (name: string) =>
+      expect.stringMatching(new RegExp(`^build/${name.replace('.', '-[0-9a-f]{12}\\.')}$`));
+    const call = applying();
+    expect(call?.region).toBe('eu-west-1');
+    expect(call?.variables).toEqual({
       model_store: 'efs',
       model: `${DEFAULT_MODEL}-3.8.0-${digest(manifest).slice(0, 8)}`,
-      model_archive: 'build/model.tar',
-      code_zip: 'build/function.zip',
-      provisioner_zip: 'build/provisioner.zip',
+      model_archive: file('model.tar'),
+      code_zip: file('function.zip'),
+      provisioner_zip: file('provisioner.zip'),
       origin_secret_sha256: [digest(String(secrets['DECK_NER_ORIGIN_SECRET']))],
     });
 
     // The archive is the model, and nothing else.
     const unpacked = mkdtempSync(path.join(home, 'model-'));
-    execFileSync('tar', ['-xf', made('model.tar'), '-C', unpacked]);
+    execFileSync('tar', ['-xf', built(call, 'model_archive'), '-C', unpacked]);
     execFileSync(python, ['-m', 'tools.model', 'verify', unpacked], { cwd: path.join(root, 'packages/service') });
     const list = (file: string) => execFileSync(python, ['-m', 'zipfile', '-l', file], { encoding: 'utf8' });
-    expect(list(made('provisioner.zip')).split('\n')).toEqual([
+    expect(list(built(call, 'provisioner_zip')).split('\n')).toEqual([
       expect.any(String),
       expect.stringMatching(/^provision\.py +1980-01-01/),
       '',
     ]);
-    expect(list(made('function.zip'))).toMatch(/burst_ner\/handler\.py[\s\S]*burst_ner\/libburst_ner\.so/);
+    expect(list(built(call, 'code_zip'))).toMatch(/burst_ner\/handler\.py[\s\S]*burst_ner\/libburst_ner\.so/);
 
     expect(statSync(kept()).mode & 0o777).toBe(0o600);
     const readable = [
       stdout,
       stderr,
       readFileSync(made('kong.yaml'), 'utf8'),
-      readFileSync(made('deploy.tfvars.json'), 'utf8'),
+      readFileSync(made('applied.tfvars.json'), 'utf8'),
       JSON.stringify(calls()),
     ];
     for (const secret of Object.values(secrets))
       expect(readable.filter((text) => text.includes(String(secret)))).toEqual([]);
 
     expect(stdout).toContain(`. ${kept()};`);
-    expect(stdout).toMatch(/deck gateway sync \S+infra\/build\/kong\.yaml --select-tag nlp-ner /);
-    expect(stdout).toMatch(/curl \S+\/nlp\/ner -H "apikey: \$NER_API_KEY"/);
-    const kong = parseConfig('kong.yaml', render(readFileSync(made('kong.yaml'), 'utf8'), secrets));
+    expect(stdout).toMatch(/deck gateway sync \S+infra\/build\/kong\.yaml --select-tag nlp-ner-ner-test /);
+    expect(stdout).toMatch(/curl \S+\/ner-test\/nlp\/ner -H "apikey: \$NER_API_KEY"/);
+    // Kong has the roots of the deployment of the default name.
+    const roots = readFileSync(path.join(root, 'kong/kong.yaml'), 'utf8').split(/^(?=ca_certificates:)/m)[1];
+    const kong = parseConfig('kong.yaml', render(`${readFileSync(made('kong.yaml'), 'utf8')}${roots}`, secrets));
     expect(kong.services.map(({ host }) => host)).toEqual(['abc.lambda-url.eu-west-1.on.aws']);
   });
 
   test('again: the same secrets and the same bytes', async () => {
-    const files = ['model.tar', 'provisioner.zip', 'deploy.tfvars.json', 'applied.tfvars.json'];
     const run = async () => {
-      await deploy([...apply, '--model', model]);
-      return [digest(readFileSync(kept())), ...files.map((file) => digest(readFileSync(made(file))))];
+      await deploy([...apply, '--model', model, '--model-store', 'efs']);
+      return [digest(readFileSync(kept())), ...inBuild().map((name) => `${name} ${digest(readFileSync(made(name)))}`)];
     };
     const [first, second] = [await run(), await run()];
     expect(second).toEqual(first);
   });
 
-  test('package: the model goes into the zip, and there is no archive', async () => {
-    const { status } = await deploy([...apply, '--model', model, '--model-store', 'package'], SECRETS);
+  test('by default the model goes into the zip, and there is no archive', async () => {
+    const { status } = await deploy([...apply, '--model', model], SECRETS);
     expect(status).toBe(0);
     expect(readFileSync(path.join(home, 'zips'), 'utf8').trim().split('\n').at(-1)).toMatch(
       new RegExp(`--arch x86_64 --python 3\\.12 --with-model ${model}$`),
     );
-    expect([existsSync(made('model.tar')), existsSync(made('provisioner.zip'))]).toEqual([false, false]);
-    expect(calls().at(-1)?.variables).toMatchObject({ model_archive: null });
+    expect(inBuild()).toEqual([
+      'applied.tfvars',
+      'applied.tfvars.json',
+      expect.stringMatching(/^function-[0-9a-f]{12}\.zip$/),
+      'kong.yaml',
+    ]);
+    expect(applying()?.variables).toMatchObject({ model_store: 'package', model_archive: null });
+  });
+
+  test('a plan of something else leaves what was applied as it was; the next apply keeps its own files alone', async () => {
+    const users = path.join(home, 'user.tfvars');
+    writeFileSync(users, 'memory_size = 3008\n');
+    const efs = ['--region', 'eu-west-1', '--model-store', 'efs', '--var-file', users];
+    await deploy(['--apply', '--yes', ...efs, '--model', model], SECRETS);
+    const before = applied();
+    expect(before['applied.tfvars']).toBe(digest('memory_size = 3008\n'));
+    const other = path.join(home, 'other-model');
+    cpSync(model, other, { recursive: true });
+    const manifest = JSON.parse(readFileSync(path.join(other, 'manifest.json'), 'utf8'));
+    writeFileSync(path.join(other, 'manifest.json'), JSON.stringify({ ...manifest, note: 'other' }));
+    writeFileSync(users, 'memory_size = 4096\n');
+    const { status } = await deploy(['--plan', ...efs, '--model', other], SECRETS);
+    expect([status, applied()]).toEqual([0, before]);
+    await deploy(['--apply', '--yes', ...efs, '--model', other], SECRETS);
+    expect(Object.keys(applied())).not.toEqual(Object.keys(before));
+    expect(inBuild().filter((name) => name.endsWith('.tar'))).toHaveLength(1);
   });
 
   test('secrets of the environment stay there, and Terraform does not get them', async () => {
     await deploy([...apply, '--model', model], SECRETS);
     expect(existsSync(kept())).toBe(false);
     expect(calls().map(({ env }) => env)).toEqual(calls().map(() => ({})));
-    expect(calls().at(-1)?.variables).toMatchObject({ origin_secret_sha256: [digest(SECRETS.DECK_NER_ORIGIN_SECRET)] });
+    expect(applying()?.variables).toMatchObject({ origin_secret_sha256: [digest(SECRETS.DECK_NER_ORIGIN_SECRET)] });
   });
 
   test('a rotation: the old origin secret is taken beside the new one, which is made', async () => {
@@ -256,7 +305,7 @@ describe('--apply', () => {
     writeFileSync(kept(), readFileSync(kept(), 'utf8').trim().replace('ORIGIN_SECRET=', 'ORIGIN_SECRET_OLD='));
     const { stdout } = await deploy([...apply, '--model', model]);
     const [fresh = ''] = /(?<=ORIGIN_SECRET=')\w+/.exec(readFileSync(kept(), 'utf8')) ?? [];
-    expect(calls().at(-1)?.variables).toMatchObject({ origin_secret_sha256: [digest(fresh), digest(old)] });
+    expect(applying()?.variables).toMatchObject({ origin_secret_sha256: [digest(fresh), digest(old)] });
     expect(stdout).toMatch(/takes the old origin secret, too/);
     expect(Object.keys(secretsOf(kept()))).toEqual([
       'DECK_NER_ORIGIN_SECRET_OLD',
@@ -273,7 +322,7 @@ describe('--apply', () => {
     expect(status).toBe(0);
     const deck = calls().filter(({ program }) => program === 'deck');
     const file = made('kong.yaml');
-    const ours = [file, '--select-tag', 'nlp-ner', '--kong-addr', admin];
+    const ours = [file, '--select-tag', 'nlp-ner-ner-test', '--kong-addr', admin];
     expect(deck.map(({ args }) => args.slice(1))).toEqual([
       ['version'],
       ['gateway', 'ping', '--kong-addr', admin],
@@ -297,6 +346,48 @@ describe('--apply', () => {
     const deck = calls().filter(({ program, args }) => program === 'deck' && args[1] === 'gateway');
     expect(deck.map(({ args }) => args[2])).toEqual(['ping', 'diff', 'sync']);
     for (const { args } of deck) expect(args).not.toContain('--kong-addr');
+  });
+
+  test('a name of its own: every name in Kong follows it, so that one Kong holds several', async () => {
+    await deploy([...apply, '--model', model], SECRETS);
+    const file = parse(readFileSync(made('kong.yaml'), 'utf8'));
+    const [service] = file.services;
+    expect(service).toMatchObject({ name: 'nlp-ner-ner-test-service', tags: ['nlp-ner-ner-test'] });
+    expect(service.routes.map((route: { name: string; paths: string[] }) => [route.name, ...route.paths])).toEqual([
+      ['nlp-ner-ner-test-route', '/ner-test/nlp/ner'],
+      ['nlp-ner-ner-test-meta-route', '/ner-test/nlp/ner/'],
+    ]);
+    expect(file.consumers.map((each: { username: string }) => each.username)).toEqual([
+      'batch-processor-ner-test',
+      'load-generator-ner-test',
+    ]);
+    const groups = file.consumers.flatMap(({ acls }: { acls: { group: string }[] }) => acls.map(({ group }) => group));
+    const acl = service.plugins.find((plugin: { name: string }) => plugin.name === 'acl');
+    expect([...new Set(groups)]).toEqual(acl.config.allow);
+    // Nothing is left that two deployments would both call their own.
+    const plain = parse(readFileSync(path.join(root, 'kong/kong.yaml'), 'utf8'));
+    expect(tags(file).filter((tag) => tags(plain).includes(tag))).toEqual([]);
+    expect([file.ca_certificates, service.ca_certificates]).toEqual([undefined, plain.services[0].ca_certificates]);
+  });
+
+  test('the default name keeps the names of the file', async () => {
+    await deploy([...apply, '--model', model], { ...SECRETS, NAME: 'spacy-ner-service' });
+    const text = readFileSync(path.join(root, 'kong/kong.yaml'), 'utf8');
+    const url = 'https://abc.lambda-url.eu-west-1.on.aws/';
+    expect(readFileSync(made('kong.yaml'), 'utf8')).toBe(text.replace('${' + '{ env "DECK_NER_FUNCTION_URL" }}', url));
+  });
+
+  test('exposure = "private": its patch comes first, and Kong is told function and region', async () => {
+    const patch = 'a: $' + '{{ env "DECK_NER_FUNCTION_NAME" }} $' + '{{ env "DECK_NER_REGION" }}';
+    const redis = path.join(root, 'kong/redis.yaml');
+    const env = { ...SECRETS, EXPOSURE: 'private', PATCH: patch };
+    const { status } = await deploy([...apply, '--model', model, '--kong-patch', redis], env);
+    expect(status).toBe(0);
+    const deck = calls().filter(({ args }) => args[2] === 'patch');
+    expect(deck.at(-1)?.args.slice(-2)).toEqual([path.join(checkout, 'kong/private.yaml'), redis]);
+    const file = readFileSync(made('kong.yaml'), 'utf8');
+    expect(file).toContain('a: ner-test eu-west-1');
+    expect(parse(file).services[0].url).toBe('https://lambda.eu-west-1.amazonaws.com/');
   });
 
   test('a failed apply says so, and Kong is not touched', async () => {
@@ -348,19 +439,19 @@ test('--plan changes nothing: no apply, nothing in Kong', async () => {
 
 test('--destroy builds nothing, and takes the region of what is there', async () => {
   await deploy([...apply, '--model', model], SECRETS);
-  rmSync(made('model.tar'));
+  rmSync(path.join(checkout, 'infra/build'), { recursive: true });
   const { status, stdout } = await deploy(['--destroy', '--yes', '--region', 'us-east-1']);
   expect([status, stdout]).toEqual([
     0,
     expect.stringMatching(
-      /If Kong still calls https:\/\/abc\.lambda-url.*\n.*deck gateway reset --select-tag nlp-ner --kong-addr http/,
+      /If Kong still calls what is gone.*\n.*deck gateway reset --select-tag nlp-ner-ner-test --kong-addr http/,
     ),
   ]);
   expect(calls().at(-1)).toMatchObject({
-    args: ['destroy', '-var-file=build/deploy.tfvars.json', '-auto-approve'],
-    variables: { region: 'eu-west-1' },
+    args: ['destroy', expect.stringMatching(/^-var-file=/), '-auto-approve'],
+    region: 'eu-west-1',
   });
-  expect(existsSync(made('model.tar'))).toBe(false);
+  expect(inBuild()).toEqual([]);
 });
 
 describe('refused with one sentence, before anything is changed', () => {
@@ -390,7 +481,7 @@ describe('refused with one sentence, before anything is changed', () => {
     ['npm kept the action', () => [], /^npm kept --apply for itself; put -- before it/, { npm_config_apply: 'true' }],
     ['nobody to answer', () => ['--apply', '--region', 'eu-west-1'], /no terminal to answer: pass --yes/],
     ['no region', () => ['--apply', '--yes'], /^Give --region/],
-    ['another store', () => [...apply, '--model-store', 's3'], /^--model-store is efs or package, not s3/],
+    ['another store', () => [...apply, '--model-store', 's3'], /^--model-store is package or efs, not s3/],
     [
       'Kong without an apply',
       () => ['--plan', '--kong-admin', 'http://127.0.0.1:1'],
@@ -412,6 +503,17 @@ describe('refused with one sentence, before anything is changed', () => {
       () => apply,
       /^AWS takes no credentials from here \(No valid credential sources found\): set AWS_PROFILE/,
       { DIAGNOSTIC: failure('No valid credential sources found') },
+    ],
+    [
+      'a quota that is too small',
+      () => apply,
+      /^reserved_concurrency = 50 needs a quota of at least 150/,
+      {
+        DIAGNOSTIC: failure(
+          'Resource postcondition failed',
+          'reserved_concurrency = 50 needs a quota of at least 150.',
+        ),
+      },
     ],
     [
       'a patch that does not apply',
@@ -485,10 +587,10 @@ describe('refused with one sentence, before anything is changed', () => {
   });
 
   test.skipIf(noTerraform).each([
-    ['a variable out of range', 'zone_count = 9\n', /^zone_count must be 2, 3 or 4: .* more than four add nothing\.$/],
+    ['a variable out of range', 'timeout = 31\n', /^timeout must be a whole number from 5 to 30 s: .* of margin\.$/],
     ['what is not HCL', 'name = \n', /^Terraform: Invalid expression \(\S+a\.tfvars line 1\)\. Expected the start/],
-    ['our variable', 'zone_count = 2\nmodel_store = "package"\n', /a\.tfvars sets model_store.*--model-store/],
-    ['our path', 'tags = {\n  region = "x"\n}\ncode_zip = "mine.zip"\n', /a\.tfvars sets code_zip.*take it out\.$/],
+    ['our variable', 'timeout = 20\nmodel_store = "efs"\n', /a\.tfvars sets model_store.*--model-store/],
+    ['our path', 'tags = {\n  model = "x"\n}\ncode_zip = "mine.zip"\n', /a\.tfvars sets code_zip.*take it out\.$/],
   ])('a var file with %s, by the real terraform', async (_, text, sentence) => {
     const bin = path.join(home, 'bin/terraform');
     rmSync(bin);
@@ -498,6 +600,46 @@ describe('refused with one sentence, before anything is changed', () => {
     } finally {
       writeProgram('bin/terraform', TERRAFORM);
     }
+  });
+
+  test.skipIf(noTerraform)('a state that is to move, by the real terraform', async () => {
+    const infra = (name: string) => path.join(checkout, 'infra', name);
+    rmSync(path.join(home, 'bin/terraform'));
+    writeFileSync(
+      infra('terraform.tfstate'),
+      JSON.stringify({
+        version: 4,
+        serial: 1,
+        lineage: 'x',
+        outputs: { place: { value: '1:eu-west-1:ner-test', type: 'string' } },
+        resources: [],
+      }),
+    );
+    writeFileSync(infra('backend.tf'), 'terraform {\n  backend "local" {\n    path = "moved.tfstate"\n  }\n}\n');
+    try {
+      const { status, last } = await deploy(apply);
+      expect([status, last]).toEqual([1, expect.stringContaining('terraform -chdir=infra init -migrate-state')]);
+      // As the sentence says.
+      execFileSync('terraform', ['-chdir=infra', 'init', '-migrate-state', '-force-copy'], {
+        cwd: checkout,
+        stdio: 'pipe',
+      });
+      expect((await deploy([...apply, '--region', 'us-west-2'])).last).not.toContain('-migrate-state');
+    } finally {
+      for (const name of ['backend.tf', 'moved.tfstate', 'terraform.tfstate', 'terraform.tfstate.backup', '.terraform'])
+        rmSync(infra(name), { recursive: true, force: true });
+      writeProgram('bin/terraform', TERRAFORM);
+    }
+  });
+
+  test('no credentials, in a fresh checkout: known before any package is fetched', async () => {
+    const fresh = path.join(home, 'fresh');
+    for (const part of ['scripts', 'kong', 'package.json', 'infra/variables.tf'])
+      cpSync(path.join(root, part), path.join(fresh, part), { recursive: true });
+    const env = { DIAGNOSTIC: failure('No valid credential sources found') };
+    const { status, last } = await deploy(apply, env, fresh);
+    expect([status, last]).toEqual([1, expect.stringMatching(/^AWS takes no credentials from here/)]);
+    expect(existsSync(path.join(fresh, 'node_modules'))).toBe(false);
   });
 
   test('a secret that would lock Kong out: none is here, or another', async () => {

@@ -1,6 +1,6 @@
 // What the pages say is what the programs and Terraform say.
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { root } from '../scripts/step.mjs';
@@ -20,6 +20,25 @@ test('sums in the decisions are those of the cost table', () => {
   const sums = pages.join().match(/\d+\.\d\d(?= USD a month| USD with the defaults)/g) ?? [];
   expect(sums.length).toBeGreaterThan(4);
   for (const sum of sums) expect(table).toContain(` ${sum} |`);
+});
+
+test("infra's page has every variable and every output", () => {
+  const page = source('infra/README.md');
+  for (const [name, heading] of Object.entries({ variable: 'Variables', output: 'Outputs' })) {
+    const [, section = ''] = page.split(`## ${heading}\n`);
+    const rows = section.split('\n## ')[0]?.match(/^\| `.*?\|/gm) ?? [];
+    const told = rows.flatMap((row) => row.match(/(?<=`)\w+(?=`)/g) ?? []);
+    const there = [...source(`infra/${name}s.tf`).matchAll(new RegExp(`^${name} "(\\w+)"`, 'gm'))].map(
+      ([, each]) => each,
+    );
+    expect(told.sort()).toEqual(there.sort());
+  }
+});
+
+test('the decisions have an index', () => {
+  const pages = readdirSync(path.join(root, 'docs/decisions')).filter((name) => name !== 'README.md');
+  const links = source('docs/decisions/README.md').match(/(?<=^\| \[.*?\]\()[\w-]+\.md/gm);
+  expect(links).toEqual(pages.sort());
 });
 
 test('each alarm has its line in operations', () => {

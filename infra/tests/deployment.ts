@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect } from 'vitest';
 import { python as servicePython } from '../../scripts/python.mjs';
@@ -20,7 +20,7 @@ const OVERRIDE = `provider "aws" {
 const CREDENTIALS = {
   AWS_ACCESS_KEY_ID: 'test',
   AWS_SECRET_ACCESS_KEY: 'test',
-  AWS_REGION: 'us-east-1',
+  AWS_DEFAULT_REGION: 'us-east-1',
   AWS_CONFIG_FILE: '/dev/null',
   AWS_SHARED_CREDENTIALS_FILE: '/dev/null',
   AWS_EC2_METADATA_DISABLED: 'true',
@@ -59,7 +59,7 @@ export class Deployment {
     this.#moto = await this.#line();
     this.#shim = await startShim(this.#moto, (call) => this.#invoke(call));
     this.#workspace = new Workspace({ ...CREDENTIALS, AWS_ENDPOINT_URL: this.#shim.url });
-    writeFileSync(join(this.#workspace.folder, 'moto_override.tf'), OVERRIDE);
+    writeFileSync(join(this.#workspace.folder, 'moto.tf'), OVERRIDE);
     await this.#workspace.init();
   }
 
@@ -88,8 +88,24 @@ export class Deployment {
    * Plans with the variables of the last apply.
    * @throws Error with the plan when there is something to change
    */
-  plan(): Promise<string> {
-    return this.#terraform.terraform('plan', '-detailed-exitcode', '-input=false', '-no-color');
+  plan(...args: string[]): Promise<string> {
+    return this.#terraform.terraform('plan', '-detailed-exitcode', '-input=false', '-no-color', ...args);
+  }
+
+  /** Runs lines of a page, with the AWS command, in a checkout where these variables were applied. */
+  shell(lines: string, variables: Variables): Promise<string> {
+    const build = join(this.#terraform.folder, 'build');
+    mkdirSync(build, { recursive: true });
+    writeFileSync(join(build, 'applied.tfvars'), '');
+    writeFileSync(join(build, 'applied.tfvars.json'), JSON.stringify(variables));
+    return this.#terraform.shell(lines, dirname(this.#python));
+  }
+
+  /** @returns how many environments the function may have, and its address */
+  async open(name: string): Promise<{ reserved: number; url: string | undefined }> {
+    const { ReservedConcurrentExecutions: reserved } = await this.#ask(`/2019-09-30/functions/${name}/concurrency`);
+    const url = await this.#ask(`/2021-10-31/functions/${name}/url?Qualifier=live`).catch(() => undefined);
+    return { reserved, url: url?.['FunctionUrl'] };
   }
 
   destroy(): Promise<string> {
@@ -111,6 +127,11 @@ export class Deployment {
   async holdings(): Promise<string[]> {
     this.#account.stdin?.write('\n');
     return JSON.parse(await this.#line());
+  }
+
+  /** What was asked of the account, as Shim tells it. */
+  get calls(): string[] {
+    return [...(this.#shim?.calls ?? [])];
   }
 
   /** The version that callers get, and all that are published. */

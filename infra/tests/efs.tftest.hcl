@@ -5,7 +5,7 @@ mock_provider "aws" {
 }
 
 variables {
-  region          = "us-east-1"
+  model_store     = "efs"
   model           = "en_core_web_lg-3.8.0-folded-f32"
   model_archive   = "tests/mock/model.tar"
   code_zip        = "versions.tf" # any file: the mocked provider does not open it
@@ -15,25 +15,26 @@ variables {
 run "choices" {
   command = plan
   variables {
-    name                  = "ner-2"
-    region                = "eu-west-3"
-    vpc_cidr              = "192.168.8.0/24"
-    zone_count            = 3
-    efs_throughput_mode   = "provisioned"
-    efs_provisioned_mibps = 64
-    reserved_concurrency  = -1
-    log_retention_days    = 7
+    name                 = "ner-2"
+    vpc_cidr             = "192.168.8.0/24"
+    efs_throughput_mode  = "bursting"
+    reserved_concurrency = -1
+    log_retention_days   = 7
+  }
+  override_data {
+    target = data.aws_region.current
+    values = { id = "eu-west-3" }
   }
   assert {
     condition     = [aws_lambda_function.ner.function_name, output.place] == ["ner-2", "123456789012:eu-west-3:ner-2"]
     error_message = "The deployment has another name or place."
   }
   assert {
-    condition     = length(aws_efs_mount_target.models) == 3 && aws_subnet.private["us-east-1c"].cidr_block == "192.168.8.32/28"
-    error_message = "Three zones of a /24 do not fit."
+    condition     = length(aws_efs_mount_target.models) == 2 && aws_subnet.private["us-east-1b"].cidr_block == "192.168.8.16/28"
+    error_message = "Two zones of a /24 do not fit."
   }
   assert {
-    condition     = [aws_efs_file_system.models[0].throughput_mode, aws_efs_file_system.models[0].provisioned_throughput_in_mibps] == ["provisioned", 64]
+    condition     = aws_efs_file_system.models[0].throughput_mode == "bursting"
     error_message = "The throughput is not the one that was chosen."
   }
   assert {
@@ -109,7 +110,7 @@ run "nfs_for_both_and_s3_for_the_provisioner" {
   assert {
     condition = alltrue([
       for rule in aws_vpc_security_group_egress_rule.s3 :
-      [rule.security_group_id, rule.prefix_list_id] == [aws_security_group.provisioner[0].id, aws_vpc_endpoint.s3[0].prefix_list_id] &&
+      [rule.security_group_id, rule.prefix_list_id] == [aws_security_group.provisioner[0].id, data.aws_prefix_list.s3[0].id] &&
       [rule.ip_protocol, rule.from_port, rule.to_port] == ["tcp", 443, 443] &&
       rule.cidr_ipv4 == null && rule.cidr_ipv6 == null && rule.referenced_security_group_id == null
     ])
@@ -121,7 +122,7 @@ run "nfs_for_both_and_s3_for_the_provisioner" {
   }
   assert {
     condition = [for s in jsondecode(aws_vpc_endpoint.s3[0].policy).Statement : [s.Effect, s.Action, s.Resource, s.Condition]] == [
-      ["Allow", "s3:GetObjectVersion", "arn:aws:s3:::artifacts/models/*", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }]
+      ["Allow", "s3:GetObjectVersion", "arn:aws:s3:::${aws_s3_bucket.artifacts[0].id}/spacy-ner-service/models/*", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }]
     ]
     error_message = "The endpoint lets through more than the provisioner's reading of models."
   }
@@ -164,7 +165,7 @@ run "provisioning" {
   assert {
     condition = jsondecode(aws_lambda_invocation.model[0].input) == {
       model      = "en_core_web_lg-3.8.0-folded-f32"
-      key        = "models/${filesha256("tests/mock/model.tar")}"
+      key        = "spacy-ner-service/models/${filesha256("tests/mock/model.tar")}"
       version_id = "v1"
       sha256     = filesha256("tests/mock/model.tar")
     }
@@ -186,7 +187,7 @@ run "provisioning" {
 run "least_privilege" {
   command = plan
   assert {
-    condition = [for s in jsondecode(aws_iam_role_policy.function_efs[0].policy).Statement : [s.Sid, s.Effect, s.Action, s.Resource, try(s.Condition, null)]] == [
+    condition = [for s in jsondecode(aws_iam_role_policy.function_vpc[0].policy).Statement : [s.Sid, s.Effect, s.Action, s.Resource, try(s.Condition, null)]] == [
       ["ReadModels", "Allow", "elasticfilesystem:ClientMount", aws_efs_file_system.models[0].arn,
       { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models[0].arn } }],
       ["JoinVpc", "Allow", local.network_interface_actions, "*", null],
@@ -197,7 +198,7 @@ run "least_privilege" {
   assert {
     condition = [for s in jsondecode(aws_iam_role_policy.provisioner[0].policy).Statement : [s.Sid, s.Effect, s.Action, s.Resource, try(s.Condition, null)]] == [
       ["WriteOwnLog", "Allow", ["logs:CreateLogStream", "logs:PutLogEvents"], "${aws_cloudwatch_log_group.provisioner[0].arn}:*", null],
-      ["ReadArchives", "Allow", "s3:GetObjectVersion", "arn:aws:s3:::artifacts/models/*", null],
+      ["ReadArchives", "Allow", "s3:GetObjectVersion", "arn:aws:s3:::${aws_s3_bucket.artifacts[0].id}/spacy-ner-service/models/*", null],
       ["WriteModels", "Allow", ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"], aws_efs_file_system.models[0].arn,
       { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.models[0].arn } }],
       ["JoinVpc", "Allow", local.network_interface_actions, "*", null],
@@ -219,7 +220,7 @@ run "least_privilege" {
 run "another_network_in_place" {
   command = plan
   variables {
-    zone_count = 3
+    vpc_cidr = "10.1.0.0/16"
   }
   expect_failures = [aws_lambda_alias.live]
 }

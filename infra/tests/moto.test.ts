@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
-import { Deployment } from './deployment.js';
+import { Deployment, type Variables } from './deployment.js';
+import { actionsOf, allows } from './rights.js';
 import { infra, missing } from './terraform.js';
 import { available, pythonWith } from './tools.js';
 
@@ -30,6 +31,36 @@ async function model(folder: string, change: Record<string, unknown> = {}) {
   cpSync(await prepareModel(describeModel(DEFAULT_MODEL)), folder, { recursive: true });
   const manifest = join(folder, 'manifest.json');
   writeFileSync(manifest, JSON.stringify({ ...JSON.parse(readFileSync(manifest, 'utf8')), ...change }));
+}
+
+/** Calls of both deployments, from the first apply to the last destroy. */
+const calls: string[][] = [];
+afterAll(() => {
+  if (calls.length < 2) return; // not all of it ran
+  const text = readFileSync(join(infra, 'deployer-policy.json'), 'utf8');
+  const statements: { Sid: string; Action: string | string[]; Resource: string | string[] }[] =
+    JSON.parse(text).Statement;
+  const rights = statements.flatMap(({ Action }) => Action);
+  const asked = actionsOf(calls.flat());
+  // What the policy lacks, and what it allows for nothing.
+  expect([...asked].filter((action) => !rights.some((right) => allows(right, action)))).toEqual([]);
+  expect(rights.filter((right) => ![...asked].some((action) => allows(right, action)))).toEqual([]);
+  // Of everybody's resources only those change that AWS gives no names.
+  const wide = statements.filter(({ Resource }) => Resource === '*').map(({ Sid }) => Sid);
+  expect(wide).toEqual(['Look', 'ModelStore', 'Network']);
+  expect(text.replaceAll(/\s/g, '').length).toBeLessThan(6144); // the most that a managed policy may have
+});
+
+/** The shell lines below a heading of a page, for this deployment and a version of it. */
+function documented(page: string, heading: string, version = ''): string {
+  const text = readFileSync(join(infra, '../docs', page), 'utf8');
+  const [, section = ''] = text.split(new RegExp(`^##+ ${heading}$`, 'm'));
+  const blocks = [...(section.split(/^## /m)[0]?.matchAll(/```sh\n([\s\S]*?)```/g) ?? [])].map(([, lines]) => lines);
+  expect(blocks.length, `${page}, ${heading}`).toBeGreaterThan(0);
+  return blocks
+    .join('')
+    .replaceAll('spacy-ner-service', 'ner')
+    .replaceAll(/(version[ =])6\b/g, `$1${version}`);
 }
 
 /** All rights that a state gives and takes, as `RESOURCE: EFFECT ACTIONS on RESOURCES by PRINCIPAL if CONDITION`. */
@@ -74,8 +105,8 @@ describe
     let empty: string[];
     const variables = {
       name: 'ner',
-      region: 'us-east-1',
       model: 'first',
+      model_store: 'efs',
       provisioned_concurrency: 2,
       origin_secret_sha256: ['ab'.repeat(32)],
     };
@@ -106,7 +137,10 @@ describe
       await aws.start();
       empty = await aws.holdings();
     });
-    afterAll(() => aws?.close());
+    afterAll(() => {
+      if (aws) calls.push(aws.calls);
+      return aws?.close();
+    });
 
     test.sequential('apply brings the model to EFS, and leaves nothing to plan', async () => {
       await aws.apply(variables);
@@ -122,16 +156,16 @@ describe
         `aws_iam_role.function: ${BY_LAMBDA}`,
         `aws_iam_role.provisioner: ${BY_LAMBDA}`,
         'aws_iam_role_policy.function: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner:*',
-        `aws_iam_role_policy.function_efs: Allow ${JOIN_VPC}`,
-        `aws_iam_role_policy.function_efs: Allow elasticfilesystem:ClientMount on file-system/fs if ${AT_ACCESS_POINT}`,
-        `aws_iam_role_policy.function_efs: Deny ${JOIN_VPC} if ${NOT_FROM_CODE}`,
+        `aws_iam_role_policy.function_vpc: Allow ${JOIN_VPC}`,
+        `aws_iam_role_policy.function_vpc: Allow elasticfilesystem:ClientMount on file-system/fs if ${AT_ACCESS_POINT}`,
+        `aws_iam_role_policy.function_vpc: Deny ${JOIN_VPC} if ${NOT_FROM_CODE}`,
         `aws_iam_role_policy.provisioner: Allow ${JOIN_VPC}`,
         `aws_iam_role_policy.provisioner: Allow elasticfilesystem:ClientMount elasticfilesystem:ClientWrite on file-system/fs if ${AT_ACCESS_POINT}`,
         'aws_iam_role_policy.provisioner: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner-provisioner:*',
-        `aws_iam_role_policy.provisioner: Allow s3:GetObjectVersion on ${BUCKET}/models/*`,
+        `aws_iam_role_policy.provisioner: Allow s3:GetObjectVersion on ${BUCKET}/ner/models/*`,
         `aws_iam_role_policy.provisioner: Deny ${JOIN_VPC} if ${NOT_FROM_CODE}`,
         `aws_s3_bucket_policy.artifacts: Deny s3:* on ${BUCKET} ${BUCKET}/* by "*" if ${NO_TLS}`,
-        `aws_vpc_endpoint.s3: Allow s3:GetObjectVersion on ${BUCKET}/models/* by "*" if {"ArnEquals":{"aws:PrincipalArn":"iam::ACCOUNT:role/ner-provisioner"}}`,
+        `aws_vpc_endpoint.s3: Allow s3:GetObjectVersion on ${BUCKET}/ner/models/* by "*" if {"ArnEquals":{"aws:PrincipalArn":"iam::ACCOUNT:role/ner-provisioner"}}`,
       ]);
       const url = {
         action: 'lambda:InvokeFunctionUrl',
@@ -140,6 +174,14 @@ describe
         function_url_auth_type: 'NONE',
       };
       expect(resources.filter(({ address }) => address.includes('permission'))).toMatchObject([{ attributes: url }]);
+    });
+
+    test.sequential('whatever can have tags has them', () => {
+      const { resources } = aws.state();
+      const bare = resources.filter(
+        ({ attributes: { tags } }) => tags !== undefined && !(tags as Variables)?.['Project'],
+      );
+      expect(bare.map(({ address }) => address)).toEqual([]);
     });
 
     test.sequential('only NFS and S3 leave the security groups', async () => {
@@ -174,15 +216,35 @@ describe
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2'] });
     });
 
-    test.sequential('another model is released beside the first, and live_version rolls back', async () => {
+    test.sequential('another model is released beside the first, and "Roll back" of operations leads back', async () => {
       const second = { ...variables, model: 'second', model_archive: aws.file('second.tar.gz') };
       await aws.apply(second);
       expect(readdirSync(aws.efs)).toEqual(['.lock', 'first', 'second', 'stale']);
       expect(await aws.versions('ner')).toEqual({ live: '3', published: ['1', '2', '3'] });
-      await aws.apply({ ...second, live_version: '1' });
+
+      const lines = documented('operations.md', 'Roll back', '1').split('\n');
+      const [list = '', move = ''] = lines.filter((line) => line.startsWith('aws '));
+      expect(await aws.shell(list, second)).toMatch(/^1\t.*: first\n2\t.*: stale\n3\t.*: second\n$/m);
+      await aws.shell(move, second);
+      expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2', '3'] });
+      const [tell = ''] = lines.filter((line) => line.startsWith('terraform '));
+      expect(await aws.shell(tell, second)).toContain('Apply complete!');
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2', '3'] });
       await aws.weigh('ner', '3'); // as AWS does while provisioned concurrency goes over to another version
-      expect(await aws.plan()).toContain('No changes.');
+      expect(await aws.plan('-var=live_version=1')).toContain('No changes.');
+    });
+
+    test.sequential('"Stop it" and "A new address" do as they say, and the next apply goes on', async () => {
+      const before = await aws.open('ner');
+      expect(before).toEqual({ reserved: 50, url: expect.stringMatching(/^https/) });
+      await aws.shell(documented('operations.md', 'Stop it'), variables);
+      expect((await aws.open('ner')).reserved).toBe(0);
+      await aws.shell(documented('threat-model.md', 'A new address'), variables);
+      expect((await aws.open('ner')).url).toBeUndefined();
+      await aws.apply({ ...variables, model: 'second', model_archive: aws.file('second.tar.gz'), live_version: '1' });
+      const after = await aws.open('ner');
+      expect(after).toEqual({ reserved: 50, url: expect.stringMatching(/^https/) });
+      expect(after.url).not.toBe(before.url);
     });
 
     test.sequential('destroy leaves nothing', async () => {
@@ -198,9 +260,7 @@ describe
     let empty: string[];
     const variables = {
       name: 'ner',
-      region: 'us-east-1',
       model: 'first',
-      model_store: 'package',
       warm_schedule: {
         morning: { cron: 'cron(45 5 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 5 },
         evening: { cron: 'cron(0 20 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 0 },
@@ -215,7 +275,10 @@ describe
       await aws.start();
       empty = await aws.holdings();
     });
-    afterAll(() => aws?.close());
+    afterAll(() => {
+      if (aws) calls.push(aws.calls);
+      return aws?.close();
+    });
 
     test.sequential('a first apply that fails half way tells its place', async () => {
       renameSync(join(aws.task, 'model'), join(aws.task, 'gone'));

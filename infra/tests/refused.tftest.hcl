@@ -5,7 +5,7 @@ mock_provider "aws" {
 }
 
 variables {
-  region          = "us-east-1"
+  model_store     = "efs"
   model           = "en_core_web_lg-3.8.0-folded-f32"
   model_archive   = "tests/mock/model.tar"
   code_zip        = "versions.tf"
@@ -18,9 +18,7 @@ variables {
 run "bad_values" {
   command = plan
   variables {
-    region               = "Frankfurt"
     name                 = "NER service"
-    zone_count           = 1
     vpc_cidr             = "10.0.0.5/16"
     model                = "../secrets"
     model_archive        = "model.whl"
@@ -31,14 +29,20 @@ run "bad_values" {
     timeout              = 31
     reserved_concurrency = 0
     live_version         = "newest"
+    permissions_boundary = "boundary"
+    kms_key_arn          = "alias/ours"
+    subnet_ids           = ["10.0.0.0/24"]
+    monitoring           = ["traces"]
+    exposure             = "vpn"
     origin_secret_sha256 = ["the secret itself"]
     log_retention_days   = 31
     cold_start_budget_ms = 10001
   }
   expect_failures = [
-    var.region, var.name, var.zone_count, var.vpc_cidr, var.model, var.model_archive, var.efs_throughput_mode,
+    var.name, var.vpc_cidr, var.model, var.model_archive, var.efs_throughput_mode,
     var.architecture, var.runtime, var.memory_size, var.timeout, var.reserved_concurrency, var.live_version,
-    var.origin_secret_sha256, var.log_retention_days, var.cold_start_budget_ms,
+    var.origin_secret_sha256, var.log_retention_days, var.cold_start_budget_ms, var.permissions_boundary, var.kms_key_arn,
+    var.subnet_ids, var.monitoring, var.exposure,
   ]
 }
 
@@ -46,10 +50,9 @@ run "bad_values_2" {
   command = plan
   variables {
     model_store             = "s3"
-    zone_count              = 5
     vpc_cidr                = "10.0.0.0/8"
     model                   = ""
-    runtime                 = "python3.14"
+    runtime                 = "python3.15"
     tags                    = { a = "", b = "", c = "", d = "", e = "", f = "", g = "", h = "", i = "", j = "" }
     memory_size             = 2048.5
     timeout                 = 4
@@ -60,7 +63,7 @@ run "bad_values_2" {
     cold_start_budget_ms    = 3
   }
   expect_failures = [
-    var.model_store, var.zone_count, var.vpc_cidr, var.model, var.runtime, var.tags, var.memory_size, var.timeout,
+    var.model_store, var.vpc_cidr, var.model, var.runtime, var.tags, var.memory_size, var.timeout,
     var.provisioned_concurrency, var.live_version, var.origin_secret_sha256, var.alarm_topic_arns,
     var.cold_start_budget_ms,
   ]
@@ -72,9 +75,8 @@ run "bad_values_3" {
     memory_size             = 10241
     provisioned_concurrency = 0.5
     origin_secret_sha256    = [sha256("\n")]
-    alarm_topic_arns        = ["arn:aws:sns:eu-west-3:123456789012:ops"]
   }
-  expect_failures = [var.memory_size, var.provisioned_concurrency, var.origin_secret_sha256, var.alarm_topic_arns]
+  expect_failures = [var.memory_size, var.provisioned_concurrency, var.origin_secret_sha256]
 }
 
 run "bad_values_4" {
@@ -89,11 +91,11 @@ run "bad_values_4" {
 run "bad_values_5" {
   command = plan
   variables {
-    efs_throughput_mode   = "provisioned"
-    efs_provisioned_mibps = 1025
-    warm_schedule         = { morning = { cron = "cron(45 5 * * MON-FRI)", concurrency = 5 } }
+    exposure      = "private"
+    invoker_arn   = "kong"
+    warm_schedule = { morning = { cron = "cron(45 5 * * MON-FRI)", concurrency = 5 } }
   }
-  expect_failures = [var.efs_provisioned_mibps, var.warm_schedule]
+  expect_failures = [var.invoker_arn, var.warm_schedule]
 }
 
 run "bad_values_6" {
@@ -112,7 +114,7 @@ run "bad_values_7" {
   expect_failures = [var.warm_schedule]
 }
 
-# Model store, throughput and zones
+# Account, model store and exposure
 
 run "efs_without_an_archive" {
   command = plan
@@ -130,39 +132,61 @@ run "package_with_an_archive" {
   expect_failures = [var.model_archive]
 }
 
-run "package_with_throughput" {
+run "a_region_of_one_zone" {
   command = plan
-  variables {
-    model_store           = "package"
-    model_archive         = null
-    efs_throughput_mode   = "provisioned"
-    efs_provisioned_mibps = 64
-  }
-  expect_failures = [var.efs_provisioned_mibps]
-}
-
-run "throughput_without_its_mode" {
-  command = plan
-  variables {
-    efs_provisioned_mibps = 64
-  }
-  expect_failures = [var.efs_provisioned_mibps]
-}
-
-run "mode_without_its_throughput" {
-  command = plan
-  variables {
-    efs_throughput_mode = "provisioned"
-  }
-  expect_failures = [var.efs_provisioned_mibps]
-}
-
-run "more_zones_than_the_region_has" {
-  command = plan
-  variables {
-    zone_count = 4
+  override_data {
+    target = data.aws_availability_zones.available[0]
+    values = { names = ["us-east-1a"] }
   }
   expect_failures = [data.aws_availability_zones.available]
+}
+
+run "a_region_without_function_urls" {
+  command = plan
+  override_data {
+    target = data.aws_region.current
+    values = { id = "eu-central-2" }
+  }
+  expect_failures = [data.aws_region.current]
+}
+
+run "a_quota_that_leaves_nothing_to_reserve" {
+  command = plan
+  override_data {
+    target = data.aws_servicequotas_service_quota.concurrency[0]
+    values = { value = 150 } # one too few: the provisioner reserves one as well
+  }
+  expect_failures = [data.aws_servicequotas_service_quota.concurrency]
+}
+
+run "a_bucket_without_versions" {
+  state_key = "apart"
+  variables {
+    model_store      = "package"
+    model_archive    = null
+    artifacts_bucket = "ours"
+  }
+  override_resource {
+    target = aws_s3_object.code
+    values = { version_id = "" }
+  }
+  expect_failures = [aws_s3_object.code]
+}
+
+run "private_for_nobody" {
+  command = plan
+  variables {
+    exposure = "private"
+  }
+  expect_failures = [var.invoker_arn]
+}
+
+run "an_invoker_of_a_url" {
+  command = plan
+  variables {
+    invoker_arn = "arn:aws:iam::123456789012:role/kong"
+  }
+  expect_failures = [var.invoker_arn]
 }
 
 # Warm environments
@@ -192,6 +216,14 @@ run "warm_all_the_time_and_by_the_clock" {
     warm_schedule           = { morning = { cron = "cron(45 5 ? * MON-FRI *)", concurrency = 5 } }
   }
   expect_failures = [var.warm_schedule]
+}
+
+run "an_alarm_for_a_topic_of_another_region" {
+  command = plan
+  variables {
+    alarm_topic_arns = ["arn:aws:sns:eu-west-3:123456789012:ops"]
+  }
+  expect_failures = [aws_cloudwatch_metric_alarm.function]
 }
 
 # Files

@@ -16,6 +16,8 @@ export type InvocationResult = { payload: unknown } | { error: unknown };
 export interface Shim {
   /** For AWS_ENDPOINT_URL. */
   url: string;
+  /** What was called, each once: `SERVICE METHOD URL ACTION`, the last for protocols that name it. */
+  calls: Set<string>;
   close(): Promise<void>;
 }
 
@@ -51,9 +53,11 @@ export async function startShim(moto: string, invoke: (call: Invocation) => Prom
     functionSettings(),
     ruleDescriptions(),
     scalingTags(),
-    removedPermissions(),
+    statements(),
     fileSystemPolicies(),
+    quotas(),
   ];
+  const calls = new Set<string>();
   const server = createServer(async (incoming, outgoing) => {
     const url = new URL(incoming.url ?? '/', moto);
     const call: Call = {
@@ -64,6 +68,9 @@ export async function startShim(moto: string, invoke: (call: Invocation) => Prom
       headers: incoming.headers,
       body: await read(incoming),
     };
+    const service = /Credential=[^/]+\/\d+\/[^/]+\/([^/]+)\//.exec(incoming.headers.authorization ?? '')?.[1];
+    const action = new URLSearchParams(String(call.body)).get('Action') ?? call.target.split('.').at(-1) ?? '';
+    calls.add(`${service} ${call.method} ${incoming.url} ${action}`);
     const chain = layers.reduceRight<() => Promise<Answer>>(
       (next, layer) => () => layer(call, next),
       () => forward(url, call),
@@ -82,6 +89,7 @@ export async function startShim(moto: string, invoke: (call: Invocation) => Prom
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    calls,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -226,20 +234,30 @@ function scalingTags(): Layer {
   };
 }
 
-/** moto keeps a statement that was removed from the policy of an alias, and the provider waits for it to go. */
-function removedPermissions(): Layer {
-  const removed = new Set<string>();
-  return async ({ method, path, query }, next) => {
-    const name = /^\/2015-03-31\/functions\/([^/]+)\/policy/.exec(path)?.[1];
+/**
+ * moto keeps a statement that was removed from the policy of an alias, and the provider waits for it to go. It takes one
+ * of the same name twice, which AWS does not.
+ */
+function statements(): Layer {
+  const there = new Map<string, Set<string>>();
+  return async ({ method, path, query, body }, next) => {
+    const name = /^\/2015-03-31\/functions\/([^/]+)\/policy(?:\/([^/]+))?/.exec(path);
     const qualifier = query.get('Qualifier');
     if (!name || !qualifier) return next();
-    const key = `${name}:${qualifier}`;
-    if (method === 'POST') removed.delete(key);
+    const key = `${name[1]}:${qualifier}`;
+    const ids = there.get(key) ?? new Set();
+    there.set(key, ids);
+    if (method === 'POST') {
+      const { StatementId: id } = JSON.parse(String(body));
+      const Message = `The statement id (${id}) provided already exists. Please provide a new statement id, or remove the existing statement.`;
+      if (ids.has(id)) return json(409, { Type: 'User', Message }, { 'x-amzn-errortype': 'ResourceConflictException' });
+      ids.add(id);
+    }
     if (method === 'DELETE') {
-      removed.add(key);
+      ids.delete(String(name[2]));
       return { status: 204, headers: {}, body: '' };
     }
-    if (!removed.has(key)) return next();
+    if (ids.size > 0) return next();
     return json(404, { Type: 'User', Message: 'No policy' }, { 'x-amzn-errortype': 'ResourceNotFoundException' });
   };
 }
@@ -248,4 +266,10 @@ function removedPermissions(): Layer {
 function fileSystemPolicies(): Layer {
   return async ({ method, path }, next) =>
     method === 'DELETE' && /^\/2015-02-01\/file-systems\/[^/]+\/policy$/.test(path) ? json(200, {}) : next();
+}
+
+/** moto has no quotas of Lambda. */
+function quotas(): Layer {
+  const Quota = { QuotaArn: 'arn:aws:servicequotas:us-east-1:123456789012:lambda/L-B99A9384', Value: 1000 };
+  return async ({ target }, next) => (target.startsWith('ServiceQuotas') ? json(200, { Quota }) : next());
 }

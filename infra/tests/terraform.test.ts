@@ -1,5 +1,5 @@
 // Terraform's own checks, without AWS, network or credentials: the provider is mocked.
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { infra, missing, Workspace } from './terraform.js';
@@ -34,6 +34,20 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
     expect({ valid, diagnostics }).toEqual({ valid: true, diagnostics: [] });
   });
 
+  test('the root module of the page, which calls this one, is valid', async () => {
+    const page = readFileSync(join(infra, 'README.md'), 'utf8');
+    const example = [...page.matchAll(/```hcl\n([\s\S]*?)```/g)].map(([, text]) => text).join('\n');
+    expect(example).toContain('module "burst_ner"');
+    if (!workspace) throw new Error('there is no workspace');
+    mkdirSync(join(workspace.folder, '../root'));
+    writeFileSync(join(workspace.folder, '../root/main.tf'), example);
+    const answer = await workspace.shell(
+      'cd root; terraform init -backend=false -input=false; terraform validate',
+      '/usr/bin',
+    );
+    expect(answer).toContain('The configuration is valid');
+  });
+
   // Terraform runs them one after the other.
   const files = readdirSync(join(infra, 'tests')).filter((name) => name.endsWith('.tftest.hcl'));
   test.concurrent.each(files)('the runs of %s pass', { timeout: 180_000 }, async (name) => {
@@ -61,7 +75,7 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
     const ner = [
       'aws_cloudwatch_log_group.function',
       'aws_iam_role_policy.function',
-      'aws_iam_role_policy.function_efs',
+      'aws_iam_role_policy.function_vpc',
     ];
     expect({
       provisioner: late('aws_lambda_function.provisioner', [...provisioner, 'aws_vpc_security_group_egress_rule.s3']),
@@ -69,9 +83,12 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
       ner: late('aws_lambda_function.ner', [...ner, ...mount, 'aws_lambda_invocation.model']),
       trial: late('aws_lambda_invocation.trial', ['aws_lambda_function.ner']),
       alias: late('aws_lambda_alias.live', ['aws_lambda_invocation.trial', 'data.aws_lambda_function.live']),
-      url: late('aws_lambda_function_url.live', ['aws_lambda_alias.live']),
+      // Two changes of the alias at the same time can end with 409.
+      stack: late('aws_cloudformation_stack.url_invoke', ['aws_lambda_function_url.live']),
+      url: late('aws_lambda_function_url.live', ['aws_lambda_permission.url']),
+      permission: late('aws_lambda_permission.url', ['aws_lambda_alias.live']),
       // Destroyed the other way round: the right to delete network interfaces outlives them.
-      functionGroup: late('aws_security_group.function', ['aws_iam_role_policy.function_efs']),
+      functionGroup: late('aws_security_group.function', ['aws_iam_role_policy.function_vpc']),
       provisionerGroup: late('aws_security_group.provisioner', ['aws_iam_role_policy.provisioner']),
       upload: late('aws_s3_object.code', ['aws_s3_bucket_versioning.artifacts', 'aws_s3_bucket_policy.artifacts']),
     }).toEqual({
@@ -80,7 +97,9 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
       ner: [],
       trial: [],
       alias: [],
+      stack: [],
       url: [],
+      permission: [],
       functionGroup: [],
       provisionerGroup: [],
       upload: [],
@@ -99,9 +118,10 @@ test('nothing else opens the network, grants rights or exposes the function', ()
     'aws_default_route_table.private',
     'aws_efs_file_system_policy.models',
     'aws_iam_role_policy.function',
-    'aws_iam_role_policy.function_efs',
+    'aws_iam_role_policy.function_vpc',
     'aws_iam_role_policy.provisioner',
     'aws_lambda_function_url.live',
+    'aws_lambda_permission.invoker',
     'aws_lambda_permission.url',
     'aws_s3_bucket_policy.artifacts',
     'aws_vpc_endpoint.s3',

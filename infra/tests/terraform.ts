@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 /** The folder with the configuration. */
 export const infra = join(import.meta.dirname, '..');
 
-const version = /version\s+= "(\d+\.\d+\.\d+)"/.exec(readFileSync(join(infra, 'versions.tf'), 'utf8'))?.[1] ?? '';
+const version = /version\s+= ">= (\d+\.\d+\.\d+),/.exec(readFileSync(join(infra, 'versions.tf'), 'utf8'))?.[1] ?? '';
 const mirror = findMirror();
 
 /** What this machine lacks to run Terraform, as one sentence. */
@@ -77,13 +77,29 @@ export class Workspace {
    * @returns what Terraform prints on standard output
    * @throws Error with all that it printed
    */
-  async terraform(...args: string[]): Promise<string> {
+  terraform(...args: string[]): Promise<string> {
+    return this.#run('terraform', args, this.folder);
+  }
+
+  /**
+   * Runs lines of a page in a shell, at the root of the checkout. Terraform asks nothing.
+   * @param programs a folder with what they call
+   * @returns what they print on standard output
+   * @throws Error with all that they printed, at the first that fails
+   */
+  shell(lines: string, programs: string): Promise<string> {
+    const PATH = `${programs}:${this.#env['PATH']}`;
+    const TF_CLI_ARGS_apply = '-auto-approve -input=false -no-color';
+    return this.#run('sh', ['-ec', lines], this.#home, { PATH, TF_CLI_ARGS_apply });
+  }
+
+  async #run(program: string, args: string[], cwd: string, more: Record<string, string> = {}): Promise<string> {
     try {
-      const options = { cwd: this.folder, env: this.#env, timeout: 170_000, maxBuffer: 1 << 26 };
-      return (await promisify(execFile)('terraform', args, options)).stdout;
+      const options = { cwd, env: { ...this.#env, ...more }, timeout: 170_000, maxBuffer: 1 << 26 };
+      return (await promisify(execFile)(program, args, options)).stdout;
     } catch (error) {
       const { stdout, stderr } = error as { stdout: string; stderr: string };
-      throw new Error(`terraform ${args.join(' ')} failed:\n${stderr || stdout}`);
+      throw new Error(`${program} ${args.join(' ')} failed:\n${stderr || stdout}`);
     }
   }
 

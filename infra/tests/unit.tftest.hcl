@@ -4,22 +4,20 @@ mock_provider "aws" {
 }
 
 variables {
-  region      = "us-east-1"
-  model_store = "package"
-  model       = "en_core_web_lg-3.8.0-folded-f32"
-  code_zip    = "versions.tf" # any file: the mocked provider does not open it
+  model    = "en_core_web_lg-3.8.0-folded-f32"
+  code_zip = "versions.tf" # any file: the mocked provider does not open it
 }
 
 run "package_needs_no_network_and_no_file_system" {
   assert {
     condition = 0 == sum([for resources in [
-      data.aws_availability_zones.available, aws_vpc.main, values(aws_subnet.private), aws_default_route_table.private,
+      data.aws_availability_zones.available, data.aws_prefix_list.s3, aws_vpc.main, values(aws_subnet.private), aws_default_route_table.private,
       aws_default_security_group.closed, aws_vpc_endpoint.s3, aws_security_group.function, aws_security_group.provisioner,
       aws_security_group.model_store, values(aws_vpc_security_group_egress_rule.nfs), values(aws_vpc_security_group_ingress_rule.nfs),
       aws_vpc_security_group_egress_rule.s3, aws_efs_file_system.models, aws_efs_file_system_policy.models,
       values(aws_efs_mount_target.models), aws_efs_access_point.models, aws_cloudwatch_log_group.provisioner,
       aws_iam_role.provisioner, aws_iam_role_policy.provisioner, aws_lambda_function.provisioner, aws_lambda_invocation.model,
-      aws_s3_object.model, aws_iam_role_policy.function_efs,
+      aws_s3_object.model, aws_iam_role_policy.function_vpc,
     ] : length(resources)])
     error_message = "There is a VPC, a file system, a provisioner, or a part of one."
   }
@@ -70,26 +68,26 @@ run "artifacts" {
   assert {
     condition = [
       aws_lambda_function.ner.s3_bucket, aws_lambda_function.ner.s3_key, aws_lambda_function.ner.s3_object_version,
-      aws_lambda_function.ner.source_code_hash, aws_s3_object.code.source, aws_s3_bucket.artifacts.bucket,
-    ] == [aws_s3_bucket.artifacts.id, "code/${filesha256("versions.tf")}.zip", "v1", filebase64sha256("versions.tf"), "versions.tf", "spacy-ner-service-artifacts-123456789012"]
+      aws_lambda_function.ner.source_code_hash, aws_s3_object.code.source, aws_s3_bucket.artifacts[0].bucket,
+    ] == [aws_s3_bucket.artifacts[0].id, "spacy-ner-service/code/${filesha256("versions.tf")}.zip", "v1", filebase64sha256("versions.tf"), "versions.tf", "spacy-ner-service-artifacts-123456789012"]
     error_message = "The function does not run this version of the zip."
   }
   assert {
     condition = alltrue([
-      aws_s3_bucket_public_access_block.artifacts.block_public_acls, aws_s3_bucket_public_access_block.artifacts.block_public_policy,
-      aws_s3_bucket_public_access_block.artifacts.ignore_public_acls, aws_s3_bucket_public_access_block.artifacts.restrict_public_buckets,
+      aws_s3_bucket_public_access_block.artifacts[0].block_public_acls, aws_s3_bucket_public_access_block.artifacts[0].block_public_policy,
+      aws_s3_bucket_public_access_block.artifacts[0].ignore_public_acls, aws_s3_bucket_public_access_block.artifacts[0].restrict_public_buckets,
     ])
     error_message = "The bucket can be made public."
   }
   assert {
-    condition = [for s in jsondecode(aws_s3_bucket_policy.artifacts.policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
+    condition = [for s in jsondecode(aws_s3_bucket_policy.artifacts[0].policy).Statement : [s.Effect, s.Principal, s.Action, s.Resource, s.Condition]] == [
       ["Deny", "*", "s3:*", ["arn:aws:s3:::artifacts", "arn:aws:s3:::artifacts/*"], { Bool = { "aws:SecureTransport" = "false" } }]
     ]
     error_message = "The bucket answers without TLS, or lets somebody in."
   }
   assert {
     condition = (
-      aws_s3_bucket.artifacts.force_destroy && aws_s3_bucket_versioning.artifacts.versioning_configuration[0].status == "Enabled"
+      aws_s3_bucket.artifacts[0].force_destroy && aws_s3_bucket_versioning.artifacts[0].versioning_configuration[0].status == "Enabled"
     )
     error_message = "A destroy would leave the bucket, or its objects could be overwritten."
   }
@@ -214,7 +212,7 @@ run "cold_and_closed_by_default" {
   }
   assert {
     condition = (
-      aws_lambda_function_url.live.authorization_type == "AWS_IAM" && aws_lambda_function_url.live.qualifier == "live" &&
+      aws_lambda_function_url.live[0].authorization_type == "AWS_IAM" && aws_lambda_function_url.live[0].qualifier == "live" &&
       length(aws_lambda_permission.url) == 0 && length(aws_cloudformation_stack.url_invoke) == 0
     )
     error_message = "Anybody may call the URL, and the function checks no secret; or the URL is not on the alias."
@@ -244,7 +242,7 @@ run "open_to_holders_of_the_secret" {
   }
   assert {
     condition = [
-      aws_lambda_function_url.live.authorization_type, aws_lambda_permission.url[0].action, aws_lambda_permission.url[0].principal,
+      aws_lambda_function_url.live[0].authorization_type, aws_lambda_permission.url[0].action, aws_lambda_permission.url[0].principal,
       aws_lambda_permission.url[0].qualifier, aws_lambda_permission.url[0].function_url_auth_type,
     ] == ["NONE", "lambda:InvokeFunctionUrl", "*", "live", "NONE"]
     error_message = "The URL's first permission is missing, or is not on the alias."
@@ -336,7 +334,7 @@ run "alarm_of_spill_over" {
   }
   assert {
     condition = 2 == length([
-      for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget
+      for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : widget
       if strcontains(jsonencode(widget), "\"ProvisionedConcurrency") && strcontains(jsonencode(widget), "spacy-ner-service:live")
     ])
     error_message = "The dashboard does not show spill-over and use of the provisioned concurrency."
@@ -346,17 +344,154 @@ run "alarm_of_spill_over" {
 run "dashboard" {
   command = plan
   assert {
-    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget.properties.title] == [
+    condition = [for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : widget.properties.title] == [
       "Requests and cold starts", "Initialisation, ms", "Duration without initialisation, ms", "Throttles and errors",
       "Execution environments at once", "Cost: GB-seconds, with initialisation", "Milliseconds to the answer, cold (1) against warm (0)",
     ]
     error_message = "A chart is missing, or one is there for something that is not."
   }
   assert {
-    condition = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : [widget.x, widget.y]])) == 7 && alltrue([
-      for widget in jsondecode(aws_cloudwatch_dashboard.main.dashboard_body).widgets : widget.x + widget.width <= 24
+    condition = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : [widget.x, widget.y]])) == 7 && alltrue([
+      for widget in jsondecode(aws_cloudwatch_dashboard.main[0].dashboard_body).widgets : widget.x + widget.width <= 24
     ])
     error_message = "Charts lie on each other, or beside the dashboard."
+  }
+}
+
+# A company's account
+
+run "a_company_s_own" {
+  state_key = "company" # the function of the first run is not in these subnets
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:policy/boundary"
+    kms_key_arn          = "arn:aws:kms:us-east-1:123456789012:key/ours"
+    artifacts_bucket     = "ours"
+    subnet_ids           = ["subnet-0a", "subnet-0b"]
+    tags                 = { CostCenter = "42" }
+  }
+  assert {
+    condition     = aws_iam_role.function.permissions_boundary == "arn:aws:iam::123456789012:policy/boundary"
+    error_message = "A role has no boundary."
+  }
+  assert {
+    condition = [
+      aws_lambda_function.ner.kms_key_arn, aws_cloudwatch_log_group.function.kms_key_id, aws_s3_object.code.kms_key_id,
+    ] == [for _ in range(3) : "arn:aws:kms:us-east-1:123456789012:key/ours"]
+    error_message = "Something is encrypted with another key."
+  }
+  assert {
+    condition = [for s in jsondecode(aws_iam_role_policy.function.policy).Statement : [s.Sid, s.Action, s.Resource] if s.Sid == "UseKey"] == [
+      ["UseKey", "kms:Decrypt", "arn:aws:kms:us-east-1:123456789012:key/ours"]
+    ]
+    error_message = "The function cannot read its variables, or may use more than the key."
+  }
+  assert {
+    condition     = [length(aws_s3_bucket.artifacts), length(aws_s3_bucket_policy.artifacts), aws_s3_object.code.bucket] == [0, 0, "ours"]
+    error_message = "A bucket is made beside the company's, or its policy is changed."
+  }
+  assert {
+    condition = [
+      toset(aws_lambda_function.ner.vpc_config[0].subnet_ids), aws_security_group.function[0].vpc_id, length(aws_vpc.main),
+    ] == [toset(["subnet-0a", "subnet-0b"]), "vpc-0123456789abcdef0", 0]
+    error_message = "The function is not in the company's subnets, or a VPC is made beside them."
+  }
+  assert {
+    condition     = length(aws_vpc_security_group_egress_rule.nfs) + length(aws_vpc_security_group_egress_rule.s3) == 0
+    error_message = "A function that has its model in the zip can call out."
+  }
+  assert {
+    condition     = aws_lambda_function.ner.tags == tomap({ Project = "spacy-ner-service", CostCenter = "42" })
+    error_message = "The function lacks a tag."
+  }
+}
+
+run "nothing_that_cloudwatch_bills_by_the_month" {
+  command = plan
+  variables {
+    monitoring = []
+  }
+  assert {
+    condition     = 0 == length(aws_cloudwatch_metric_alarm.function) + length(aws_cloudwatch_dashboard.main) && output.dashboard_url == null
+    error_message = "There is an alarm or a dashboard."
+  }
+  assert {
+    condition     = aws_lambda_function.ner.environment[0].variables["METRICS"] == "off"
+    error_message = "The function writes metrics."
+  }
+}
+
+run "alarms_without_the_metrics" {
+  command = plan
+  variables {
+    monitoring = ["alarms"]
+  }
+  assert {
+    condition     = keys(aws_cloudwatch_metric_alarm.function) == ["failures", "latency", "throttles"]
+    error_message = "An alarm listens to a metric that is not written."
+  }
+}
+
+run "private" {
+  command = plan
+  variables {
+    exposure             = "private"
+    invoker_arn          = "arn:aws:iam::123456789012:role/kong"
+    origin_secret_sha256 = [sha256("unused")]
+  }
+  assert {
+    condition     = 0 == length(aws_lambda_function_url.live) + length(aws_lambda_permission.url) + length(aws_cloudformation_stack.url_invoke)
+    error_message = "There is a URL, or a way through one."
+  }
+  assert {
+    condition = [
+      aws_lambda_permission.invoker[0].action, aws_lambda_permission.invoker[0].principal, aws_lambda_permission.invoker[0].qualifier,
+    ] == ["lambda:InvokeFunction", "arn:aws:iam::123456789012:role/kong", "live"]
+    error_message = "Kong cannot call the alias, or somebody else can."
+  }
+  assert {
+    condition     = !contains(keys(aws_lambda_function.ner.environment[0].variables), "ORIGIN_SECRET_SHA256")
+    error_message = "The function waits for a header that Kong does not send."
+  }
+  assert {
+    condition     = output.function_url == null && length(terraform_data.origin_secret_sha256.input) == 0
+    error_message = "A URL or a secret is told that there is not."
+  }
+}
+
+run "private_in_a_region_without_function_urls" {
+  command = plan
+  variables {
+    exposure    = "private"
+    invoker_arn = "arn:aws:iam::123456789012:role/kong"
+  }
+  override_data {
+    target = data.aws_region.current
+    values = { id = "eu-central-2" }
+  }
+}
+
+run "private_back_to_a_version_that_wants_a_secret" {
+  command = plan
+  variables {
+    exposure     = "private"
+    invoker_arn  = "arn:aws:iam::123456789012:role/kong"
+    live_version = "6"
+  }
+  override_data {
+    target = data.aws_lambda_function.live
+    values = { environment = [{ variables = { ORIGIN_SECRET_SHA256 = "cba06b5736faf67e54b07b561eae94395e774c517a7d910a54369e1263ccfbd4" } }] }
+  }
+  expect_failures = [data.aws_lambda_function.live]
+}
+
+run "an_account_without_a_quota_to_reserve_from" {
+  command = plan
+  variables {
+    reserved_concurrency = -1
+  }
+  override_data {
+    target = data.aws_servicequotas_service_quota.concurrency
+    values = { value = 10 }
   }
 }
 

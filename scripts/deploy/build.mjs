@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describeModel, prepareModel } from '../model.mjs';
 import { python } from '../python.mjs';
 import { root, step, UserError, userPath } from '../step.mjs';
+import { build } from './terraform.mjs';
 
 const service = path.join(root, 'packages/service');
 const archive = path.join(import.meta.dirname, 'archive.py');
@@ -62,28 +63,42 @@ function key(wheel) {
 }
 
 /**
- * @param {string} folder a prepared model
- * @param {string} out
+ * Names a file by its bytes, so that what was applied stays as it was, whatever is built next.
+ * @param {string} name
+ * @param {(out: string) => Promise<void> | void} pack writes it
+ * @returns {Promise<string>} its path as Terraform sees it, the same on every machine
  */
-export const packModel = (folder, out) =>
-  step('Pack the model', python, [archive, 'tar', folder, out], { explain: last });
+async function packed(name, pack) {
+  const fresh = path.join(build, name);
+  await pack(fresh);
+  const digest = crypto.createHash('sha256').update(fs.readFileSync(fresh)).digest('hex').slice(0, 12);
+  const { name: stem, ext } = path.parse(name);
+  fs.renameSync(fresh, path.join(build, `${stem}-${digest}${ext}`));
+  return `build/${stem}-${digest}${ext}`;
+}
 
-/** @param {string} out */
-export const packProvisioner = (out) =>
-  step('Pack the provisioner', python, [archive, 'zip', path.join(root, 'infra/provisioner/provision.py'), out], {
-    explain: last,
+/** @param {string} folder a prepared model */
+export const packModel = (folder) =>
+  packed('model.tar', (out) => step('Pack the model', python, [archive, 'tar', folder, out], { explain: last }));
+
+export const packProvisioner = () =>
+  packed('provisioner.zip', (out) => {
+    const args = [archive, 'zip', path.join(root, 'infra/provisioner/provision.py'), out];
+    return step('Pack the provisioner', python, args, { explain: last });
   });
 
 /**
- * @param {string} out
  * @param {{ architecture: string, runtime: string }} target as Lambda names them
  * @param {string | undefined} model to put inside
  * @throws {UserError} for example when it is too large for Lambda
  */
-export async function packFunction(out, { architecture, runtime }, model) {
-  const args = ['-m', 'tools.zip', out, '--arch', architecture, '--python', runtime.replace('python', '')];
-  if (model) args.push('--with-model', model);
-  // In the foreground: it may warn, for example that it found no Python to compile with.
-  const { status } = child_process.spawnSync(python, args, { cwd: service, stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) throw new UserError('So there is no zip, and nothing was changed.');
-}
+export const packFunction = ({ architecture, runtime }, model) =>
+  packed('function.zip', (out) => {
+    const args = ['-m', 'tools.zip', out, '--arch', architecture, '--python', runtime.replace('python', '')];
+    if (model) args.push('--with-model', model);
+    // In the foreground: it may warn, for example that it found no Python to compile with.
+    const { status } = child_process.spawnSync(python, args, { cwd: service, stdio: ['ignore', 'inherit', 'inherit'] });
+    if (status === 0) return;
+    const other = model ? ' If the model is too large for it: --model-store efs takes any.' : '';
+    throw new UserError(`So there is no zip, and nothing was changed.${other}`);
+  });

@@ -5,13 +5,25 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import readline from 'node:readline/promises';
-import { render, unquoted } from '../../kong/render.mjs';
 import { root, UserError } from '../step.mjs';
 
 const source = path.join(root, 'kong/kong.yaml');
-const FUNCTION_URL = /\$\{\{ env "DECK_NER_FUNCTION_URL" \}\}/g;
-/** Without it decK deletes what is not in the file, which is everybody else's. */
-const OURS = ['--select-tag', 'nlp-ner'];
+/** For a function without a URL. */
+export const PRIVATE = path.join(root, 'kong/private.yaml');
+
+/** The name that deployments have by default. Others put theirs into every name, so that one Kong holds several. */
+const DEFAULT_NAME = 'spacy-ner-service';
+
+/** @typedef {{ name: string, region: string, url: string }} Target what Kong is to call; `url`: of the function, or of Lambda */
+
+/** @param {string} name of the deployment @returns {string} the tag of all that is in its file */
+export const tagOf = (name) => (name === DEFAULT_NAME ? 'nlp-ner' : `nlp-ner-${name}`);
+
+/** @param {string} name of the deployment @returns {string} the path of its route */
+export const routeOf = (name) => (name === DEFAULT_NAME ? '/nlp/ner' : `/${name}/nlp/ner`);
+
+/** Without it decK deletes what is not in the file, which is everybody else's. @param {string} name */
+const ours = (name) => ['--select-tag', tagOf(name)];
 
 /** `--kong-admin konnect`: decK leaves Konnect as soon as it is given an address of its own, so it gets none. */
 const KONNECT = 'konnect';
@@ -56,19 +68,21 @@ export function checkKong({ admin, patches }) {
  * Whether the patches apply, and every reference has a value that the file can hold. Those of patches are wanted when
  * decK runs, which is later without `admin`.
  * @param {string} out where renderKong is to write; this leaves it as it is
+ * @param {Target} target its `url` need not be known yet
  * @param {{ admin: string | undefined, patches: string[] }} kong
  * @param {Record<string, string>} secrets
  * @throws {UserError}
  */
-export function checkFile(out, { admin, patches }, secrets) {
-  const url = 'https://example.com/';
+export async function checkFile(out, target, { admin, patches }, secrets) {
+  // It needs a package, which is there once the checkout is set up.
+  const { render, unquoted } = await import('../../kong/render.mjs');
   const copy = `${out}.check`;
-  renderKong(url, patches, copy);
+  renderKong(target, patches, copy);
   const patched = fs.readFileSync(copy, 'utf8');
   fs.rmSync(copy);
   try {
     // As it is after a patch or a merge, which may still come.
-    render(unquoted(fs.readFileSync(source, 'utf8')), { ...secrets, DECK_NER_FUNCTION_URL: url });
+    render(unquoted(fs.readFileSync(source, 'utf8')), { ...secrets, DECK_NER_FUNCTION_URL: target.url });
   } catch (error) {
     throw new UserError(`kong/kong.yaml, ${/** @type {Error} */ (error).message}`);
   }
@@ -83,30 +97,48 @@ export function checkFile(out, { admin, patches }, secrets) {
 /**
  * Writes kong.yaml with the function's address filled in. Secrets stay references, which decK fills in when it brings the
  * file into Kong, so the file can be committed and merged into others.
- * @param {string} functionUrl
+ * @param {Target} target
  * @param {string[]} patches
  * @param {string} out
  */
-export function renderKong(functionUrl, patches, out) {
+export function renderKong({ name, region, url }, patches, out) {
   const fresh = `${out}.new`;
-  fs.writeFileSync(fresh, fs.readFileSync(source, 'utf8').replace(FUNCTION_URL, functionUrl));
+  fs.copyFileSync(source, fresh);
   if (patches.length > 0) {
     const { status, stderr } = deck(['file', 'patch', '--state', fresh, '--output-file', fresh, ...patches]);
     if (status !== 0) throw new UserError(`decK cannot apply the patch: ${stderr.trim()}`);
   }
+  const known = { DECK_NER_FUNCTION_URL: url, DECK_NER_FUNCTION_NAME: name, DECK_NER_REGION: region };
+  let text = named(fs.readFileSync(fresh, 'utf8'), name);
+  for (const [key, value] of Object.entries(known)) text = text.replaceAll(`\${{ env "${key}" }}`, value);
+  fs.writeFileSync(fresh, text);
   fs.renameSync(fresh, out);
+}
+
+/**
+ * Kong's certificates have no two owners: a deployment of another name uses those of the default one.
+ * @param {string} text @param {string} name
+ */
+function named(text, name) {
+  if (name === DEFAULT_NAME) return text;
+  return text
+    .replace(/^ca_certificates:\n(?:[ #-].*\n?|\n)*/m, '')
+    .replaceAll(/\bnlp-ner\b/g, tagOf(name))
+    .replaceAll(/\b(batch-processor|load-generator)\b/g, `$1-${name}`)
+    .replaceAll('/nlp/ner', routeOf(name));
 }
 
 /**
  * Shows what would change in Kong, asks, and changes it.
  * @param {string} file
  * @param {string} admin
- * @param {{ secrets: Record<string, string>, yes: boolean }} options decK shows no value of a DECK_ variable
+ * @param {{ name: string, secrets: Record<string, string>, yes: boolean }} options of the deployment; decK shows no value
+ *   of a DECK_ variable
  * @returns {Promise<boolean>} false: the answer was no
  */
-export async function syncKong(file, admin, { secrets, yes }) {
+export async function syncKong(file, admin, { name, secrets, yes }) {
   const env = { ...process.env, ...secrets };
-  const args = [file, ...OURS, ...at(admin)];
+  const args = [file, ...ours(name), ...at(admin)];
   const diff = deck(['gateway', 'diff', ...args], env);
   if (diff.status !== 0)
     throw new UserError(`decK cannot tell the difference, and Kong is as it was: ${diff.stderr.trim()}`);

@@ -1,6 +1,7 @@
 // Terraform in infra/. What it refuses before anything is changed becomes one sentence.
 import child_process from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { root, step, UserError } from '../step.mjs';
@@ -9,14 +10,17 @@ const infra = path.join(root, 'infra');
 
 /** Where the command puts what it makes; the paths are as Terraform sees them, the same on every machine. */
 export const build = path.join(infra, 'build');
-const VARIABLES = 'build/deploy.tfvars.json';
-const APPLIED = 'build/applied.tfvars.json';
-const PLAN = 'build/check.tfplan';
+
+/** What the last apply was made of: the user's variables and this command's. Files that they name stay as they were. */
+const APPLIED = ['applied.tfvars', 'applied.tfvars.json'].map((name) => path.join(build, name));
 
 /** Terraform has no use for secrets, so it gets none. */
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^DECK_|^NER_API_KEY$/.test(name)));
 
 export class Terraform {
+  /** For this run alone: a plan leaves what was applied as it is. */
+  #scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-deploy-'));
+  #variables = path.join(this.#scratch, 'deploy.tfvars.json');
   #varFile;
   #varFiles;
   /** @type {Record<string, unknown>} */
@@ -31,7 +35,9 @@ export class Terraform {
       throw new UserError(`There is no file ${varFile}; --var-file takes a .tfvars file.`);
     }
     this.#varFile = varFile;
-    this.#varFiles = [...(varFile ? [varFile] : []), VARIABLES].map((file) => `-var-file=${file}`);
+    this.#varFiles = [...(varFile ? [varFile] : []), this.#variables].map((file) => `-var-file=${file}`);
+    fs.mkdirSync(build, { recursive: true });
+    process.on('exit', () => fs.rmSync(this.#scratch, { recursive: true, force: true }));
     const { error, stdout } = child_process.spawnSync('terraform', ['version', '-json'], { encoding: 'utf8', env });
     if (error) throw new UserError('There is no terraform on PATH; install Terraform 1.11 or later.');
     const version = /"terraform_version": *"((\d+)\.(\d+)[^"]*)"/.exec(stdout);
@@ -43,10 +49,13 @@ export class Terraform {
   }
 
   init() {
-    const explain = (/** @type {string} */ output) =>
-      /Failed to query available provider/.test(output)
-        ? 'Terraform could not fetch its AWS provider: check the network, or set TF_CLI_CONFIG_FILE to a file that names a mirror; .cache/setup.log has all of it.'
-        : undefined;
+    const explain = (/** @type {string} */ output) => {
+      if (/Failed to query available provider/.test(output))
+        return 'Terraform could not fetch its AWS provider: check the network, or set TF_CLI_CONFIG_FILE to a file that names a mirror; .cache/setup.log has all of it.';
+      if (/state migration|-migrate-state/.test(output))
+        return "Terraform's state has another backend than before: move it once with terraform -chdir=infra init -migrate-state, then run this again.";
+      return undefined;
+    };
     return step('Initialise Terraform', 'terraform', ['init', '-input=false', '-no-color'], {
       cwd: infra,
       env,
@@ -54,25 +63,35 @@ export class Terraform {
     });
   }
 
+  /** @param {string} region where everything is */
+  in(region) {
+    env['AWS_REGION'] = region;
+  }
+
   /** @param {Record<string, unknown>} variables the command's own, which win over the user's */
   set(variables) {
     this.#own = variables;
-    fs.mkdirSync(build, { recursive: true });
-    fs.writeFileSync(path.join(infra, VARIABLES), `${JSON.stringify(variables, null, 2)}\n`);
+    fs.writeFileSync(this.#variables, `${JSON.stringify(variables, null, 2)}\n`);
   }
 
-  /** Keeps the variables of an apply that went well, for whoever has to go back without this command. */
+  /** Keeps what an apply that went well was made of, and nothing of others. */
   keep() {
-    fs.copyFileSync(path.join(infra, VARIABLES), path.join(infra, APPLIED));
+    const [users = '', own = ''] = APPLIED;
+    fs.writeFileSync(users, this.#varFile ? fs.readFileSync(this.#varFile) : '');
+    fs.copyFileSync(this.#variables, own);
+    const named = JSON.stringify(this.#own);
+    for (const name of fs.readdirSync(build)) {
+      if (/\.(zip|tar)$/.test(name) && !named.includes(`build/${name}"`)) fs.rmSync(path.join(build, name));
+    }
   }
 
   /**
    * Variables as Terraform sees them: defaults, the user's file, environment. It checks each against its range.
-   * @returns {{ name: string, architecture: string, runtime: string }}
+   * @returns {{ name: string, architecture: string, runtime: string, exposure: string }}
    * @throws {UserError} the first that is wrong, or that the user's file sets beside the command
    */
   values() {
-    const names = ['name', 'architecture', 'runtime', ...Object.keys(this.#own)];
+    const names = ['name', 'architecture', 'runtime', 'exposure', ...Object.keys(this.#own)];
     // The user's file last, so that what it sets shows.
     const { status, stdout, stderr } = this.#capture(
       'console',
@@ -88,25 +107,40 @@ export class Terraform {
       if (/^Error: /m.test(stderr)) throw new UserError(reason(stderr));
       return values;
     }
-    const instead = { region: '--region', model: '--model', model_store: '--model-store' }[own];
+    const instead = { model: '--model', model_store: '--model-store' }[own];
     throw new UserError(
       `${this.#varFile} sets ${own}, which this command sets itself: take it out${instead ? `, and pass ${instead}` : ''}.`,
     );
   }
 
   /**
-   * Plans nothing but a look at who calls, which needs credentials.
+   * Plans nothing but a look at account, region and quota, which needs credentials.
    * @returns {string | undefined} the place, account:region:name
    * @throws {UserError} what is missing or wrong
    */
   check() {
-    const args = ['-json', '-input=false', '-lock=false', '-target=data.aws_caller_identity.current', `-out=${PLAN}`];
+    const plan = path.join(this.#scratch, 'check.tfplan');
+    const targets = [
+      'aws_caller_identity.current',
+      'aws_region.current',
+      'aws_servicequotas_service_quota.concurrency',
+    ];
+    const args = [
+      '-json',
+      '-input=false',
+      '-lock=false',
+      `-out=${plan}`,
+      ...targets.map((each) => `-target=data.${each}`),
+    ];
     const { status, stdout } = this.#capture('plan', ...args, ...this.#varFiles);
     const lines = stdout.split('\n').filter((line) => line.includes('"type":"diagnostic"'));
     const diagnostics = lines.map((line) => JSON.parse(line).diagnostic);
     const unknown = diagnostics.find((each) => each.summary === 'Value for undeclared variable');
     if (unknown) throw new UserError(paragraph(unknown.detail));
-    if (status === 0) return this.#planned()['place']?.value;
+    if (status === 0) {
+      const planned = JSON.parse(this.#capture('show', '-json', plan).stdout).planned_values;
+      return planned.outputs?.place?.value;
+    }
     const { summary = 'it does not say why', detail = '' } =
       diagnostics.find(({ severity }) => severity === 'error') ?? {};
     if (/credential|security token|STS|AWS account|SSO/i.test(summary)) {
@@ -114,14 +148,9 @@ export class Terraform {
         `AWS takes no credentials from here (${summary.split('\n')[0]}): set AWS_PROFILE, sign in with "aws sso login", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.`,
       );
     }
+    // A condition of the configuration has a sentence of its own.
+    if (/^Resource \w+condition failed$/.test(summary)) throw new UserError(paragraph(detail));
     throw new UserError(`Terraform: ${summary}. ${paragraph(detail)}`);
-  }
-
-  /** @returns {Record<string, { value?: string }>} outputs of the plan that check() made */
-  #planned() {
-    const { stdout } = this.#capture('show', '-json', PLAN);
-    fs.rmSync(path.join(infra, PLAN), { force: true });
-    return JSON.parse(stdout).planned_values.outputs ?? {};
   }
 
   /**

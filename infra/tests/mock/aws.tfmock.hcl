@@ -5,6 +5,21 @@ mock_data "aws_availability_zones" {
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
 }
+mock_data "aws_partition" {
+  defaults = { partition = "aws" }
+}
+mock_data "aws_prefix_list" {
+  defaults = { id = "pl-63a5400a" }
+}
+mock_data "aws_region" {
+  defaults = { id = "us-east-1" }
+}
+mock_data "aws_servicequotas_service_quota" {
+  defaults = { value = 1000 }
+}
+mock_data "aws_subnet" {
+  defaults = { vpc_id = "vpc-0123456789abcdef0" }
+}
 mock_resource "aws_cloudwatch_log_group" {
   defaults = { arn = "arn:aws:logs:us-east-1:123456789012:log-group:mock" }
 }

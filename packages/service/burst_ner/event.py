@@ -67,11 +67,10 @@ class Event:
             raise RequestError("invalid_json", "Invalid JSON in request body.") from None
 
     def _path(self) -> str:
-        """The path behind PREFIX, "/" for PREFIX itself; the whole path where that is none of the function's."""
+        """The path behind PREFIX, before which a stage may be; "/" for PREFIX itself; else the whole path."""
         path = str(self._event.get("rawPath") or self._event.get("path") or "/")
-        if path == PREFIX:
-            return "/"
-        return path.removeprefix(PREFIX) if path.startswith(f"{PREFIX}/") else path
+        _, found, rest = path.partition(PREFIX)
+        return (rest or "/") if found and rest[:1] in ("", "/") else path
 
 
 def _object(value: object) -> dict:

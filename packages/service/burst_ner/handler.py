@@ -51,6 +51,7 @@ def initialise(env: Mapping[str, str]) -> Service:
         origin=origin,
         init_ms=(time.perf_counter() - started) * 1000,
         load_ms=(loaded - started) * 1000,
+        metrics=env.get("METRICS") != "off",
     )
 
 

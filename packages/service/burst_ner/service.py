@@ -30,6 +30,7 @@ class Service:
         origin: Origin,
         init_ms: float,
         load_ms: float,
+        metrics: bool = True,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """
@@ -40,6 +41,7 @@ class Service:
             origin: knows the gateway by its secret.
             init_ms: milliseconds from the start of `initialise` to readiness.
             load_ms: the part of it that opening the model took.
+            metrics: whether CloudWatch makes metrics of the log.
             now: gives seconds, for the clock of a request.
         """
         self._recognizer = recognizer
@@ -51,6 +53,7 @@ class Service:
         self._origin = origin
         self._init_ms = init_ms
         self._init_timing = f"init;dur={init_ms:.1f}, load;dur={load_ms:.1f}"
+        self._metrics = metrics
         self._now = now
         self._routes: dict[str, tuple[str, Callable[[Event, Deadline, dict], dict]]] = {
             "/": ("POST", self._entities),
@@ -104,7 +107,7 @@ class Service:
         headers["server-timing"] = f"{self._init_timing}, ner;dur={log.get('ner_ms', 0.0)}"
         log |= {"status": status, "code": code, "errors": int(status >= 500)}
         log["ms"] = round((time.perf_counter() - started) * 1000, 1)
-        telemetry.write(log)
+        telemetry.write(log, metrics=self._metrics)
         answer = {"statusCode": status, "headers": headers, "body": body, "isBase64Encoded": False}
         if request.multi_value:
             answer["multiValueHeaders"] = {name: [value] for name, value in headers.items()}

@@ -18,16 +18,19 @@ METRICS = {
 }
 
 
-def write(fields: dict, now: Callable[[], float] = time.time) -> None:
+def write(fields: dict, *, metrics: bool = True, now: Callable[[], float] = time.time) -> None:
     """Prints the line of a request, in CloudWatch's embedded metric format.
 
     Args:
         fields: ids, sizes and timings; `function` and those of METRICS that are known become metrics.
+        metrics: whether they do.
         now: gives seconds since 1970.
 
     Source of the format: Amazon CloudWatch User Guide, "Specification: Embedded metric format".
     """
-    metrics = [{"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in fields]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": metrics}
-    line = {**fields, "_aws": {"Timestamp": int(now() * 1000), "CloudWatchMetrics": [directive]}}
+    line = dict(fields)
+    if metrics:
+        names = [{"Name": name, "Unit": unit} for name, unit in METRICS.items() if name in fields]
+        directive = {"Namespace": NAMESPACE, "Dimensions": [["function"]], "Metrics": names}
+        line["_aws"] = {"Timestamp": int(now() * 1000), "CloudWatchMetrics": [directive]}
     print(json.dumps(line), flush=True)

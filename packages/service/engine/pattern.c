@@ -16,9 +16,10 @@ static void push(struct Engine *engine, uint32_t *count, struct Frame frame) {
   frames[(*count)++] = frame;
 }
 
-/* Runs a program from `at`; frames below `base` belong to who calls. Returns the end of the match, or NO_SUCH. */
+/* Runs a program from `at`; frames below `base` belong to who calls. Returns the end of the match, or NO_SUCH; a match that
+   ends at `not_at` is none. */
 static uint32_t run(struct Engine *engine, const uint32_t *code, uint32_t pc, const uint32_t *text, uint32_t length,
-                    uint32_t at, uint32_t base) {
+                    uint32_t at, uint32_t base, uint32_t not_at) {
   const struct Model *model = &engine->model;
   uint32_t count = base;
   for (;;) {
@@ -26,7 +27,8 @@ static uint32_t run(struct Engine *engine, const uint32_t *code, uint32_t pc, co
     if (++engine->steps >= LOOK_AT_CLOCK) look_at_clock(engine);
     switch (code[pc]) {
       case OP_MATCH:
-        return at;
+        if (at != not_at) return at;
+        break;
       case OP_CHAR:
         good = at < length && text[at] == code[pc + 1];
         at++, pc += 2;
@@ -53,7 +55,7 @@ static uint32_t run(struct Engine *engine, const uint32_t *code, uint32_t pc, co
         break;
       case OP_LOOK: {
         const uint32_t kind = code[pc + 1], back = kind & 2 ? code[pc + 2] : 0;
-        const bool matches = at >= back && run(engine, code, pc + 4, text, length, at - back, count) != NO_SUCH;
+        const bool matches = at >= back && run(engine, code, pc + 4, text, length, at - back, count, NO_SUCH) != NO_SUCH;
         good = matches != (kind & 1), pc = code[pc + 3];
         break;
       }
@@ -79,7 +81,7 @@ static uint32_t run(struct Engine *engine, const uint32_t *code, uint32_t pc, co
 
 /* The end of the match of the first alternative that matches at `start`, of those whose matches may begin there. */
 static uint32_t match_at(struct Engine *engine, int pattern, const uint32_t *text, uint32_t length, uint32_t start,
-                         const uint32_t *lowest) {
+                         const uint32_t *lowest, uint32_t not_at) {
   const struct Model *model = &engine->model;
   const uint32_t next = start == length ? 129 : text[start] < 128 ? text[start] : 128;
   const uint32_t *tried = model->dispatch + model->dispatch_first[130 * pattern + next];
@@ -88,7 +90,7 @@ static uint32_t match_at(struct Engine *engine, int pattern, const uint32_t *tex
     const struct Alternative *a = &model->alternatives[*tried];
     if (next == 128 && !in_set(model, a->first, text[start])) continue;
     if (lowest && lowest[*tried] > start) continue;
-    const uint32_t found = run(engine, model->code + a->code, 0, text, length, start, 0);
+    const uint32_t found = run(engine, model->code + a->code, 0, text, length, start, 0, not_at);
     if (found != NO_SUCH) return found;
   }
   return NO_SUCH;
@@ -122,7 +124,7 @@ static uint32_t lowest_starts(struct Engine *engine, int pattern, const uint32_t
 }
 
 bool pattern_search(struct Engine *engine, int pattern, const uint32_t *text, uint32_t length, uint32_t from,
-                    uint32_t *start, uint32_t *end) {
+                    uint32_t not_at, uint32_t *start, uint32_t *end) {
   const struct Model *model = &engine->model;
   if (model->pattern_first[pattern] == model->pattern_first[pattern + 1]) return false;
   uint32_t last = length, *lowest = NULL;
@@ -132,7 +134,7 @@ bool pattern_search(struct Engine *engine, int pattern, const uint32_t *text, ui
     if (least > from) from = least;
   }
   for (; from <= last; from++) {
-    const uint32_t found = match_at(engine, pattern, text, length, from, lowest);
+    const uint32_t found = match_at(engine, pattern, text, length, from, lowest, not_at);
     if (found == NO_SUCH) continue;
     *start = from, *end = found;
     return true;
@@ -141,5 +143,5 @@ bool pattern_search(struct Engine *engine, int pattern, const uint32_t *text, ui
 }
 
 bool pattern_match(struct Engine *engine, int pattern, const uint32_t *text, uint32_t length) {
-  return match_at(engine, pattern, text, length, 0, NULL) != NO_SUCH;
+  return match_at(engine, pattern, text, length, 0, NULL, NO_SUCH) != NO_SUCH;
 }

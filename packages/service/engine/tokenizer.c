@@ -44,19 +44,15 @@ static void append(struct Engine *engine, struct List *list, uint32_t start, uin
 /* The length of what a pattern finds. */
 static uint32_t find(struct Engine *engine, int pattern, const uint32_t *text, uint32_t length) {
   uint32_t start, end;
-  return length && pattern_search(engine, pattern, text, length, 0, &start, &end) ? end - start : 0;
+  return length && pattern_search(engine, pattern, text, length, 0, NO_SUCH, &start, &end) ? end - start : 0;
 }
 
-/* Cuts run[a … b) at its infixes; as re.finditer, an empty match is followed by one that is not, at the same place. */
+/* Cuts run[a … b) at its infixes; as by re.finditer, behind an empty match comes one that is not empty, or begins later. */
 static void cut_infixes(struct Engine *engine, const uint32_t *run, uint32_t a, uint32_t b, struct List *out) {
   const uint32_t *text = run + a, length = b - a;
   uint32_t begin = 0, from = 0, empty_at = NO_SUCH, start, end;
-  while (from <= length && pattern_search(engine, INFIX, text, length, from, &start, &end)) {
-    if (start == end && start == empty_at) {
-      from = start + 1, empty_at = NO_SUCH;
-      continue;
-    }
-    from = empty_at = end;
+  while (from <= length && pattern_search(engine, INFIX, text, length, from, empty_at, &start, &end)) {
+    from = end, empty_at = start == end ? end : NO_SUCH;
     if (start == 0) continue;
     if (start != begin) append(engine, out, a + begin, a + start, 0);
     if (start != end) append(engine, out, a + start, a + end, 0);

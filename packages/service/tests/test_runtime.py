@@ -107,7 +107,8 @@ def start():
 
 @pytest.mark.parametrize("model", ["model_path", "prepared_path"])
 def test_cold_then_warm(start, request, model):
-    api = start(SPACY_MODEL_PATH=str(request.getfixturevalue(model)))
+    metrics = {"model_path": {}, "prepared_path": {"METRICS": "off"}}[model]
+    api = start(SPACY_MODEL_PATH=str(request.getfixturevalue(model)), **metrics)
     text = "😀 Angela Merkel visited München."
     cold = api.invoke(function_url_event({"text": text}), "first")
     warm = api.invoke(function_url_event(**base64_body(json.dumps({"texts": [text, 1]}).encode())), "second")
@@ -130,6 +131,7 @@ def test_cold_then_warm(start, request, model):
     assert ["is a plain spaCy pipeline" in line for line in stderr.splitlines()] == [True] * (model == "model_path")
     assert [json.loads(line)["lambda_request_id"] for line in stdout.splitlines()] == ["first", "second", "third"]
     assert "Merkel" not in stdout
+    assert ("CloudWatchMetrics" in stdout) == (not metrics)
 
 
 @pytest.mark.parametrize("event", [{"text": "Ada Lovelace"}, {"Records": [{"body": '{"text": "Ada Lovelace"}'}]}])

@@ -83,3 +83,10 @@ def test_a_failed_request_is_one(line, recognizer, monkeypatch):
 def test_an_unknown_path_is_not_repeated(line):
     assert "route" not in line({"text": "a"}, path="/somebody/in/particular")
     assert line(None, path="/model", method="GET")["route"] == "/model"
+
+
+def test_without_metrics_the_line_says_the_same(make_service, capfd):
+    call(make_service(metrics=False), function_url_event({"text": "Ada Lovelace lived in London."}))
+    [line] = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (line["entities"], line["cold_start"]) == (2, 1)
+    assert "_aws" not in line
