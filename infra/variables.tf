@@ -109,7 +109,7 @@ variable "model" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$", var.model))
-    error_message = "model must be the name of one folder, such as en_core_web_lg-3.8.0-folded-f32: up to 100 letters, digits, dots, - and _, without a slash."
+    error_message = "model must be the name of one folder, such as en_core_web_lg-3.8.0-f32: up to 100 letters, digits, dots, - and _, without a slash."
   }
 }
 

@@ -6,7 +6,7 @@ mock_provider "aws" {
 
 variables {
   model_store     = "efs"
-  model           = "en_core_web_lg-3.8.0-folded-f32"
+  model           = "en_core_web_lg-3.8.0-f32"
   model_archive   = "tests/mock/model.tar"
   code_zip        = "versions.tf" # any file: the mocked provider does not open it
   provisioner_zip = "provisioner.tf"
@@ -155,7 +155,7 @@ run "model_store" {
     error_message = "A function does not mount the access point."
   }
   assert {
-    condition     = aws_lambda_function.ner.environment[0].variables["SPACY_MODEL_PATH"] == "/mnt/models/en_core_web_lg-3.8.0-folded-f32"
+    condition     = aws_lambda_function.ner.environment[0].variables["SPACY_MODEL_PATH"] == "/mnt/models/en_core_web_lg-3.8.0-f32"
     error_message = "The function would not find its model below the mount."
   }
 }
@@ -164,7 +164,7 @@ run "provisioning" {
   command = plan
   assert {
     condition = jsondecode(aws_lambda_invocation.model[0].input) == {
-      model      = "en_core_web_lg-3.8.0-folded-f32"
+      model      = "en_core_web_lg-3.8.0-f32"
       key        = "spacy-ner-service/models/${filesha256("tests/mock/model.tar")}"
       version_id = "v1"
       sha256     = filesha256("tests/mock/model.tar")

@@ -6,7 +6,7 @@ mock_provider "aws" {
 
 variables {
   model_store     = "efs"
-  model           = "en_core_web_lg-3.8.0-folded-f32"
+  model           = "en_core_web_lg-3.8.0-f32"
   model_archive   = "tests/mock/model.tar"
   code_zip        = "versions.tf"
   provisioner_zip = "provisioner.tf"

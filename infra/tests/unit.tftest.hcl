@@ -4,7 +4,7 @@ mock_provider "aws" {
 }
 
 variables {
-  model    = "en_core_web_lg-3.8.0-folded-f32"
+  model    = "en_core_web_lg-3.8.0-f32"
   code_zip = "versions.tf" # any file: the mocked provider does not open it
 }
 
@@ -45,7 +45,7 @@ run "function" {
     error_message = "Nothing caps the cost."
   }
   assert {
-    condition     = aws_lambda_function.ner.description == "Named entity recognition: en_core_web_lg-3.8.0-folded-f32"
+    condition     = aws_lambda_function.ner.description == "Named entity recognition: en_core_web_lg-3.8.0-f32"
     error_message = "The list of versions would not tell the models."
   }
   assert {

@@ -27,7 +27,7 @@ export async function buildModel(wanted) {
   const text = fs.readFileSync(path.join(folder, 'manifest.json'));
   const { name, version, vectors } = JSON.parse(text.toString());
   const digest = crypto.createHash('sha256').update(text).digest('hex').slice(0, 8);
-  return { folder, name: [`${name}-${version}`, vectors?.mode, digest].filter(Boolean).join('-') };
+  return { folder, name: [`${name}-${version}`, vectors?.type, digest].filter(Boolean).join('-') };
 }
 
 /** @param {string} wanted */

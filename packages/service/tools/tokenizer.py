@@ -52,9 +52,6 @@ def _patterns(tokenizer: "Tokenizer", compiler: Compiler) -> dict[int, bytes]:
     for name, method in _PATTERNS.items():
         pattern = _pattern(getattr(tokenizer, name), name, method)
         found = compiler.match(pattern) if method == "match" else compiler.search(pattern)
-        # Behind an empty match Python looks for one at the same place that is not empty.
-        if method == "finditer" and any(one.maybe_empty and one.most for one in found):
-            raise Unsupported("an infix of its tokenizer may be empty or not")
         for tried in dispatch(found, compiler.sets):
             numbers += [pattern_first[-1] + i for i in tried]
             numbers_first.append(len(numbers))
