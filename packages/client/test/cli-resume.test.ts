@@ -77,6 +77,26 @@ describe('burst-ner extract, run again', () => {
     },
   );
 
+  it('after kill -9 while failed documents are done again leaves the output as if none had failed', async () => {
+    const seen = new Map<string, number>();
+    // The first time is the run that is not killed.
+    const failsAt = (text: string) => (Number(/\d+/.exec(text)) % 5 === 0 ? 2 : 0);
+    await using gateway = await startGateway(({ texts }) =>
+      served(texts, ({ results, model }) => ({
+        results: results.map((result, i) => {
+          const text = texts[i] ?? '';
+          seen.set(text, (seen.get(text) ?? 0) + 1);
+          return seen.get(text) === failsAt(text) ? { error: 'Not now.', code: 'internal' } : result;
+        }),
+        model,
+      })),
+    );
+    const folder = dirname(path('failing.jsonl'));
+    const found = await killAndResume({ folder, url: gateway.url, key: KEY, kills: 5, seed: 3, out: 'failing.jsonl' });
+    expect(found).toMatchObject({ kills: 5, lost: 0, twice: 0, whole: true });
+    expect(existsSync(path('failing.jsonl.part'))).toBe(false);
+  });
+
   it('is refused when the inputs have changed, and loses nothing', async () => {
     await using gateway = await startGateway();
     const before = await half(gateway);

@@ -313,6 +313,18 @@ describe('what cannot start exits 2 with one sentence', () => {
   });
 });
 
+describe('a standard output that is full', () => {
+  it.each([['extract', '--dry-run', 'a.txt'], ['doctor'], ['--help']])('is told by %s', async (...args) => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    const env = { NER_API_KEY: KEY, NER_URL: gateway.url };
+    expect(await run(args, { env, shell: 'exec >/dev/full' })).toMatchObject({
+      code: 2,
+      stderr: 'burst-ner: standard output cannot be written (ENOSPC); make room and run the same command again\n',
+    });
+  });
+});
+
 describe('the built package', () => {
   const use = `
     const ner = new NerClient({ url: process.env.URL, apiKey: '${KEY}' });

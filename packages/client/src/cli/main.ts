@@ -12,6 +12,12 @@ import { unusable } from './output.js';
 setFlagsFromString('--semi-space-growth-factor=1');
 setFlagsFromString('--heap-growing-percent=50');
 
+/** Not by exitCode: a standard input that is still open would keep an interrupted run alive. */
+function end(code: number): void {
+  // An error of what was written before comes first.
+  process.stdout.write('', () => setImmediate(() => process.exit(code)));
+}
+
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0); // the reader has enough, as `head` does
   report(unusable('standard output', error).message);
@@ -82,8 +88,7 @@ Exit codes: 0 all documents done, 1 some failed (their records hold an error), 2
 130 and 143 interrupted by SIGINT and SIGTERM. What was done before is written in every case.`,
   )
   .action(async (inputs: string[], flags: ExtractFlags) => {
-    // Not exitCode: a standard input that is still open would keep an interrupted run alive.
-    process.exit(await extract(inputs, flags));
+    end(await extract(inputs, flags));
   });
 
 program
@@ -109,7 +114,7 @@ The API key comes from the environment variable NER_API_KEY alone.
 Exit codes: 0 all is well, 1 a check failed (the line says what to do), 2 there is no address or no key to check with.`,
   )
   .action(async (flags: { url?: string }) => {
-    process.exit(await doctor(flags.url));
+    end(await doctor(flags.url));
   });
 
 try {

@@ -100,6 +100,7 @@ export class Exchange {
   readonly #reader: Reader;
   readonly #body: AsyncGenerator<Buffer, void>;
   readonly #chunks: Buffer[] = [];
+  #size = 0;
   #expected = false;
   #coding: 'none' | 'plain' | 'chunked' = 'none';
 
@@ -151,10 +152,11 @@ export class Exchange {
   async body(limit = Number.POSITIVE_INFINITY): Promise<readonly Buffer[]> {
     this.#expect();
     this.#reader.patience = BODY_TIMEOUT;
-    while (length(this.#chunks) <= limit) {
+    while (this.#size <= limit) {
       const { value } = await this.#body.next();
       if (!value) break;
       this.#chunks.push(value);
+      this.#size += value.length;
     }
     return this.#chunks;
   }

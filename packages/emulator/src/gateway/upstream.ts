@@ -6,9 +6,8 @@ import type { Service } from './config.js';
 import { type Headers, values } from './headers.js';
 import { Ended, Malformed, Reader, TimedOut } from './reader.js';
 
-/** Kong's pool of idle connections (upstream_keepalive_pool_size and upstream_keepalive_idle_timeout, ms). */
+/** Kong's upstream_keepalive_pool_size. */
 const POOL_SIZE = 512;
-const IDLE = 60_000;
 
 /** A connection to an upstream. */
 export interface Connection {
@@ -18,7 +17,10 @@ export interface Connection {
   readonly reused: boolean;
 }
 
-/** Kong's pools of idle connections to upstreams. */
+/**
+ * Pools of idle connections to upstreams. Kong closes them after 60 s; here they stay as long as the upstream lets them, or
+ * the requests of the next burst would wait for each other's TLS, both ends of which are this one process's work.
+ */
 export class Pools {
   readonly #idle = new Map<string, Connection[]>();
   /** What TLS keeps by pool, so that a further connection costs less. */
@@ -29,10 +31,7 @@ export class Pools {
   /** An idle connection, or a new one that is not connected yet. */
   take(service: Service): Connection {
     const idle = this.#idle.get(key(service))?.pop();
-    if (idle) {
-      idle.socket.setTimeout(0);
-      return { ...idle, reused: true };
-    }
+    if (idle) return { ...idle, reused: true };
     const socket = this.#connect(service);
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket)).setNoDelay(true);
@@ -55,7 +54,6 @@ export class Pools {
     };
     this.#idle.set(key(service), idle);
     idle.push(connection);
-    socket.removeAllListeners('timeout').setTimeout(IDLE, drop);
     if (!connection.reused) for (const event of ['data', 'end', 'close']) socket.on(event, drop);
   }
 

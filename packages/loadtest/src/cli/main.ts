@@ -2,6 +2,7 @@
 import { program } from 'commander';
 import { InputError } from '../input-error.js';
 import { compareCommand } from './compare.js';
+import { exportCommand } from './export.js';
 import { planCommand } from './plan.js';
 import { reportCommand } from './report.js';
 import { runCommand } from './run.js';
@@ -13,7 +14,8 @@ program
   // Bad input is 3 everywhere.
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 3));
 
-for (const command of [runCommand(), reportCommand(), compareCommand(), planCommand(), selfcheckCommand()]) {
+const commands = [runCommand(), reportCommand(), compareCommand(), planCommand(), exportCommand(), selfcheckCommand()];
+for (const command of commands) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 
