@@ -27,6 +27,11 @@ test('the emulator keeps the time-outs of Lambda and of infra', () => {
   expect(emulator).toEqual({ initLimitMs: 10_000, timeoutMs: lambdaTimeoutMs });
 });
 
+test('the emulator knows what the handler keeps for its answer', () => {
+  const answerMs = number(source('packages/emulator/src/index.ts'), /ANSWER_MS = ([\d_]+)/);
+  expect(answerMs).toBe(handler.reserveMs);
+});
+
 test('the handler stops starting work before Lambda stops the handler', () => {
   expect(handler.reserveMs).toBeGreaterThanOrEqual(3_000);
   expect(handler.maxWorkMs + handler.reserveMs).toBeLessThan(lambdaTimeoutMs);

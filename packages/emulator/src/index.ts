@@ -176,6 +176,8 @@ const KEYS = {
   'load-generator': 'DECK_LOAD_GENERATOR_KEY',
 } as const;
 const ORIGIN_SECRET = 'DECK_NER_ORIGIN_SECRET';
+/** RESERVE_S of packages/service/burst_ner/deadline.py. */
+const ANSWER_MS = 3000;
 
 /**
  * Starts the gateway, the Function URL and the function. One environment is initialised and ended on the way, so that
@@ -201,6 +203,11 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   }
   if (!(timeoutMs >= 1000 && timeoutMs <= 900_000)) {
     throw new Error(`a function time-out of ${timeoutMs / 1000} s is none that Lambda has; give 1 to 900 s`);
+  }
+  if (options.handler === undefined && timeoutMs <= ANSWER_MS) {
+    throw new Error(
+      `a function time-out of ${timeoutMs / 1000} s leaves no time for work: this function keeps ${ANSWER_MS / 1000} s for its answer; give more`,
+    );
   }
   await expect(kong, 'declarative Kong file', '--kong');
   await expect(service, "folder of the function's code", '--service');

@@ -238,6 +238,17 @@ def answer(event, context):
     ],
     ['a plugin that is unknown', (folder) => ({ kong: path.join(folder, 'plugin.yaml') }), /plugin\.yaml:\d+: .*acme/],
     [
+      'a time-out that Lambda does not have',
+      () => ({ timeoutMs: 900_001 }),
+      /^a function time-out of 900\.001 s is none/,
+    ],
+    [
+      'a time-out without time for work',
+      () => ({ timeoutMs: 3000 }),
+      /^a function time-out of 3 s leaves no time for w/,
+    ],
+    ['a memory size that Lambda does not have', () => ({ memoryMb: 10_241 }), /^--memory 10241 is no size that Lambda/],
+    [
       'more provisioned than reserved concurrency',
       () => ({ provisioned: 30 }),
       /^provisioned concurrency 30 is above reserved concurrency 20, which AWS refuses; pass --reserved 30 or more$/,
