@@ -143,6 +143,9 @@ const char *ner_label(const Engine *engine, uint32_t label, uint32_t *bytes) {
 static uint32_t tokenize_all(struct Engine *engine, const uint32_t *chars, const uint32_t *lengths, uint32_t texts) {
   struct Document *documents = reserve(engine, &engine->documents, 2 * ((size_t)texts + 1) * sizeof *documents);
   uint32_t base = 0, tokens = 0, count = 0;
+  uint64_t all_chars = 0;
+  for (uint32_t i = 0; i < texts; i++) all_chars += lengths[i];
+  if (all_chars > INT32_MAX) give_up(engine, NO_MEMORY); /* places are 32 bits */
   engine->text = chars;
   for (uint32_t i = 0; i < texts; base += lengths[i++]) {
     for (uint32_t c = 0; c < lengths[i]; c++)
@@ -173,6 +176,7 @@ static uint32_t respect_sentences(struct Engine *engine, uint32_t count, uint32_
     if (entities[i].end - entities[i].first > 1 && (!some || longer[some - 1].text != documents[entities[i].document].text))
       longer[some++] = documents[entities[i].document];
   find_sentences(engine, longer, some);
+  reserve(engine, &engine->searched, found * sizeof *entities);
   uint32_t searched = 0;
   for (uint32_t i = 0, end; i < found; i = end) {
     const uint32_t d = entities[i].document;
