@@ -1,6 +1,7 @@
 """Cold starts: from the start of a process to its first answer."""
 
 import itertools
+import os
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def _evicted(sides: Sides) -> Callable[[], dict[str, Start]]:
     text, orders = _text(), _orders(list(sides))
     code = [*files(Path(sysconfig.get_path("purelib")), _IDLE), *files(SERVICE_FOLDER / "burst_ner"), *files(HERE)]
     pythons = files(Path(sysconfig.get_path("stdlib")), ("site-packages", "test"))
+    os.sync()  # what is not yet written would stay
 
     def start(side: str) -> Start:
         module, model = sides[side]

@@ -46,9 +46,7 @@ class Function:
             module: PLAIN or SERVICE.
             model: the value of SPACY_MODEL_PATH.
         """
-        # Neither handler inherits how many threads someone allows; each sets what it wants.
-        env = {name: value for name, value in os.environ.items() if not re.search("_NUM_THREADS$|^AWS_|^ORIGIN_", name)}
-        env |= {"SPACY_MODEL_PATH": str(model), "PYTHONPATH": str(SERVICE_FOLDER)}
+        env = _environment() | {"SPACY_MODEL_PATH": str(model), "PYTHONPATH": str(SERVICE_FOLDER)}
         self._module = module
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 (closed in __exit__)
         self._started = time.perf_counter()
@@ -108,11 +106,17 @@ class Function:
         return int(re.search(f"{name}:\\s+([0-9]+) kB", status)[1]) * 1024 / 1e6
 
 
+def _environment() -> dict[str, str]:
+    """Ours, less how many threads someone allows, whether Python keeps bytecode, and what is the function's own."""
+    others = re.compile("_NUM_THREADS$|^AWS_|^ORIGIN_|^PYTHON")
+    return {name: value for name, value in os.environ.items() if not others.search(name)}
+
+
 def bare_import() -> float:
     """Seconds from the start of a Python process to the end of `import spacy` in it."""
     started = time.perf_counter()
     code = "import os, spacy; os.write(1, b'.')"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=_environment()) as process:
         process.stdout.read(1)
         seconds = time.perf_counter() - started
     if process.returncode:

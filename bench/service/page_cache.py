@@ -17,10 +17,9 @@ def fill(files: Iterable[Path]) -> None:
 
 
 def evict(files: Iterable[Path]) -> None:
-    """Drops files from the page cache, as far as no process has them mapped."""
+    """Drops files from the page cache, as far as they are written and no process has them mapped."""
     for path in files:
         with path.open("rb") as file:
-            os.fsync(file.fileno())  # what is not yet written stays
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 

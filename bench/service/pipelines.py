@@ -14,7 +14,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from function import CACHE, HERE, SERVICE_FOLDER, BenchError, say
+from function import CACHE, HERE, ROOT, SERVICE_FOLDER, BenchError, say
 
 #: Rows of the lg-shaped pipeline's vectors; see lg_shaped.py.
 LG_ROWS = 514_000
@@ -97,7 +97,7 @@ def prepared(pipeline: Path, *options: str) -> Path:
         _run(command, f"{pipeline.name} cannot be prepared")
 
     name = "-".join(["prepared", pipeline.parent.name, pipeline.name, *(option.strip("-") for option in options)])
-    return _kept(name, f"{pipeline} {version('spacy')}".encode() + tool, make)
+    return _kept(name, f"{pipeline.relative_to(ROOT)} {version('spacy')}".encode() + tool, make)
 
 
 def _kept(name: str, recipe: bytes, make: Callable[[Path], None]) -> Path:
