@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
 import readline from 'node:readline';
-import { DEFAULT_MODEL, describeModel } from '../../scripts/model.mjs';
+import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { python } from '../../scripts/python.mjs';
 import { root, UserError } from '../../scripts/step.mjs';
 
@@ -36,7 +36,7 @@ export async function rows({ quick = false } = {}) {
     dedupe: { cut: cuts.near, merge: dedupe, missing: 0, extra: 0 },
     spaces: { cut: cuts.spaces, merge: dedupe, missing: 0, extra: 0 },
   };
-  const spacy = startSpacy(toUtf16);
+  const spacy = await startSpacy(toUtf16);
   try {
     for (const kind of /** @type {const} */ (['generated', 'real'])) {
       for (let at = 0; at < texts[kind].length; at += DOCUMENT) {
@@ -83,9 +83,10 @@ export async function rows({ quick = false } = {}) {
  * spaCy in a process of its own: as it is, or as the service runs it.
  * @param {typeof import('../../packages/client/src/offsets.js').toUtf16} toUtf16
  */
-export function startSpacy(toUtf16) {
+export async function startSpacy(toUtf16) {
   const script = path.join(root, 'bench/client/recognize.py');
-  const child = child_process.spawn(python, [script, describeModel(DEFAULT_MODEL).path], {
+  const pipeline = describeModel(DEFAULT_MODEL);
+  const child = child_process.spawn(python, [script, pipeline.path, await prepareModel(pipeline)], {
     env: { ...process.env, PYTHONPATH },
     stdio: ['pipe', 'pipe', 'inherit'],
   });

@@ -6,23 +6,20 @@ Reads lines, each a JSON array of texts; answers each with a line, the ms that t
 import json
 import sys
 import time
-from pathlib import Path
 
-from burst_ner.model import load
-from burst_ner.recognizer import Recognizer, batches
+from burst_ner.imports import import_spacy
+from burst_ner.recognizer import load
 
 
 def main() -> None:
     """`python pipe.py MODEL pipe|recognizer`, with packages/service in PYTHONPATH; ends with its input."""
-    nlp, _ = load(Path(sys.argv[1]))
-    # It changes the pipeline: spaCy alone is to stay as it is.
-    recognizer = Recognizer(nlp) if sys.argv[2] == "recognizer" else None
+    recognizer = load(sys.argv[1])[0] if sys.argv[2] == "recognizer" else None
+    nlp = None if recognizer else import_spacy().load(sys.argv[1])
     for line in sys.stdin:
         texts = json.loads(line)
         begun = time.perf_counter()
         if recognizer:
-            for batch in batches(texts):
-                recognizer.recognize(batch)
+            recognizer.recognize(texts, 600)
         else:
             with nlp.memory_zone():
                 for doc in nlp.pipe(texts):

@@ -6,16 +6,14 @@ the service's form.
 
 import json
 import sys
-from pathlib import Path
 
-from burst_ner.model import load
-from burst_ner.recognizer import Recognizer, batches
+from burst_ner.imports import import_spacy
+from burst_ner.recognizer import load
 
 
 def main() -> None:
-    """`python recognize.py MODEL`, with packages/service in PYTHONPATH; ends with its input."""
-    # Two: the recognizer may change the pipeline that it is given.
-    spacy, service = load(Path(sys.argv[1]))[0], Recognizer(load(Path(sys.argv[1]))[0])
+    """`python recognize.py PIPELINE MODEL`, with packages/service in PYTHONPATH; ends with its input."""
+    spacy, (service, _) = import_spacy().load(sys.argv[1]), load(sys.argv[2])
 
     def by_spacy(text: str) -> list[dict[str, str | int]]:
         with spacy.memory_zone():
@@ -29,7 +27,7 @@ def main() -> None:
         if request["by"] == "spacy":
             found = [by_spacy(text) for text in request["texts"]]
         else:
-            found = [entities for batch in batches(request["texts"]) for entities in service.recognize(batch)]
+            found = service.recognize(request["texts"], 600)
         print(json.dumps(found), flush=True)
 
 

@@ -22,13 +22,14 @@ export async function rows({ quick = false } = {}) {
   const { startEmulator } = await import('../../packages/emulator/dist/index.js');
   const { NerClient } = await import('../../packages/client/dist/index.js');
   const processes = os.availableParallelism();
-  const model = await prepareModel(describeModel(DEFAULT_MODEL));
+  const pipeline = describeModel(DEFAULT_MODEL);
+  const model = await prepareModel(pipeline);
   const documents = ofOneKb(fortunes(), quick ? 200 : 2000);
   const kong = path.join(root, 'kong/kong.yaml');
   const service = path.join(root, 'packages/service');
   const emulator = await startEmulator({ kong, service, python, model, reserved: processes, env: {} });
   const start = (/** @type {'pipe' | 'recognizer'} */ kind) =>
-    Array.from({ length: processes }, () => startPipe(model, kind));
+    Array.from({ length: processes }, () => startPipe(kind === 'pipe' ? pipeline.path : model, kind));
   const pipes = start('pipe');
   const recognizers = start('recognizer');
   const answers = { ok: 0, limited: 0 };

@@ -228,7 +228,7 @@ describe('merge', () => {
 
   it('finds with spaCy what spaCy finds in the whole document', async () => {
     const text = [generated(2, 30_000), ...demoTexts()].join('\n\n');
-    const spacy = startSpacy(toUtf16);
+    const spacy = await startSpacy(toUtf16);
     try {
       const [whole = []] = await spacy.entities('spacy', [text]);
       expect(whole.length).toBeGreaterThan(2_000);
