@@ -10,10 +10,9 @@ from burst_ner.errors import SetupError
 from figure import REACHED, Row
 from function import BenchError, say
 
-#: Each is a module whose `measure` makes the rows of one table. Cold starts are first: what they evict must not be
+#: Each is a module whose `measure` gives the rows of one table. Cold starts are first: what they evict must not be
 #: mapped by this process, which later imports spaCy.
-PARTS = {"cold": "cold", "warm": "warm", "growth": "growth", "zip": "archive", "identity": "identity"}
-PARTS |= {part: part for part in ("tokens", "architectures", "arm64")}
+PARTS = ("cold", "warm", "growth", "zip", "identity", "tokens", "architectures", "arm64")
 
 
 def main() -> int:
@@ -36,7 +35,7 @@ def main() -> int:
             raise BenchError(f"This benchmark reads Linux's /proc and page cache, and this is {platform.system()}.")
         for part in PARTS:
             if part in (options.parts or PARTS):
-                tables[part] = list(map(_told, importlib.import_module(PARTS[part]).measure(options.quick)))
+                tables[part] = list(map(_told, importlib.import_module(part).measure(options.quick)))
                 if options.write:
                     report.write(part, options.quick, tables[part])
     except (BenchError, SetupError) as error:
