@@ -3,6 +3,7 @@ import child_process from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
+import { DEFAULT_MODEL, describeModel, prepareModel } from './model.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
 import { command, root } from './step.mjs';
@@ -12,6 +13,8 @@ const bin = path.join(root, 'node_modules/.bin');
 
 await command(async () => {
   await setUp({ dev: true });
+  // Once, before the tests that serve it, side by side.
+  await prepareModel(describeModel(DEFAULT_MODEL));
   fs.rmSync(reports, { recursive: true, force: true });
   fs.mkdirSync(reports, { recursive: true });
   const counts = [
