@@ -77,14 +77,15 @@ export class OutputFile {
     }
     try {
       const run = readRun(`${path}.run`);
-      const different = run && found?.size ? firstDifference(run, options.facts) : undefined;
+      const isBegun = fs.statSync(path, { throwIfNoEntry: false })?.size; // by now: we may have waited for the lock
+      const different = run && isBegun ? firstDifference(run, options.facts) : undefined;
       if (different) {
         throw new OutputError(
           `${out} is of another run: ${different}; run it as before, or name another file with --out`,
         );
       }
       const file = new OutputFile(path, options, lock, isOurs);
-      if (!run || !found?.size) writeRun(`${path}.run`, options.facts);
+      if (!run || !isBegun) writeRun(`${path}.run`, options.facts);
       return file;
     } catch (error) {
       lock.release();
