@@ -225,6 +225,26 @@ describe('burst-ner extract, run again', () => {
     ]);
   });
 
+  it('goes on after the service was away for too long, with no document failed', async () => {
+    let away = false;
+    await using gateway = await startGateway((_, n) => {
+      away ||= n === 2;
+      return away ? { status: 503, headers: { 'retry-after': '7200' }, body: { message: 'maintenance' } } : undefined;
+    });
+    await write('d.jsonl', documents(2000));
+    const args = extract(gateway, 'd.jsonl', '--out', 'out.jsonl', '--concurrency', '1');
+    const stopped = await run(args);
+    expect(stopped).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/^burst-ner: .*503.*\nburst-ner: \d+ documents done, 0 failed/),
+    });
+    const before = await lines('out.jsonl');
+    expect([before.length, before.some(({ error }) => error)]).toEqual([gateway.received[0]?.texts.length, false]);
+    away = false;
+    expect((await run(args)).code).toBe(0);
+    expect((await lines('out.jsonl')).map(({ id }) => id)).toEqual(Array.from({ length: 2000 }, (_, i) => i));
+  });
+
   it('leaves what is the user’s after a wrong key', async () => {
     await using gateway = await startGateway();
     await write('d.jsonl', documents(1));

@@ -182,6 +182,12 @@ describe('JSON as programs write it', () => {
       ],
     ],
     [
+      'a line break in a string',
+      'a.json',
+      `[{"text":"a\nb {"},\n${two},{"text":"\n"},${one}]`,
+      ['! a.json item 1 is not valid JSON', '2 c', '! a.json item 3 is not valid JSON', '1 a ]}" b'],
+    ],
+    [
       'a bracket too few',
       'a.json',
       `${two}\n{"id":3,"text":"x"\n${two}\n`,

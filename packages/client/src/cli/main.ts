@@ -6,7 +6,7 @@ import { VERSION } from '../version.js';
 import { doctor } from './doctor.js';
 import { type ExtractFlags, extract, isExpected, report } from './extract.js';
 import { merge } from './merge.js';
-import { unusable } from './output.js';
+import { unusable } from './record.js';
 
 // By default V8 lets 120 MB gather where 20 MB live. This halves what a large input takes, for a third more CPU.
 setFlagsFromString('--semi-space-growth-factor=1');

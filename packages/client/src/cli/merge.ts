@@ -1,8 +1,7 @@
 import * as fs from 'node:fs';
 import { formatOf } from './extract.js';
 import type { OutputFormat } from './jsonl.js';
-import { modelChanged, unusable } from './output.js';
-import { OutputError, type OutputRecord } from './record.js';
+import { modelChanged, OutputError, type OutputRecord, unusable } from './record.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
 /**

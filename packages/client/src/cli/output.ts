@@ -2,7 +2,7 @@ import * as fs from 'node:fs';
 import type { Entry } from '../files/entries.js';
 import type { OutputFormat } from './jsonl.js';
 import { Lock } from './lock.js';
-import { OutputError, type OutputRecord } from './record.js';
+import { modelChanged, OutputError, type OutputRecord, unusable } from './record.js';
 import { compare, partOf } from './resume.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
@@ -77,14 +77,15 @@ export class OutputFile {
     }
     try {
       const run = readRun(`${path}.run`);
-      const different = run && found?.size ? firstDifference(run, options.facts) : undefined;
+      const isBegun = fs.statSync(path, { throwIfNoEntry: false })?.size; // by now: we may have waited for the lock
+      const different = run && isBegun ? firstDifference(run, options.facts) : undefined;
       if (different) {
         throw new OutputError(
           `${out} is of another run: ${different}; run it as before, or name another file with --out`,
         );
       }
       const file = new OutputFile(path, options, lock, isOurs);
-      if (!run || !found?.size) writeRun(`${path}.run`, options.facts);
+      if (!run || !isBegun) writeRun(`${path}.run`, options.facts);
       return file;
     } catch (error) {
       lock.release();
@@ -172,9 +173,12 @@ export class OutputFile {
   #begin(end: number, recordsFollow: boolean): void {
     this.#do(() => {
       if (recordsFollow && !this.#inPart) {
+        const part = partOf(this.#path);
         fs.closeSync(this.#fd);
-        fs.copyFileSync(this.#path, partOf(this.#path));
-        this.#fd = fs.openSync(partOf(this.#path), 'a');
+        fs.copyFileSync(this.#path, `${part}.new`);
+        fs.truncateSync(`${part}.new`, end);
+        fs.renameSync(`${part}.new`, part);
+        this.#fd = fs.openSync(part, 'a');
         this.#inPart = this.#partIsEmpty = true;
       }
       if (end < fs.fstatSync(this.#fd).size) fs.ftruncateSync(this.#fd, end);
@@ -212,47 +216,4 @@ export class OutputFile {
       throw unusable(this.#path, error);
     }
   }
-}
-
-/** Standard output. Never resumed. */
-export class OutputStream {
-  readonly before = { documents: 0, failed: 0 };
-  readonly #format: OutputFormat;
-  #header: string;
-  model: string | undefined;
-
-  constructor(format: OutputFormat) {
-    this.#format = format;
-    this.#header = format.header;
-    // write() tells the same error to whoever waits for it.
-    process.stdout.removeAllListeners('error').on('error', () => {});
-  }
-
-  todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
-    return entries;
-  }
-
-  async write(record: OutputRecord): Promise<void> {
-    const text = this.#header + this.#format.toText(record);
-    this.#header = '';
-    this.model = record.model ?? this.model;
-    await new Promise<void>((resolve, reject) => {
-      process.stdout.write(text, (error) => (error ? reject(unusable('standard output', error)) : resolve()));
-    });
-  }
-
-  async close(): Promise<void> {}
-}
-
-export function modelChanged(out: string, before: string, now: string): OutputError {
-  return new OutputError(
-    `the model is now ${now}, and ${out} is by ${before}; ` +
-      'name another file with --out, or go on with --allow-model-change',
-  );
-}
-
-export function unusable(path: string, error: unknown): OutputError {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-  const advice = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and run the same command again' : '';
-  return new OutputError(`${path} cannot be written (${code})${advice}`, { cause: code });
 }

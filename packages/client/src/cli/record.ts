@@ -28,6 +28,19 @@ export class OutputError extends Error {
   override name = 'OutputError';
 }
 
+export function modelChanged(out: string, before: string, now: string): OutputError {
+  return new OutputError(
+    `the model is now ${now}, and ${out} is by ${before}; ` +
+      'name another file with --out, or go on with --allow-model-change',
+  );
+}
+
+export function unusable(path: string, error: unknown): OutputError {
+  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
+  const advice = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and run the same command again' : '';
+  return new OutputError(`${path} cannot be written (${code})${advice}`, { cause: code });
+}
+
 /** `name/version/digest`, the digest cut to 12 digits as in the header `x-ner-model`. */
 export function modelName({ name, version, digest }: Model): string {
   return `${name}/${version}/${digest.slice(0, 12)}`;

@@ -19,15 +19,15 @@ export async function* readItems(path: string): AsyncGenerator<Line, void, undef
   let depth = 0;
   let inString = false;
   let escaped = false;
-  let damaged = false;
   let lineStart = true;
   let before = 0;
   const take = (end: number): Line => {
     const { size } = gathered;
     const item = gathered.take(end);
+    const damaged = inString || depth > (base ?? 0);
     if (damaged) item.problem ??= `is not valid JSON, and nobody can tell where it ends: ${size} bytes are passed over`;
     depth = base ?? 0;
-    inString = escaped = damaged = false;
+    inString = escaped = false;
     return item;
   };
   for await (const { bytes, read } of readBytes(path)) {
@@ -40,20 +40,14 @@ export async function* readItems(path: string): AsyncGenerator<Line, void, undef
     };
     for (let at = 0; at < bytes.length; at++) {
       const byte = bytes[at] as number;
-      // No pretty printer begins a line within an item so.
-      if (start !== -1 && lineStart && byte === OPEN_OBJECT && (damaged || depth > (base ?? 0))) {
-        damaged = true;
-        yield cut(at);
-      }
+      // No pretty printer begins a line within an item so, and no string holds a line break.
+      if (start !== -1 && lineStart && byte === OPEN_OBJECT && (inString || depth > (base ?? 0))) yield cut(at);
       lineStart = byte === LF || (lineStart && byte === COMMA);
       if (inString) {
-        // JSON's strings hold no line break.
-        if (byte === LF) damaged = true;
-        if (byte === LF || (byte === QUOTE && !escaped)) inString = false;
+        if (byte === QUOTE && !escaped) inString = false;
         escaped = byte === BACKSLASH && !escaped;
         continue;
       }
-      if (damaged) continue;
       if (start === -1) {
         if (byte <= 0x20 || byte === COMMA || (base === undefined && MARK.has(byte))) continue;
         base ??= byte === OPEN_ARRAY ? 1 : 0;
@@ -79,8 +73,6 @@ export async function* readItems(path: string): AsyncGenerator<Line, void, undef
     if (start !== -1) gathered.add(bytes.subarray(start));
     before = read;
   }
-  if (gathered.size > 0) {
-    damaged ||= depth > (base ?? 0);
-    yield take(before);
-  } else if (base === 1) yield { ...take(before), problem: 'is missing: the array is not closed' };
+  if (gathered.size > 0) yield take(before);
+  else if (base === 1) yield { ...take(before), problem: 'is missing: the array is not closed' };
 }
