@@ -70,10 +70,12 @@ function makeCheckout() {
   for (const name of ['client', 'emulator', 'loadtest']) link(`packages/${name}`);
   const service = [
     'burst_ner',
+    'engine',
     'tools',
     'models.json',
     'requirements.lock',
     'requirements-model.lock',
+    'requirements-engine.lock',
     '.venv/installed.json',
   ];
   for (const name of service) link(`packages/service/${name}`);
@@ -465,15 +467,15 @@ describe('refused with one sentence, before anything is changed', () => {
     const folder = path.join(home, 'old-model');
     cpSync(model, folder, { recursive: true });
     const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
-    writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ ...manifest, spacy_version: '~=3.7.0' }));
+    writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ ...manifest, format: 1 }));
     return folder;
   };
   const damagedModel = () => {
     const folder = path.join(home, 'damaged-model');
     cpSync(model, folder, { recursive: true });
-    const bytes = readFileSync(path.join(folder, 'tokenizer'));
+    const bytes = readFileSync(path.join(folder, 'model.bin'));
     bytes.writeUInt8(bytes.readUInt8(9) ^ 1, 9);
-    writeFileSync(path.join(folder, 'tokenizer'), bytes);
+    writeFileSync(path.join(folder, 'model.bin'), bytes);
     return folder;
   };
   test.each<[string, () => string[], RegExp, Record<string, string>?]>([
@@ -566,15 +568,15 @@ describe('refused with one sentence, before anything is changed', () => {
       SECRETS,
     ],
     [
-      'a model of another spaCy',
+      'a model of an older format',
       () => [...apply, '--model', oldModel()],
-      /was built for spaCy ~=3\.7\.0, and this is spaCy 3\.8/,
+      /has format 1, and this service reads format 2; build it anew/,
       SECRETS,
     ],
     [
       'a damaged model',
       () => [...apply, '--model', damagedModel()],
-      /is damaged: tokenizer has not the SHA-256 that the manifest says/,
+      /is damaged: model\.bin has not the SHA-256 that the manifest says/,
       SECRETS,
     ],
     ['a wheel that is not there', () => [...apply, '--model', 'none.whl'], /^There is no file .*none\.whl/, SECRETS],
