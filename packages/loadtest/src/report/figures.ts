@@ -29,6 +29,8 @@ export function draw(label: string, options: (size: Size) => Plot.PlotOptions): 
         width: size.width,
         marginLeft: 56,
         marginRight: 20,
+        marginTop: 26,
+        marginBottom: 42,
         ariaLabel: label,
         color: COLOUR,
         symbol: SYMBOL,
