@@ -221,6 +221,14 @@ describe('an output', () => {
     expect((await run(jsonl, { facts })).done).toEqual([]);
   });
 
+  it('tells before the first document that is to be done what was done before it', async () => {
+    const told: unknown[] = [];
+    await run(jsonl, {}, 2);
+    await run(jsonl, { onFirst: async (...args) => void told.push(args) });
+    await run(jsonl, { onFirst: async () => void told.push('none') });
+    expect(told).toEqual([['en_test/1.0.0/0123456789ab', 60]]);
+  });
+
   it('takes away what it made and nothing else', async () => {
     const nothing = () => run(jsonl, {}, 0);
     await nothing();

@@ -272,6 +272,12 @@ test('a certificate that does not verify gets no request', async () => {
   );
   expect(server.seen).toEqual([]);
 
+  const old = await createCertificate(new Date('2020-01-01'));
+  await using expired = await listen((response) => answerNer(response, false), old);
+  await expect(burst({ url: expired.url, ca: old.cert })).rejects.toThrow(
+    `The certificate of ${expired.url.host} has expired; it must be renewed there.`,
+  );
+
   const trusted = await burst({ url: server.url, ca: certificate.cert });
   expect(summarise(trusted.samples, 'sent').latency.warm?.n).toBe(20);
   expect(server.seen[0]?.connections).toBe(20);

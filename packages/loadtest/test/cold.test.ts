@@ -1,10 +1,11 @@
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { makeCold } from '../src/load/cold.js';
 import { createCertificate } from './certificate.js';
 
@@ -58,6 +59,21 @@ test('Ctrl-C ends the wait for either', async () => {
     setTimeout(() => stop.abort(), 100);
     await waiting;
   }
+});
+
+test('Ctrl-C ends what the command started, too', async () => {
+  const started = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'started');
+  const stop = new AbortController();
+  const waiting = makeCold(
+    { by: 'config-bump', command: `(sleep 60 & echo $! > ${started}; wait); true` },
+    stop.signal,
+  );
+  const pid = await vi.waitFor(() => Number(readFileSync(started, 'utf8')) || expect.fail());
+  stop.abort();
+  await waiting;
+  // Gone, or ended and only not yet waited for by whoever inherited it.
+  const state = () => spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
+  await vi.waitFor(() => expect(state()).toMatch(/^(Z.*)?$/));
 });
 
 test('config-bump runs the command to its end, without the key, and drops what it prints', async () => {

@@ -125,6 +125,28 @@ test('what is no run: one sentence', async () => {
   await expect(readRun(file), 'of another version').rejects.toThrow("this version's");
 });
 
+test('a last blank line is an editor’s; a target that is no URL is a sentence; a file of before is read', async () => {
+  const blank = written([FULL], 'complete');
+  appendFileSync(blank, '\n');
+  expect(await readRun(blank)).toMatchObject({ end: 'complete', samples: { length: 1 } });
+  const odd = temporary();
+  writeFileSync(odd, `${JSON.stringify({ type: 'run', format: 1, ...INFO, target: 'nowhere' })}\n`);
+  await expect(readRun(odd)).rejects.toThrow(`${odd}, line 1: its target is no URL;`);
+  // As it was written before requests came from files.
+  const { labels, version, stages, text, ...before } = INFO;
+  const { documents, characters, bytes, model, ...sampleBefore } = FULL;
+  const { sha256 } = text;
+  const lines = [
+    { type: 'run', format: 1, ...before, text: { characters: 92, sha256 } },
+    { type: 'sample', ...sampleBefore },
+  ];
+  const old = temporary();
+  writeFileSync(old, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+  const run = await readRun(old);
+  expect(run.info).toMatchObject({ labels: {}, version: null, stages: null, text: { requests: 1, documents: 1 } });
+  expect([...run.samples]).toMatchObject([{ documents: 1, characters: 92, bytes: null, model: null }]);
+});
+
 test('the command that keeps the rest takes any name', async () => {
   const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), "it's $(date) run");
   writeFileSync(file, `${JSON.stringify({ type: 'run', format: 1, ...INFO })}\n{"ty`);

@@ -16,8 +16,9 @@ async function claiming(heldMs: number, busy: number) {
 test('what is read too long is said, for each size of burst', async () => {
   const { bursts, problems } = await claiming(-100, 0);
   expect(bursts.map(({ n }) => n)).toEqual([5, 20, 100]);
-  for (const { errorMs, spreadMs } of bursts) {
+  for (const { errorMs, resolvesMs, spreadMs } of bursts) {
     expect(errorMs).toBeGreaterThan(100);
+    expect(resolvesMs).toBeGreaterThan(0);
     expect(spreadMs).toBeGreaterThan(0);
   }
   expect(problems).toContainEqual(expect.stringMatching(/^latencies of 20 at once read 1\d\d\.\d ms too long/));

@@ -129,7 +129,10 @@ class Run {
       format,
       keepFailed,
       allowModelChange,
-      onFirst: (model) => (allowModelChange ? Promise.resolve() : this.#checkModel(out, model, signal)),
+      onFirst: async (model, read) => {
+        this.#progress?.add(read, undefined);
+        if (!allowModelChange) await this.#checkModel(out, model, signal);
+      },
       onWait: report,
     });
   }

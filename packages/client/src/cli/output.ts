@@ -14,8 +14,8 @@ export interface OutputOptions {
   format: OutputFormat;
   keepFailed: boolean;
   allowModelChange: boolean;
-  /** Called before the first document that is to be done, with the model of those before it. */
-  onFirst: (model: string | undefined) => Promise<void>;
+  /** Called before the first document that is to be done, with the model of those before it, and their end in the inputs. */
+  onFirst: (model: string | undefined, read: number) => Promise<void>;
   /** Called before a wait. */
   onWait: (sentence: string) => void;
 }
@@ -102,6 +102,7 @@ export class OutputFile {
   async *todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
     const { format, keepFailed, onFirst } = this.#options;
     let end = 0;
+    let read = 0;
     let writing = false;
     let anyToDo = false;
     for await (const { entry, done } of compare(this.#path, format, entries, keepFailed)) {
@@ -112,12 +113,13 @@ export class OutputFile {
       }
       if (kept && done && !writing && done.inPart === this.#inPart) {
         end = done.end;
+        read = entry.read;
         this.#model = kept.model ?? this.#model;
         continue;
       }
       if (!kept && !anyToDo) {
         anyToDo = true;
-        await onFirst(this.#model);
+        await onFirst(this.#model, read);
       }
       if (!writing) this.#begin(end, done !== undefined);
       writing = true;

@@ -13,8 +13,8 @@ export function selfcheckCommand(): Command {
       try {
         const found = await selfcheck(truth);
         const lines = found.bursts.map(
-          ({ n, errorMs, spreadMs }) =>
-            `${String(n).padStart(3)} at once: latencies read ${errorMs.toFixed(2)} ms too long, requests leave within ${spreadMs.toFixed(2)} ms`,
+          ({ n, errorMs, resolvesMs, spreadMs }) =>
+            `${String(n).padStart(3)} at once: latencies read ${errorMs.toFixed(2)} ms too long, two bursts differ by up to ${resolvesMs.toFixed(2)} ms by themselves, requests leave within ${spreadMs.toFixed(2)} ms`,
         );
         const machine = `${found.cores} cores, ${Math.round(found.busy * 100)} % of them in use by others`;
         const verdict = found.problems.length

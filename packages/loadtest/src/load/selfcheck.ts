@@ -21,6 +21,8 @@ export interface BurstCheck {
    * request: the error on the wire is smaller.
    */
   errorMs: number;
+  /** What a burst's median differs by from one burst to the next, with nothing changed, ms: the greatest of the bursts. */
+  resolvesMs: number;
   /** From the first request's first byte to the last one's, ms; the median of the bursts. */
   spreadMs: number;
 }
@@ -80,7 +82,8 @@ async function check(truth: Truth, n: number): Promise<BurstCheck> {
     errors.push(median(samples.map((sample) => (sample.lastByteMs ?? 0) - sample.sentMs)) - median(await truth.held()));
     spreads.push(spreadMs);
   }
-  return { n, errorMs: median(errors), spreadMs: median(spreads) };
+  const resolvesMs = Math.max(...errors) - Math.min(...errors);
+  return { n, errorMs: median(errors), resolvesMs, spreadMs: median(spreads) };
 }
 
 /** What all processes use while this one sleeps. */

@@ -64,7 +64,7 @@ export function pricesOf(region: string): Prices {
 
 /** The region of an AWS address, as in x.lambda-url.eu-west-1.on.aws; undefined where it tells none. */
 export function regionOf(target: string): string | undefined {
-  return /\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:on\.aws|amazonaws\.com)$/.exec(new URL(target).hostname)?.[1];
+  return /\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:on\.aws|amazonaws\.com)(?=[:/]|$)/.exec(target)?.[1];
 }
 
 /** The part of a vCPU that Lambda gives to one thread. */

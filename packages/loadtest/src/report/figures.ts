@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import { parseHTML } from 'linkedom';
 import { STARTS } from '../run/sample.js';
+import type { Summary } from '../statistics/summary.js';
 import { Markup } from './markup.js';
 import { KINDS, type Measured, type Request } from './measured.js';
 import { formatCount, formatDuration, formatMs } from './quantity.js';
@@ -12,6 +13,10 @@ const SIZES = [
 ] as const;
 type Size = (typeof SIZES)[number];
 
+/** Told apart by shape too, for those who see no difference of colour. */
+const SYMBOLS = ['circle', 'triangle', 'square', 'diamond', 'times', 'star'];
+const SYMBOL = { domain: KINDS, range: SYMBOLS };
+const DASHES: Record<string, string> = { cold: 'none', ahead: '8 3', warm: '3 2', unknown: '1 3' };
 const COLOUR = { domain: KINDS, range: KINDS.map((kind) => `var(--${kind})`) };
 const { document } = parseHTML('<html></html>');
 
@@ -19,7 +24,17 @@ const { document } = parseHTML('<html></html>');
 export function draw(label: string, options: (size: Size) => Plot.PlotOptions): Markup {
   const drawn = SIZES.map((size) => {
     const svg = Plot.plot({
-      ...{ document, width: size.width, marginLeft: 56, marginRight: 20, ariaLabel: label, color: COLOUR },
+      ...{
+        document,
+        width: size.width,
+        marginLeft: 56,
+        marginRight: 20,
+        marginTop: 26,
+        marginBottom: 42,
+        ariaLabel: label,
+        color: COLOUR,
+        symbol: SYMBOL,
+      },
       ...options(size),
     });
     svg.setAttribute('role', 'img');
@@ -38,6 +53,7 @@ export function scale(
   most: number,
   axis: typeof Plot.axisX,
   text: (value: number) => string,
+  label: string,
 ) {
   const domain = [Math.min(...values) / margin, Math.max(...values) * margin] as const;
   const linear = domain[1] < 5 * domain[0];
@@ -51,38 +67,46 @@ export function scale(
   // As `text`, because of a logarithmic axis Plot leaves every other `tickFormat` out.
   return {
     scale: { type: linear ? ('linear' as const) : ('log' as const), domain, label: null },
-    axis: axis({ ticks, text, tickSize: 0, label: null }),
+    axis: axis({ ticks, text, tickSize: 0, label, labelArrow: 'none' }),
     grid: axis === Plot.axisX ? Plot.gridX({ ticks }) : Plot.gridY({ ticks }),
   };
 }
 
 export const formatTick = (ms: number) => formatDuration(Number(ms.toPrecision(6)));
 
+/** Below so many independent answers a band says nothing. */
+export const LEAST_WORTH = 6;
 /** Points of one curve: enough for any screen. */
 const POINTS = 80;
 
 /**
  * How many answers of each class took no longer than a time, with the band in which, with 95 % confidence, the whole
- * curve of the target lies (Dvoretzky, Kiefer and Wolfowitz, with Massart's constant).
+ * curve of the target lies (Dvoretzky, Kiefer and Wolfowitz, with Massart's constant), of so many independent answers as
+ * these are worth at their median.
  */
-export function distributionFigure(latencies: Measured['latencies']): Markup {
-  const curves = STARTS.flatMap((start) => (latencies[start].length > 0 ? [curve(start, latencies[start])] : []));
+export function distributionFigure(latencies: Measured['latencies'], { latency }: Summary): Markup {
+  const curves = STARTS.flatMap((start) =>
+    latencies[start].length > 0 ? [curve(start, latencies[start], latency[start]?.p50.worth ?? 0)] : [],
+  );
   curves.sort((a, b) => a.medianMs - b.medianMs);
   const points = curves.flatMap(({ points }) => points);
-  const banded = curves.filter(({ n }) => n >= 6).flatMap(({ points }) => points);
+  const banded = curves.filter(({ worth }) => worth >= LEAST_WORTH).flatMap(({ points }) => points);
   const xs = points.map(({ ms }) => ms);
   // Left of the first curve and right of the last there is room for a label, whatever they look like.
   const labels = curves.length === 1 ? curves : [curves[0], curves.at(-1)].filter((found) => found !== undefined);
   const shares = [0, 0.25, 0.5, 0.75, 0.9, 1];
   return draw('Share of the answers that took no longer than a time, by class', ({ name }) => {
-    const times = scale(xs, 1.8, name === 'wide' ? 10 : 5, Plot.axisX, formatTick);
+    const times = scale(xs, 1.8, name === 'wide' ? 10 : 4, Plot.axisX, formatTick, 'latency');
     return {
       height: name === 'wide' ? 300 : 240,
       x: times.scale,
       y: { domain: [0, 1], label: null },
       marks: [
         times.axis,
-        Plot.axisY({ ticks: shares, tickSize: 0, label: null, text: (share: number) => `${share * 100} %` }),
+        Plot.axisY({
+          ...{ ticks: shares, tickSize: 0, label: 'share of answers', labelArrow: 'none' },
+          text: (share: number) => `${share * 100} %`,
+        }),
         Plot.gridY({ ticks: shares }),
         Plot.areaY(banded, {
           x: 'ms',
@@ -92,8 +116,13 @@ export function distributionFigure(latencies: Measured['latencies']): Markup {
           fillOpacity: 0.16,
           curve: 'step-after',
         }),
-        Plot.lineY(points, { x: 'ms', y: 'share', stroke: 'start', strokeWidth: 2, curve: 'step-after' }),
-        Plot.dot(curves, { x: 'medianMs', y: () => 0.5, fill: 'start', r: 4, stroke: 'var(--paper)' }),
+        ...curves.map((found) =>
+          Plot.lineY(found.points, {
+            ...{ x: 'ms', y: 'share', stroke: 'start', strokeWidth: 2, curve: 'step-after' },
+            strokeDasharray: DASHES[found.start] ?? 'none',
+          }),
+        ),
+        Plot.dot(curves, { x: 'medianMs', y: () => 0.5, fill: 'start', symbol: 'start', r: 4, stroke: 'var(--paper)' }),
         ...(name === 'wide' ? labels : []).map((label, i) =>
           Plot.text([label], {
             ...{ x: 'medianMs', y: () => 0.5, text: () => `${label.start} ${formatMs(label.medianMs)}`, fill: 'start' },
@@ -109,16 +138,16 @@ export function distributionFigure(latencies: Measured['latencies']): Markup {
   });
 }
 
-function curve(start: string, sorted: Float64Array) {
+function curve(start: string, sorted: Float64Array, worth: number) {
   const n = sorted.length;
-  const band = Math.sqrt(Math.log(2 / 0.05) / (2 * n));
+  const band = Math.sqrt(Math.log(2 / 0.05) / (2 * Math.max(1, worth)));
   const ranks = Array.from({ length: Math.min(n, POINTS) }, (_, i) => Math.ceil(((i + 1) * n) / Math.min(n, POINTS)));
   const at = (rank: number, share: number) => ({
     ...{ start, ms: sorted[rank - 1] ?? 0, share },
     ...{ lower: Math.max(0, share - band), upper: Math.min(1, share + band) },
   });
   const points = [at(1, 0), ...ranks.map((rank) => at(rank, rank / n))];
-  return { start, n, points, medianMs: sorted[Math.ceil(n / 2) - 1] ?? 0 };
+  return { start, worth, points, medianMs: sorted[Math.ceil(n / 2) - 1] ?? 0 };
 }
 
 /** Lines of a timeline: more cannot be told apart. */
@@ -149,22 +178,31 @@ export function burstFigure(requests: readonly Request[]): { figure: Markup; not
   const answered = lines.filter(({ kind }) => kind !== 'failed');
   const end = 1.02 * Math.max(...(answered.length > 0 ? answered : lines).map(({ toMs }) => toMs));
   const drawn = lines.map((line) => ({ ...line, toMs: Math.min(line.toMs, end) }));
+  const ends = drawn.map(({ toMs }) => Math.max(0.01, toMs));
   const figure = draw('Each request of a burst as a line from its release to its last byte', ({ name }) => {
-    const ticks = name === 'wide' ? 8 : 4;
+    // Warm answers beside cold ones: a logarithmic axis has room for both.
+    const times = scale([...ends, end], 1.3, name === 'wide' ? 8 : 4, Plot.axisX, formatTick, 'since the release');
+    const least = times.scale.type === 'linear' ? 0 : times.scale.domain[0];
     return {
-      ...{ height: Math.ceil(row * rowHeight) + 40, marginTop: 8, marginBottom: 32 },
-      x: { domain: [0, end], ticks, tickFormat: formatTick, tickSize: 0, label: null },
+      ...{ height: Math.ceil(row * rowHeight) + 52, marginTop: 8, marginBottom: 44 },
+      x: { ...times.scale, domain: [least, end] },
       y: { domain: [row, -1], axis: null },
       marks: [
-        Plot.gridX({ ticks }),
+        ...[times.axis, times.grid],
         Plot.ruleY(drawn, {
-          ...{ y: 'row', x1: 'fromMs', x2: 'toMs', stroke: 'kind', strokeWidth: Math.min(3, rowHeight * 0.6) },
+          ...{
+            y: 'row',
+            x1: ({ fromMs }: Request) => Math.max(least, fromMs),
+            x2: 'toMs',
+            stroke: 'kind',
+            strokeWidth: Math.min(3, rowHeight * 0.6),
+          },
         }),
-        ...(rowHeight > 6 ? [Plot.dot(drawn, { x: 'toMs', y: 'row', fill: 'kind', r: 3 })] : []),
+        ...(rowHeight > 6 ? [Plot.dot(drawn, { x: 'toMs', y: 'row', fill: 'kind', symbol: 'kind', r: 3 })] : []),
         ...(numbers.length > 1
           ? [
               Plot.text(groups, {
-                ...{ x: () => 0, y: 'at', text: ({ burst }) => `burst ${burst + 1}`, dx: -8, dy: -4 },
+                ...{ x: () => least, y: 'at', text: ({ burst }) => `burst ${burst + 1}`, dx: -8, dy: -4 },
                 ...{ textAnchor: 'end', lineAnchor: 'top' },
               }),
             ]
@@ -196,12 +234,22 @@ export function courseFigure(requests: readonly Request[]): { figure: Markup; no
     .filter((dot) => !slowest.has(dot))
     .concat(...slowest);
   const all = shown.map(({ ms }) => ms);
-  const times = scale(all, 1.2, 6, Plot.axisY, formatTick);
+  const times = scale(all, 1.2, 6, Plot.axisY, formatTick, 'latency');
   const figure = draw('Latency of requests in the course of the run', ({ name }) => ({
     height: name === 'wide' ? 280 : 240,
-    x: { label: null, ticks: name === 'wide' ? 8 : 4, tickFormat: formatTick, tickSize: 0 },
+    x: {
+      label: 'when it was due',
+      labelArrow: 'none',
+      ticks: name === 'wide' ? 8 : 4,
+      tickFormat: formatTick,
+      tickSize: 0,
+    },
     y: times.scale,
-    marks: [times.axis, times.grid, Plot.dot(shown, { x: 'fromMs', y: 'ms', fill: 'kind', r: 2.5, fillOpacity: 0.75 })],
+    marks: [
+      times.axis,
+      times.grid,
+      Plot.dot(shown, { x: 'fromMs', y: 'ms', fill: 'kind', symbol: 'kind', r: 2.5, fillOpacity: 0.75 }),
+    ],
   }));
   const some = ` Shown: ${shown.length} of ${formatCount(dots.length)}, the ${SLOWEST} slowest among them.`;
   return { figure, note: shown.length < dots.length ? some : '' };

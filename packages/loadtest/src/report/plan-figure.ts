@@ -27,10 +27,10 @@ export function planFigure(plans: readonly PlanRow[]): Markup {
   const [usd, ms] = [points.map((point) => point.usd), points.flatMap(({ lower, upper }) => [lower, upper])];
   const place = { x: 'usd', y: 'ms', fy: 'burst' };
   return draw('Dollars a month against the 95th percentile of latency, for each setting', ({ name }) => {
-    const times = scale(ms, 1.5, 7, Plot.axisY, formatTick);
-    const dollars = scale(usd, 1.9, name === 'wide' ? 9 : 4, Plot.axisX, formatUsd);
+    const times = scale(ms, 1.5, 7, Plot.axisY, formatTick, 'p95');
+    const dollars = scale(usd, 1.9, name === 'wide' ? 9 : 4, Plot.axisX, formatUsd, 'a month');
     return {
-      ...{ height: 50 + 230 * bursts.length, marginTop: 8 },
+      ...{ height: 62 + 230 * bursts.length, marginTop: 24 },
       ...{ x: dollars.scale, y: times.scale, fy: { domain: bursts, label: null, axis: null, padding: 0.12 } },
       marks: [
         ...[dollars.axis, dollars.grid, times.axis, times.grid],
@@ -69,10 +69,17 @@ export function memoryFigure(rows: readonly MemoryRow[]): Markup {
   const place = { x: 'usd', y: 'ms' };
   return draw('Dollars a thousand warm answers against their median, by memory size', ({ name }) => {
     const [usd, ms] = [points.map((point) => point.usd), points.map((point) => point.ms)];
-    const times = scale(ms, 1.3, 6, Plot.axisY, formatTick);
-    const dollars = scale(usd, 1.3, name === 'wide' ? 8 : 4, Plot.axisX, (value) => `$${Number(value.toPrecision(2))}`);
+    const times = scale(ms, 1.3, 6, Plot.axisY, formatTick, 'median of a warm answer');
+    const dollars = scale(
+      usd,
+      1.3,
+      name === 'wide' ? 8 : 4,
+      Plot.axisX,
+      (value) => `$${Number(value.toPrecision(2))}`,
+      'a thousand answers',
+    );
     return {
-      ...{ height: 260, marginTop: 8, x: dollars.scale, y: times.scale },
+      ...{ height: 280, marginTop: 24, x: dollars.scale, y: times.scale },
       marks: [
         ...[dollars.axis, dollars.grid, times.axis, times.grid],
         Plot.line(points, { ...place, stroke: 'var(--soft)' }),

@@ -3,7 +3,7 @@ import type { Estimate } from '../plan/simulate.js';
 import type { Run } from '../run/run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
 import type { Distribution, Summary } from '../statistics/summary.js';
-import { burstFigure, courseFigure, distributionFigure } from './figures.js';
+import { burstFigure, courseFigure, distributionFigure, LEAST_WORTH } from './figures.js';
 import { type Markup, markup } from './markup.js';
 import { type Breakdown, KINDS, type Measured, PARTS } from './measured.js';
 import { memoryFigure, planFigure } from './plan-figure.js';
@@ -17,18 +17,21 @@ function section(heading: string, ...content: Markup[]): Markup {
 
 function key(items: readonly [colour: string, name: string][]): Markup {
   return markup`<ul class="key">${items.map(
-    ([colour, name]) => markup`<li><span class="swatch" style="background:var(--${colour})"></span>${name}</li>`,
+    ([colour, name]) =>
+      markup`<li><span class="swatch is-${colour}" style="background:var(--${colour})"></span>${name}</li>`,
   )}</ul>`;
 }
 
-export function distribution({ latency }: Summary, { latencies }: Measured): Markup | string {
+export function distribution(summary: Summary, { latencies }: Measured): Markup | string {
+  const { latency } = summary;
   const shown = STARTS.filter((start) => latencies[start].length > 0);
+  const banded = shown.some((start) => (latency[start]?.p50.worth ?? 0) >= LEAST_WORTH);
   if (shown.length === 0) return '';
   return section(
     'How many answers took how long',
     key(shown.map((start) => [start, `${start}, ${formatCount(latencies[start].length)}`])),
-    markup`<figure>${distributionFigure(latencies)}</figure>`,
-    markup`<p class="note">A point is the share of a class's answers that took no longer. With 95 % confidence the target's whole curve lies in the band (Dvoretzky–Kiefer–Wolfowitz); no band below 6 answers.${latency.all?.censored ? ` Timed out, and not in it, since nobody knows their class: ${formatCount(latency.all.censored)}.` : ''}</p>`,
+    markup`<figure>${distributionFigure(latencies, summary)}</figure>`,
+    markup`<p class="note">A point is the share of a class's answers that took no longer.${banded ? ' With 95 % confidence the target’s whole curve lies in the band (Dvoretzky–Kiefer–Wolfowitz, of as many independent answers as these are worth).' : ''}${latency.all?.censored ? ` Timed out, and not in it, since nobody knows their class: ${formatCount(latency.all.censored)}.` : ''}</p>`,
   );
 }
 

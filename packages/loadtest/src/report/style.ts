@@ -38,14 +38,26 @@ svg text { white-space: pre; }
 .key { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; margin: 0.5rem 0 0; padding: 0; list-style: none; font-size: 0.875rem; }
 .key li { display: flex; align-items: center; gap: 0.45rem; }
 .swatch { display: inline-block; flex: none; width: 0.75rem; height: 0.75rem; border-radius: 2px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.round { border-radius: 50%; }
+.round, .is-cold { border-radius: 50%; }
+.is-ahead { clip-path: polygon(50% 0, 100% 100%, 0 100%); }
+.is-unknown { clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%); }
+.is-refused { clip-path: polygon(20% 0, 50% 30%, 80% 0, 100% 20%, 70% 50%, 100% 80%, 80% 100%, 50% 70%, 20% 100%, 0 80%, 30% 50%, 0 20%); }
+.is-failed { clip-path: polygon(50% 0, 61% 35%, 98% 35%, 68% 57%, 79% 91%, 50% 70%, 21% 91%, 32% 57%, 2% 35%, 39% 35%); }
 .small { font-size: 0.8125rem; white-space: nowrap; }
 .small th, .small td { padding-inline: 0.35rem; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.75rem, 1fr)); gap: 1.25rem 1rem; margin: 2rem 0 0; padding: 1.25rem 0 0; border-top: 1px solid var(--line); }
 .figures dt { font-size: 0.875rem; }
 .figures dd { margin: 0; }
 .figures strong { display: block; font-size: 1.9rem; line-height: 1.2; font-weight: 600; letter-spacing: -0.015em; }
-.scroll { overflow-x: auto; margin-top: 0.75rem; }
+/* A shadow at the edge behind which more of a table is. */
+.scroll {
+  overflow-x: auto; margin-top: 0.75rem;
+  background: linear-gradient(90deg, var(--paper) 30%, transparent) left / 2.5rem 100% local,
+    linear-gradient(270deg, var(--paper) 30%, transparent) right / 2.5rem 100% local,
+    linear-gradient(90deg, var(--line), transparent) left / 0.75rem 100% scroll,
+    linear-gradient(270deg, var(--line), transparent) right / 0.75rem 100% scroll;
+  background-repeat: no-repeat;
+}
 table { border-collapse: collapse; font-size: 0.9375rem; width: 100%; }
 th, td { padding: 0.4rem 0.75rem; text-align: right; vertical-align: baseline; font-weight: 400; border-top: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: 0; text-align: left; }

@@ -86,10 +86,20 @@ test('a time-out does not squeeze the answers: its line ends at the edge', () =>
 
 test('the share of answers is drawn with its band, of each class, from six answers', () => {
   const { section } = page(
-    run([...bursts(1, 40, { cold: 20 }), ...[1, 2, 3].map((ms) => sample(ms, { start: 'ahead' }))]),
+    run([
+      // Each a burst of its own, and so independent of the others.
+      ...bursts(1, 40, { cold: 20 }).map((one, burst) => ({ ...one, burst })),
+      ...[1, 2, 3].map((ms, burst) => sample(ms, { start: 'ahead', burst })),
+    ]),
   );
   const figure = section('How many answers took how long')?.querySelector('svg.wide');
-  expect(colours(figure, 'fill'), 'bands').toEqual(['var(--cold)', 'var(--warm)']);
+  const dots = ['var(--ahead)', 'var(--cold)', 'var(--warm)'];
+  expect(colours(figure, 'fill'), 'bands, and a dot at each median').toEqual(
+    [...dots, 'var(--cold)', 'var(--warm)'].sort(),
+  );
+  expect(section('How many answers took how long')?.textContent).toContain('whole curve lies in the band');
+  const one = page(run(bursts(1, 40, { cold: 20 }))).section('How many answers took how long');
+  expect(one?.textContent, 'of one burst there is no band').not.toContain('band');
   expect(colours(figure, 'stroke'), 'curves').toEqual(['var(--ahead)', 'var(--cold)', 'var(--warm)']);
 });
 

@@ -52,6 +52,12 @@ test('cold is compared with warm only where both medians are known', () => {
   }
 });
 
+test('how many times as long is a number for people', () => {
+  const six = (ms: number, start: 'cold' | 'warm') =>
+    Array.from({ length: 6 }, (_, burst) => sample(ms, { start, burst }));
+  expect(print([...six(1700, 'cold'), ...six(10, 'warm')])).toContain('cold took 170 times as long');
+});
+
 test('time-outs stand in the percentiles of all as longer than any answer', () => {
   const text = print(
     [...Array.from({ length: 90 }, () => sample(20)), ...Array.from({ length: 10 }, () => timeout)].map(
