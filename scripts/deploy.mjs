@@ -64,7 +64,7 @@ await command(async () => {
     model_store: options.modelStore,
     model: model.name,
     model_archive: efs ? await packModel(model.folder) : null,
-    code_zip: await packFunction(values, efs ? undefined : model.folder),
+    code_zip: await packFunction(values, model, !efs),
     provisioner_zip: efs ? await packProvisioner() : NOT_YET,
     origin_secret_sha256: secrets.digests,
   });

@@ -259,6 +259,20 @@ describe('--apply', () => {
     expect(second).toEqual(first);
   });
 
+  test('a model on EFS that only spaCy can run has spaCy in the zip', async () => {
+    const folder = path.join(home, 'on-spacy');
+    cpSync(model, folder, { recursive: true });
+    cpSync(describeModel(DEFAULT_MODEL).path, path.join(folder, 'pipeline'), { recursive: true });
+    const manifest = JSON.parse(readFileSync(path.join(folder, 'manifest.json'), 'utf8'));
+    writeFileSync(path.join(folder, 'manifest.json'), JSON.stringify({ ...manifest, runs_on: 'spacy' }));
+    const zips = async (of: string) => {
+      expect((await deploy([...apply, '--model', of, '--model-store', 'efs'], SECRETS)).status).toBe(0);
+      return readFileSync(path.join(home, 'zips'), 'utf8').trim().split('\n').at(-1);
+    };
+    expect(await zips(folder)).toMatch(/--python 3\.12 --with-spacy$/);
+    expect(await zips(model)).toMatch(/--python 3\.12$/);
+  });
+
   test('by default the model goes into the zip, and there is no archive', async () => {
     const { status } = await deploy([...apply, '--model', model], SECRETS);
     expect(status).toBe(0);

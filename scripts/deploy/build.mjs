@@ -14,20 +14,25 @@ const archive = path.join(import.meta.dirname, 'archive.py');
 const last = (output) => output.trim().split('\n').at(-1)?.replace('--from WHEEL', '--model WHEEL');
 
 /**
+ * @typedef {{ folder: string, name: string, onSpacy: boolean }} Model `onSpacy`: the engine cannot run it
+ */
+
+/**
  * The prepared model, every file of it checked, and the name of its folder on AWS. The name ends with the model's digest:
  * other bytes have another name.
  * @param {string} wanted a name of models.json, a folder, a wheel, or an installed package
- * @returns {Promise<{ folder: string, name: string }>}
- * @throws {UserError} when there is no such model, it cannot be prepared, is damaged, or is of another spaCy
+ * @returns {Promise<Model>}
+ * @throws {UserError} when there is no such model, it cannot be prepared, or is damaged
  */
 export async function buildModel(wanted) {
   const folder = await prepared(wanted);
   const options = { cwd: service, explain: last };
   await step('Check the model', python, ['-m', 'tools.model', 'verify', folder], options);
   const text = fs.readFileSync(path.join(folder, 'manifest.json'));
-  const { name, version, vectors } = JSON.parse(text.toString());
+  const { name, version, vectors, runs_on } = JSON.parse(text.toString());
   const digest = crypto.createHash('sha256').update(text).digest('hex').slice(0, 8);
-  return { folder, name: [`${name}-${version}`, vectors?.type, digest].filter(Boolean).join('-') };
+  const parts = [`${name}-${version}`, vectors?.type, digest];
+  return { folder, name: parts.filter(Boolean).join('-'), onSpacy: runs_on === 'spacy' };
 }
 
 /** @param {string} wanted */
@@ -89,16 +94,18 @@ export const packProvisioner = () =>
 
 /**
  * @param {{ architecture: string, runtime: string }} target as Lambda names them
- * @param {string | undefined} model to put inside
+ * @param {Model} model
+ * @param {boolean} inside whether the model goes into the zip; spaCy does where the model needs it
  * @throws {UserError} for example when it is too large for Lambda
  */
-export const packFunction = ({ architecture, runtime }, model) =>
+export const packFunction = ({ architecture, runtime }, model, inside) =>
   packed('function.zip', (out) => {
     const args = ['-m', 'tools.zip', out, '--arch', architecture, '--python', runtime.replace('python', '')];
-    if (model) args.push('--with-model', model);
+    if (inside) args.push('--with-model', model.folder);
+    else if (model.onSpacy) args.push('--with-spacy');
     // In the foreground: it may warn, for example that it found no Python to compile with.
     const { status } = child_process.spawnSync(python, args, { cwd: service, stdio: ['ignore', 'inherit', 'inherit'] });
     if (status === 0) return;
-    const other = model ? ' If the model is too large for it: --model-store efs takes any.' : '';
+    const other = inside ? ' If the model is too large for it: --model-store efs takes any.' : '';
     throw new UserError(`So there is no zip, and nothing was changed.${other}`);
   });
