@@ -42,7 +42,8 @@ def test_a_text_of_many_blocks(file, model_path):
     expected = [(e.start_char, e.end_char, e.label_) for e in spacy.load(model_path)(text).ents]
     found = Engine(file).recognize([text], 60)[0]
     assert [(one["start_char"], one["end_char"], one["label"]) for one in found] == expected
-    assert len(text) > 20_000 and len(expected) > 200
+    assert len(text) > 20_000
+    assert len(expected) > 200
 
 
 def test_time_that_runs_out_leaves_the_engine_as_it_was(file):
