@@ -52,6 +52,7 @@ export async function setUpEngine() {
     note({ engine: state });
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
+    fs.rmSync(library, { force: true }); // of other sources
     console.error(`  There is no engine, so the function runs on spaCy, which is slower: ${error.message}`);
   }
 }
