@@ -128,7 +128,7 @@ export class Scheduler {
       added = queue.added;
       await this.#settings.clock.sleep(LINGER_MS, undefined);
     }
-    queue.flush = true;
+    queue.dry();
     this.pump();
   }
 
@@ -203,7 +203,7 @@ export class Scheduler {
 
   #ready(): Queue | undefined {
     for (const queue of this.#queues) {
-      if (queue.empty || !(queue.flush || queue.size >= this.size)) continue;
+      if (!queue.ready(this.size)) continue;
       if (!queue.asksLimits || this.#limitsAsked === 'yes') return queue;
       if (this.#limitsAsked === 'no') void this.#askLimits();
     }
