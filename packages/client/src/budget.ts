@@ -105,7 +105,7 @@ export class RateBudget {
     if (this.#probing && this.#inFlight.size > 0) {
       return { until: Number.POSITIVE_INFINITY, reason: 'the first answer tells the limit' };
     }
-    let until = this.#pausedUntil;
+    let opens = now;
     let reason = 'the gateway asks to wait';
     const server = this.#server.known ? this.#server.earliest(now) : Number.NEGATIVE_INFINITY;
     for (const window of this.#windows.values()) {
@@ -114,11 +114,12 @@ export class RateBudget {
       }
       const at = window.opensAt(this.#inFlight.size);
       if (at <= server) continue;
-      const opens = Math.max(this.#server.whenSurely(at), now + 1);
-      if (opens <= until) continue;
-      until = opens;
+      const sure = Math.max(this.#server.whenSurely(at), now + 1);
+      if (sure <= opens) continue;
+      opens = sure;
       reason = window.reason;
     }
+    const until = Math.max(opens, this.#pausedUntil);
     return until > now ? { until, reason } : undefined;
   }
 
