@@ -29,7 +29,7 @@ async function run(type: 'module' | 'commonjs', program: string) {
   const load =
     type === 'module'
       ? `import { NerClient } from '${pathToFileURL(path.join(dist, 'index.js'))}';`
-      : `const { NerClient } = require(${JSON.stringify(path.join(dist, 'index.cjs'))});`;
+      : `const { NerClient } = require(${JSON.stringify(path.join(dist, 'index.js'))});`;
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nlp/ner`;
   const client = `new NerClient({ url: '${url}', apiKey: 'k', onWait: () => stop.abort() })`;
   const code = `${load} const stop = new AbortController(); const ner = ${client}; (async () => { ${program} })();`;

@@ -55,9 +55,10 @@ export class Kong {
 
   /**
    * @param {number} [took] ms that the upstream takes for this one, and says so
+   * @param {() => void} [onAdmitted] called when the limit lets it through
    * @returns {Promise<Answer>} rejects when the connection fails
    */
-  async request(took) {
+  async request(took, onAdmitted) {
     const { way = () => 10, service = () => 200, lag = () => 0, skew = 0, hidden = 'none' } = this.#options;
     const before = this.#options.outage?.(this.#time.now());
     if (before === 'unknown host') throw failed('ENOTFOUND');
@@ -77,6 +78,7 @@ export class Kong {
       headers.set('date', new Date(this.#now()).toUTCString());
       return this.#answer(429, headers);
     }
+    onAdmitted?.();
     const delay = lag();
     if (delay > 0) this.#time.sleep(delay).then(() => this.#add(arrived));
     else this.#add(arrived);

@@ -1,84 +1,13 @@
-/**
- * Time that passes only when nothing else is left to do: then the earliest sleep ends. What waits for a socket does not
- * hold it up.
- */
-export class VirtualClock {
-  /** Every sleep that was asked for, in ms. @type {number[]} */
-  sleeps = [];
-  /** How many sleeps have neither ended nor been aborted. */
-  get pending() {
-    return this.#timers.length;
-  }
+// Time that passes by itself, for libraries that bring their own, too; and chance that is the same in every run.
+import { VirtualClock } from '../../packages/client/dist/testing.js';
 
-  #now = 0;
-  #random;
-  #ticking = false;
-  /** Earliest first. @type {{ at: number, end: () => void }[]} */
-  #timers = [];
-
-  /** @param {number | (() => number)} random what chance gives, in [0, 1) */
-  constructor(random = 0.5) {
-    this.#random = typeof random === 'number' ? () => random : random;
-  }
-
-  /** @returns {number} ms since this clock was made */
-  now() {
-    return this.#now;
-  }
-
-  /** @returns {number} */
-  random() {
-    return this.#random();
-  }
-
-  /**
-   * @param {number} ms
-   * @param {AbortSignal} [signal]
-   * @returns {Promise<void>}
-   */
-  async sleep(ms, signal) {
-    signal?.throwIfAborted();
-    this.sleeps.push(ms);
-    await new Promise((resolve, reject) => {
-      const timer = { at: this.#now + Math.max(0, ms), end: () => resolve(undefined) };
-      const onAbort = () => {
-        this.#timers.splice(this.#timers.indexOf(timer), 1);
-        reject(signal?.reason);
-      };
-      if (signal) {
-        signal.addEventListener('abort', onAbort, { once: true });
-        timer.end = () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve(undefined);
-        };
-      }
-      const later = this.#timers.findLastIndex(({ at }) => at <= timer.at);
-      this.#timers.splice(later + 1, 0, timer);
-      this.#tick();
-    });
-  }
-
-  #tick() {
-    if (this.#ticking || this.#timers.length === 0) return;
-    this.#ticking = true;
-    // By then everything that promises had to do is done.
-    setImmediate(() => {
-      this.#ticking = false;
-      const timer = this.#timers.shift();
-      if (timer) {
-        this.#now = Math.max(this.#now, timer.at);
-        timer.end();
-      }
-      this.#tick();
-    });
-  }
-}
+export { VirtualClock };
 
 /**
  * Lets the timers and the Date of libraries that bring their own time follow `clock` until `work` is done.
  *
  * @template T
- * @param {VirtualClock} clock
+ * @param {import('../../packages/client/dist/index.js').Clock & { now: () => number }} clock
  * @param {number} epoch what Date.now() gives when the clock shows 0
  * @param {() => Promise<T>} work
  * @returns {Promise<T>}

@@ -9,7 +9,7 @@ import {
   retryAfterMs,
   upstreamMs,
 } from './rate-headers.js';
-import { RateWindow } from './rate-window.js';
+import { type Place, RateWindow } from './rate-window.js';
 import { nearest, PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
 
 /** The right to send one request, once. Exactly one of the three is called, and once. */
@@ -35,6 +35,7 @@ export interface Usage {
 
 interface Sent {
   at: number;
+  places: Map<RateWindow, Place>;
 }
 
 /** Until when nothing may be sent, and why. Infinity: until an answer comes. */
@@ -104,22 +105,29 @@ export class RateBudget {
     if (this.#probing && this.#inFlight.size > 0) {
       return { until: Number.POSITIVE_INFINITY, reason: 'the first answer tells the limit' };
     }
-    let until = this.#pausedUntil;
+    let opens = now;
     let reason = 'the gateway asks to wait';
-    let end = Number.NEGATIVE_INFINITY;
+    const server = this.#server.known ? this.#server.earliest(now) : Number.NEGATIVE_INFINITY;
     for (const window of this.#windows.values()) {
-      if (!window.full(this.#inFlight.size) || window.end <= end) continue;
-      end = window.end;
-      until = Math.max(until, this.#server.whenSurely(end) + window.spread, now + 1);
+      if (window.looks(this.#inFlight.size)) {
+        return { until: Number.POSITIVE_INFINITY, reason: 'others use this key: the next answer tells how much' };
+      }
+      const at = window.opensAt(this.#inFlight.size);
+      if (at <= server) continue;
+      const sure = Math.max(this.#server.whenSurely(at), now + 1);
+      if (sure <= opens) continue;
+      opens = sure;
       reason = window.reason;
     }
+    const until = Math.max(opens, this.#pausedUntil);
     return until > now ? { until, reason } : undefined;
   }
 
   /** Counts a request that is sent now. */
   issue(): Ticket {
-    const sent: Sent = { at: this.#clock.now() };
-    for (const window of this.#windows.values()) window.ours++;
+    const now = this.#clock.now();
+    const sent: Sent = { at: now, places: new Map() };
+    for (const window of this.#windows.values()) sent.places.set(window, window.send(this.#server.earliest(now)));
     this.#inFlight.add(sent);
     const settle = (learn: () => void) => {
       learn();
@@ -159,7 +167,7 @@ export class RateBudget {
       const told = limits.byPeriod.get(window.period);
       if (!told) continue;
       window.limited(told.limit, sent.at);
-      if (arrival.first >= window.start) window.learn(told, this.#clock.random() * SPREAD_MS);
+      if (arrival.first >= window.start) window.learn(told, sent.places.get(window));
     }
     if (refused) this.#pause(sent, reply, now);
     else this.#blind = 0;
@@ -190,7 +198,8 @@ export class RateBudget {
     for (const period of byPeriod.keys()) {
       if (this.#windows.has(period)) continue;
       const start = windowStart(period, this.#server.earliest(now));
-      this.#windows.set(period, new RateWindow(period, this.#share, start, this.#inFlight.size));
+      const random = () => this.#clock.random();
+      this.#windows.set(period, new RateWindow(period, this.#share, start, this.#inFlight.size, random));
     }
     for (const period of this.#windows.keys()) {
       if (complete && !byPeriod.has(period)) this.#windows.delete(period);

@@ -81,6 +81,7 @@ export class Calls {
         this.#scheduler.leave(queue);
       },
       awaits: () => this.#waiting.size > 0,
+      grows: () => true,
     });
     return queue;
   }

@@ -11,6 +11,8 @@ export interface QueueOwner {
   onStop(error: unknown): void;
   /** Whether somebody waits for an outcome, though nothing waits to be sent. */
   awaits(): boolean;
+  /** Whether more documents are wanted and may come. */
+  grows(): boolean;
 }
 
 /** Texts that wait to be sent, of callers that share requests. */
@@ -20,7 +22,7 @@ export class Queue {
   readonly #owner: QueueOwner;
   /** Whether the service is asked what a request may hold, before the first. */
   asksLimits = false;
-  /** What there is leaves, full or not. */
+  /** What there is leaves, full or not: nothing more is waited for. */
   flush = false;
   /** How many documents were ever added. */
   added = 0;
@@ -42,6 +44,16 @@ export class Queue {
 
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** Whether a request leaves that holds `size` characters when it is full. */
+  ready(size: number): boolean {
+    return !this.empty && (this.#size >= size || this.flush || !this.#owner.grows());
+  }
+
+  /** Nothing has come for a while; unless nothing was wanted. */
+  dry(): void {
+    if (this.#owner.grows()) this.flush = true;
   }
 
   changed(): void {

@@ -1,27 +1,44 @@
+import { FairShare } from './fair-share.js';
 import type { Interval } from './pace.js';
 import type { RateLimit } from './rate-headers.js';
 import { PERIODS, type Period, windowEnd } from './server-clock.js';
+
+/** A request's place in a window. */
+export interface Place {
+  /** When the window began. */
+  start: number;
+  /** From 1. */
+  number: number;
+  /** Of the window, when it was sent. */
+  elapsedMs: number;
+}
 
 /** One limit of the gateway in its window of now. */
 export class RateWindow {
   readonly period: Period;
   readonly #share: number;
+  /** For a limit a minute without a share of our own: what is fair. */
+  readonly #fair: FairShare | undefined;
   start: number;
   /** Requests a window. */
   limit = 0;
   /** Ours that the gateway may have counted in this window. */
   ours: number;
-  /** A random part of the wait for the next window, where others wait for it too, in ms. */
-  spread = 0;
   /** How many of others the gateway had counted for certain by the last answer. */
   #others = 0;
   /** The same, and ours, by the answer that showed that there are others at all. */
   #met: { ours: number; others: number } | undefined;
   #limitAt = Number.NEGATIVE_INFINITY;
+  #answers = 0;
+  /** Whether we came while it was under way: what others used before says nothing of now. */
+  #joined = true;
+  /** Whether others were there in the window before, and all keep to their fair part. */
+  #fairly = false;
 
-  constructor(period: Period, share: number, start: number, ours: number) {
+  constructor(period: Period, share: number, start: number, ours: number, random: () => number) {
     this.period = period;
     this.#share = share;
+    this.#fair = period === 'minute' && share === 1 ? new FairShare(random) : undefined;
     this.start = start;
     this.ours = ours;
   }
@@ -35,11 +52,21 @@ export class RateWindow {
   }
 
   begin(start: number, ours: number): void {
+    if (this.#answers > 0) this.#fairly = this.#fair !== undefined && this.#accompanied;
     this.start = start;
     this.ours = ours;
-    this.spread = 0;
     this.#others = 0;
     this.#met = undefined;
+    this.#answers = 0;
+    this.#joined = false;
+    this.#fair?.begin();
+    if (!this.#fairly) this.#fair?.reset();
+  }
+
+  /** Counts a request that is sent now. @param server the gateway's time */
+  send(server: number): Place {
+    this.ours++;
+    return { start: this.start, number: this.#fair?.send() ?? 0, elapsedMs: server - this.start };
   }
 
   /** @param sentAt when the request was sent that was told so: a later one knows better */
@@ -52,38 +79,71 @@ export class RateWindow {
   /**
    * Learns from an answer to a request that arrived in this window.
    *
-   * @param spread what to wait longer for the next window, in ms, should this show that somebody else is there
+   * @param place its own, if it was sent in this window
    */
-  learn({ limit, remaining }: RateLimit, spread: number): void {
+  learn({ limit, remaining }: RateLimit, place: Place | undefined): void {
+    this.#answers++;
+    if (place?.start === this.start && remaining > 0) {
+      this.#fair?.learn(limit, limit - remaining, place.number, place.elapsedMs);
+    }
     // Requests overtake each other and are counted late, so only what all of ours cannot explain is of others.
     const others = limit - remaining - this.ours;
     if (others <= this.#others) return;
     this.#others = others;
-    if (this.#met) return;
-    this.#met = { ours: this.ours, others };
-    this.spread = spread;
+    this.#met ??= { ours: this.ours, others };
   }
 
-  /** @param underWay how many of ours have no answer yet */
-  full(underWay: number): boolean {
-    return this.ours >= this.#portion || this.used + this.#hidden(underWay) >= this.limit;
+  /**
+   * When one more may be sent, by the gateway's clock; `start` when it may be sent now.
+   *
+   * @param underWay how many of ours have no answer yet
+   */
+  opensAt(underWay: number): number {
+    if (!this.#fairly) return this.#full(underWay) ? this.#next : this.start;
+    const at = this.used >= this.limit ? undefined : this.#fair?.opensAt(this.limit);
+    return at === undefined ? this.#next : this.start + at;
+  }
+
+  /** Whether only an answer can tell if another may be sent: who comes while others are there looks first. */
+  looks(underWay: number): boolean {
+    if (!this.#fair || !this.#joined || underWay === 0) return false;
+    return this.#accompanied || (this.#others > 0 && this.#answers < 2);
   }
 
   /** @param msLeft of this window */
   interval(msLeft: number): Interval {
+    if (this.#fairly && this.#fair) {
+      const left = this.#fair.left(this.limit);
+      return { window: PERIODS.minute / this.#fair.part(this.limit), left: left > 0 ? msLeft / left : 0 };
+    }
     const left = Math.min(this.#portion - this.ours, this.limit - this.used);
     return { window: PERIODS[this.period] / (this.#share * this.limit), left: left > 0 ? msLeft / left : 0 };
   }
 
   get reason(): string {
-    const [used, limit] =
-      this.ours >= this.#portion ? [this.ours, this.#portion] : [Math.min(this.used, this.limit), this.limit];
+    const part = this.#fairly && this.#fair ? this.#fair.part(this.limit) : this.#portion;
+    const [used, limit] = this.ours >= part ? [this.ours, part] : [Math.min(this.used, this.limit), this.limit];
     return `${used} of ${limit} used this ${this.period}`;
+  }
+
+  /** Whether others use the key while we do. */
+  get #accompanied(): boolean {
+    return this.#others > (this.#joined ? (this.#met?.others ?? 0) : 0);
+  }
+
+  /** When the next window's first may be sent. */
+  get #next(): number {
+    return this.end + (this.#fair && (this.#fairly || this.#met) ? this.#fair.next : 0);
+  }
+
+  #full(underWay: number): boolean {
+    return this.ours >= this.#portion || this.used + this.#hidden(underWay) >= this.limit;
   }
 
   /** Each of ours under way may hide one of others, and they go on as before: so many for one of ours. */
   #hidden(underWay: number): number {
-    if (!this.#met) return 0;
+    // With a share of our own the others have theirs.
+    if (!this.#met || this.#share < 1) return 0;
     const pace = (this.#others - this.#met.others) / Math.max(1, this.ours - this.#met.ours);
     return (1 + pace) * underWay;
   }

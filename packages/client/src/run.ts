@@ -65,6 +65,7 @@ export class Run<D> {
       },
       onStop: (error) => this.#fail(error),
       awaits: () => this.#awaited,
+      grows: () => !this.#over() && this.#hasRoom(),
     });
     this.#queue.asksLimits = true;
     scheduler.join(this.#queue);
@@ -180,8 +181,6 @@ export class Run<D> {
       }
     }
     this.#reading = false;
-    // A full hand leaves, full requests or not.
-    if (!this.#over() && !this.#queue.empty) this.#queue.flush = true;
     this.#scheduler.pump();
     this.#goOn();
   }

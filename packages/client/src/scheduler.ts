@@ -128,7 +128,7 @@ export class Scheduler {
       added = queue.added;
       await this.#settings.clock.sleep(LINGER_MS, undefined);
     }
-    queue.flush = true;
+    queue.dry();
     this.pump();
   }
 
@@ -203,7 +203,7 @@ export class Scheduler {
 
   #ready(): Queue | undefined {
     for (const queue of this.#queues) {
-      if (queue.empty || !(queue.flush || queue.size >= this.size)) continue;
+      if (!queue.ready(this.size)) continue;
       if (!queue.asksLimits || this.#limitsAsked === 'yes') return queue;
       if (this.#limitsAsked === 'no') void this.#askLimits();
     }
@@ -347,7 +347,7 @@ export class Scheduler {
     outage.until = now + ms;
     if (next === 'split or stop' && outage.failures >= REFUSALS) this.#stop(error);
     else if (outage.until - outage.since > outageMs) this.#stop(this.#unavailable(error, now - outage.since));
-    else this.#settings.onWait({ ms: Math.ceil(ms), reason: `the service is away (${error.code})` });
+    else this.#wait(ms, `the service is away (${error.code})`);
   }
 
   #unavailable(error: NerError, ms: number): ServiceUnavailableError {
@@ -388,7 +388,7 @@ export class Scheduler {
     if (batch.texts.length === 0) return;
     batch.due = this.#settings.clock.now() + ms;
     this.#again.push(batch);
-    this.#settings.onWait({ ms, reason: `${reason}, to try again` });
+    this.#wait(ms, `${reason}, to try again`);
   }
 
   /** Ends every call. What is not settled by now has no outcome. */
@@ -439,7 +439,12 @@ export class Scheduler {
     const until = this.#settings.clock.now() + ms;
     if (until <= this.#toldUntil + 1000) return;
     this.#toldUntil = until;
-    this.#settings.onWait({ ms: Math.ceil(ms), reason });
+    this.#wait(ms, reason);
+  }
+
+  /** What is called may abort a call: not in the midst of something. */
+  #wait(ms: number, reason: string): void {
+    queueMicrotask(() => this.#settings.onWait({ ms: Math.ceil(ms), reason }));
   }
 
   #arm(at: number): void {

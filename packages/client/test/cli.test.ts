@@ -335,7 +335,6 @@ describe('the built package', () => {
     [
       'require',
       [
-        '--no-experimental-require-module',
         '--input-type=commonjs',
         '-e',
         `const { NerClient } = require('@burst-ner/client');require('@burst-ner/client/documents').readDocuments([]);${use}`,

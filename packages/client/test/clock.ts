@@ -1,1 +1,2 @@
-export { seeded, VirtualClock } from '../../../bench/client/virtual-clock.mjs';
+export { seeded } from '../../../bench/client/virtual-clock.mjs';
+export { VirtualClock } from '../src/testing/virtual-clock.js';

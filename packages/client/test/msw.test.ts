@@ -1,9 +1,8 @@
 // The client under msw's handlers, as its users write them for their own tests: docs/client.md, "Testing".
-import { readFile } from 'node:fs/promises';
 import { HttpResponse, http, type RequestHandler } from 'msw';
 import { expect, it, vi } from 'vitest';
 import { NerClient, type Outcome, ServiceUnavailableError, type Wait } from '../src/index.js';
-import { mswDispatcher } from './msw.js';
+import { mswDispatcher } from '../src/testing/index.js';
 
 const ENDPOINT = 'https://kong.example.com/nlp/ner';
 const model = { name: 'en_test', version: '1.0.0', digest: '0'.repeat(64) };
@@ -87,11 +86,4 @@ it('is aborted while a handler is silent', async () => {
 
 it('is told of a request that no handler takes, and the network is not', async () => {
   await expect(clientOf([]).ner.extract('Ada')).rejects.toThrow(`501 (no msw handler for POST ${ENDPOINT})`);
-});
-
-it('is in the documentation as it is here', async () => {
-  const [code, page] = await Promise.all(
-    ['msw.ts', '../../../docs/client.md'].map((path) => readFile(new URL(path, import.meta.url), 'utf8')),
-  );
-  expect(page).toContain(`\n\`\`\`ts\n${code}\`\`\`\n`);
 });

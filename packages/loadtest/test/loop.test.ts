@@ -129,6 +129,19 @@ test.each([
   expect(Math.abs(server.truth.requests - lost.length)).toBeLessThanOrEqual(2);
 });
 
+test('of a target that drops requests, and closes nothing else, each is told', async () => {
+  let dropped = 0;
+  await using server = await listen((response, nth) => {
+    if (nth % 5 !== 4) return void setTimeout(() => answerNer(response, false), 10);
+    dropped++;
+    response.socket?.destroy();
+  });
+  const { ok, cut, 'connection-error': lost } = summarise(await loop(server.url), 'sent').outcomes;
+  expect(lost).toBeGreaterThan(5);
+  expect(dropped - lost).toBeLessThanOrEqual(cut);
+  expect(server.seen.length - ok - lost).toBeLessThanOrEqual(cut);
+});
+
 test('a request that is dropped and one that is never answered are told apart', async () => {
   const stop = new AbortController();
   const sockets = new Set<unknown>();

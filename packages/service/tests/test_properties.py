@@ -58,7 +58,7 @@ BODIES = st.one_of(
     st.fixed_dictionaries({"body": JSON}),
 ).flatmap(lambda fields: st.booleans().map(lambda flag: fields | {"isBase64Encoded": flag}))
 HEADERS = st.dictionaries(
-    st.sampled_from(["content-type", "Content-Encoding", "x-request-id", "X-Origin-Secret"]) | st.text(), TEXTS | JSON
+    st.sampled_from(["content-type", "Content-Encoding", "x-request-id", "Authorization"]) | st.text(), TEXTS | JSON
 )
 EVENTS_OF_ANY_KIND = st.one_of(
     BODIES.map(lambda fields: function_url_event(**fields)),

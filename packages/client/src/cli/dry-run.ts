@@ -42,7 +42,7 @@ export async function dryRun(entries: AsyncGenerator<Entry, void, undefined>, fl
   let terms: Terms | undefined;
   let requests = 0;
   let size = 0;
-  const queue = new Queue({}, { onChange() {}, onStop() {}, awaits: () => false });
+  const queue = new Queue({}, { onChange() {}, onStop() {}, awaits: () => false, grows: () => false });
   const fill = ({ size, limits, asked }: Terms, least: number) => {
     for (; !queue.empty && queue.size >= least; requests++) {
       // The first one of a run is sent when nothing is known yet.

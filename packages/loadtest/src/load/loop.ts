@@ -24,9 +24,9 @@ const LINGER_MS = 2;
  * what could not connect is no request.
  *
  * A kept connection that ends without a byte of an answer was closed after the answer before, while the next request was
- * on its way, or instead of an answer. From the first time on, each connection is watched for a moment before its next
- * request: a target that closes after its answers is then seen to, and nothing of it is counted. One that drops requests
- * is not, and each of them is a `connection-error`.
+ * on its way, or instead of an answer. From the first time on each connection is watched for a moment before its next
+ * request. A target that is seen to close after its answers did so there, too, and nothing of it is counted; of one that
+ * is not each is a `connection-error`.
  *
  * @throws {InputError} when the target goes away; the samples before were told
  */
@@ -69,7 +69,7 @@ export async function runLoop(options: LoopOptions): Promise<void> {
 
   const work = async () => {
     let connection: Connection | undefined;
-    let state: 'new' | 'kept' | 'watched' = 'new';
+    let kept = false;
     while (!stopped) {
       connection ??= await connect();
       if (!connection || stopped) return;
@@ -80,19 +80,20 @@ export async function runLoop(options: LoopOptions): Promise<void> {
       await connection.over;
       clearTimeout(late);
       const sample = await connection.sample(place, origin);
-      if (state === 'kept' && connection.unanswered) doubtful.push(sample);
+      if (kept && connection.unanswered) doubtful.push(sample);
       else onSample(sample);
       if (connection.unanswered) lingerMs = LINGER_MS;
-      state = lingerMs > 0 ? 'watched' : 'kept';
       const next = await connection.again(lingerMs);
-      if (next === 'ready') continue;
-      if (next === 'closed') {
+      kept = next === 'ready';
+      if (kept) continue;
+      // Not by us, at the end.
+      if (next === 'closed' && !stopped) {
         closes++;
         lingerMs = LINGER_MS;
       }
       connection.stop('closed');
       open.delete(connection);
-      [connection, state] = [undefined, 'new'];
+      connection = undefined;
     }
   };
 

@@ -1,0 +1,113 @@
+// Each client's first requests of a minute leave at about the same times, in ms after it began, each within SPREAD_MS.
+// So what the gateway had counted when one of them arrived tells how many clients there are.
+const GREETINGS = 3;
+const GREETING_MS = 2500;
+const SPREAD_MS = 1000;
+// The others leave evenly from here to there.
+const EVEN_FROM_MS = GREETINGS * GREETING_MS - 1500;
+const EVEN_TO_MS = 58_000;
+// Late enough to tell what the whole minute will have used.
+const LATE_MS = 30_000;
+// Of the limit: the estimates of many clients do not always add up to it.
+const USED = 0.97;
+
+/**
+ * A fair part of a limit a minute, where others like this client use the same key and none knows of another but by what
+ * the gateway has counted.
+ */
+export class FairShare {
+  readonly #random: () => number;
+  /** How many clients there are, this one included, as known when the window began. */
+  #before: number | undefined;
+  /** The same, by this window's answers. */
+  #seen: number | undefined;
+  /** What a fair part was too little by, when the last window was not used up. */
+  #unused = 0;
+  #part = 0;
+  #sent = 0;
+  /** Where in each spread ours leave, in this window and in the next. */
+  #chance: number;
+  #nextChance: number;
+  #rounding = 0;
+  #usedUp = 1;
+
+  constructor(random: () => number) {
+    this.#random = random;
+    this.#chance = random();
+    this.#nextChance = random();
+  }
+
+  /** How long after the next window's begin its first request leaves, in ms. */
+  get next(): number {
+    return this.#nextChance * SPREAD_MS;
+  }
+
+  begin(): void {
+    this.#unused = this.#usedUp < 0.95 ? this.#unused + (1 - this.#usedUp) / (this.#clients ?? 1) : 0;
+    this.#before = this.#clients;
+    this.#seen = undefined;
+    this.#sent = 0;
+    this.#usedUp = 1;
+    this.#chance = this.#nextChance;
+    this.#nextChance = this.#random();
+    this.#rounding = this.#random();
+  }
+
+  /** Forgets the others. */
+  reset(): void {
+    this.#before = undefined;
+    this.#seen = undefined;
+    this.#unused = 0;
+  }
+
+  /** A request is sent. @returns its number in this window, from 1 */
+  send(): number {
+    return ++this.#sent;
+  }
+
+  /** Ours of this window, of `limit`. Until it is known how many clients there are, only as many as tell it. */
+  part(limit: number): number {
+    const clients = this.#clients;
+    if (clients === undefined) return GREETINGS;
+    this.#part = limit * Math.min(1, USED / clients + this.#unused);
+    return Math.floor(this.#part + this.#rounding);
+  }
+
+  /** When the next request may leave, in ms after the window's begin; undefined when it has to be in the next window. */
+  opensAt(limit: number): number | undefined {
+    const part = this.part(limit);
+    if (this.#sent >= part) return undefined;
+    if (this.#sent < GREETINGS) return this.#sent * GREETING_MS + this.#chance * SPREAD_MS;
+    return EVEN_FROM_MS + ((EVEN_TO_MS - EVEN_FROM_MS) * (this.#sent - GREETINGS + this.#chance)) / (part - GREETINGS);
+  }
+
+  /** How many of ours are left in this window. */
+  left(limit: number): number {
+    return this.part(limit) - this.#sent;
+  }
+
+  /**
+   * Learns from what the gateway had counted when a request arrived.
+   *
+   * @param number of the request, as `send` gave it
+   * @param elapsedMs of the window, when it was sent
+   */
+  learn(limit: number, used: number, number: number, elapsedMs: number): void {
+    if (elapsedMs <= EVEN_FROM_MS) {
+      let each = 0;
+      for (let i = 0; i < GREETINGS; i++) {
+        each += Math.min(1, Math.max(0, (elapsedMs - i * GREETING_MS) / SPREAD_MS));
+      }
+      if (each >= 1) this.#seen = 1 + Math.max(0, used - number) / each;
+    } else if (elapsedMs >= LATE_MS && this.#sent > GREETINGS) {
+      const part = Math.max(GREETINGS, this.part(limit));
+      const each = GREETINGS + ((part - GREETINGS) * (elapsedMs - EVEN_FROM_MS)) / (EVEN_TO_MS - EVEN_FROM_MS);
+      this.#usedUp = used / (limit * Math.min(1, each / part));
+    }
+  }
+
+  get #clients(): number | undefined {
+    if (this.#seen === undefined) return this.#before;
+    return this.#before === undefined ? this.#seen : (this.#before + this.#seen) / 2;
+  }
+}
