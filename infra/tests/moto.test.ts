@@ -247,6 +247,22 @@ describe
       expect(after.url).not.toBe(before.url);
     });
 
+    test.sequential('private: the URL has gone before callers get a version that checks no secret', async () => {
+      const invoker = 'arn:aws:iam::123456789012:role/kong';
+      const second = { ...variables, model: 'second', model_archive: aws.file('second.tar.gz') };
+      const printed = await aws.apply({ ...second, exposure: 'private', invoker_arn: invoker });
+      const order = ['aws_lambda_function_url.live[0]: Destruction complete', 'aws_lambda_alias.live: Modifying'];
+      expect(order.map((line) => printed.indexOf(line)).sort((a, b) => a - b)).toEqual(
+        order.map((line) => printed.indexOf(line)),
+      );
+      expect(printed).toContain(order[1]);
+      expect((await aws.open('ner')).url).toBeUndefined();
+      const { resources } = aws.state();
+      const permissions = resources.filter(({ address }) => address.includes('permission'));
+      const kong = { action: 'lambda:InvokeFunction', principal: invoker, qualifier: 'live' };
+      expect(permissions).toMatchObject([{ address: 'aws_lambda_permission.invoker', attributes: kong }]);
+    });
+
     test.sequential('destroy leaves nothing', async () => {
       await aws.destroy();
       expect(await aws.holdings()).toEqual(empty);
