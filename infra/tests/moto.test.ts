@@ -116,7 +116,7 @@ describe
       for (const [name, change] of Object.entries({
         first: {},
         second: { note: 'other' },
-        stale: { spacy_version: '>=2,<3' },
+        stale: { format: 99 },
       })) {
         await model(aws.file(name), change);
         await run('tar', ['-C', aws.file(name), '-czf', aws.file(`${name}.tar.gz`), '.']);
@@ -204,13 +204,15 @@ describe
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1'] });
     });
 
-    test.sequential('a model of another spaCy is not released', async () => {
+    test.sequential('a model of another format is not released', async () => {
       const other = {
         model: 'stale',
         model_archive: aws.file('stale.tar.gz'),
         origin_secret_sha256: ['cd'.repeat(32)],
       };
-      await expect(aws.apply({ ...variables, ...other })).rejects.toThrow(/was built for spaCy >=2,<3/);
+      await expect(aws.apply({ ...variables, ...other })).rejects.toThrow(
+        /has format 99, and this service reads format/,
+      );
       // Callers still meet the version of before.
       expect(aws.state().outputs).toMatchObject({ origin_secret_sha256: { value: ['ab'.repeat(32)] } });
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2'] });
