@@ -116,7 +116,7 @@ describe
       for (const [name, change] of Object.entries({
         first: {},
         second: { note: 'other' },
-        stale: { spacy_version: '>=2,<3' },
+        stale: { format: 99 },
       })) {
         await model(aws.file(name), change);
         await run('tar', ['-C', aws.file(name), '-czf', aws.file(`${name}.tar.gz`), '.']);
@@ -204,13 +204,15 @@ describe
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1'] });
     });
 
-    test.sequential('a model of another spaCy is not released', async () => {
+    test.sequential('a model of another format is not released', async () => {
       const other = {
         model: 'stale',
         model_archive: aws.file('stale.tar.gz'),
         origin_secret_sha256: ['cd'.repeat(32)],
       };
-      await expect(aws.apply({ ...variables, ...other })).rejects.toThrow(/was built for spaCy >=2,<3/);
+      await expect(aws.apply({ ...variables, ...other })).rejects.toThrow(
+        /has format 99, and this service reads format/,
+      );
       // Callers still meet the version of before.
       expect(aws.state().outputs).toMatchObject({ origin_secret_sha256: { value: ['ab'.repeat(32)] } });
       expect(await aws.versions('ner')).toEqual({ live: '1', published: ['1', '2'] });
@@ -245,6 +247,22 @@ describe
       const after = await aws.open('ner');
       expect(after).toEqual({ reserved: 50, url: expect.stringMatching(/^https/) });
       expect(after.url).not.toBe(before.url);
+    });
+
+    test.sequential('private: the URL has gone before callers get a version that checks no secret', async () => {
+      const invoker = 'arn:aws:iam::123456789012:role/kong';
+      const second = { ...variables, model: 'second', model_archive: aws.file('second.tar.gz') };
+      const printed = await aws.apply({ ...second, exposure: 'private', invoker_arn: invoker });
+      const order = ['aws_lambda_function_url.live[0]: Destruction complete', 'aws_lambda_alias.live: Modifying'];
+      expect(order.map((line) => printed.indexOf(line)).sort((a, b) => a - b)).toEqual(
+        order.map((line) => printed.indexOf(line)),
+      );
+      expect(printed).toContain(order[1]);
+      expect((await aws.open('ner')).url).toBeUndefined();
+      const { resources } = aws.state();
+      const permissions = resources.filter(({ address }) => address.includes('permission'));
+      const kong = { action: 'lambda:InvokeFunction', principal: invoker, qualifier: 'live' };
+      expect(permissions).toMatchObject([{ address: 'aws_lambda_permission.invoker', attributes: kong }]);
     });
 
     test.sequential('destroy leaves nothing', async () => {

@@ -86,6 +86,8 @@ export async function startShim(moto: string, invoke: (call: Invocation) => Prom
       outgoing.writeHead(502).end(String(error));
     }
   });
+  // On a busy machine a connection would be closed just when the provider uses it again, which may not try twice.
+  Object.assign(server, { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0 });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Dispatcher, Pool, request } from 'undici';
+import { buildConnector, type Dispatcher, Pool, request } from 'undici';
 import { ConfigError, ConnectionError, type NerError, RequestError, TimeoutError } from './errors.js';
 import type { Settings } from './options.js';
 import { VERSION } from './version.js';
@@ -53,6 +53,25 @@ const NOT_TLS = /wrong.version.number|packet.length.too.long/i;
 // OpenSSL's verification results (UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, …) and Node's own TLS codes.
 const TLS = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|EPROTO/;
 
+const connectAsUsual = buildConnector({});
+// A 100 that nobody asked for, which some proxies send. undici takes it for the end of the connection.
+const CONTINUE = /^(?:HTTP\/1\.1 100[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)+/;
+const CONTINUE_BEGINS = Buffer.from('HTTP/1.1 100');
+
+/** Connects, and leaves such a 100 away. No JSON looks like one: its strings hold no line break. */
+const connect: buildConnector.connector = (options, callback) =>
+  connectAsUsual(options, (...[error, socket]) => {
+    if (!socket) return callback(error as Error, null);
+    const read = socket.read.bind(socket);
+    socket.read = (size?: number) => {
+      const chunk: Buffer | null = read(size);
+      if (!chunk?.subarray(0, CONTINUE_BEGINS.length).equals(CONTINUE_BEGINS)) return chunk;
+      const length = CONTINUE.exec(chunk.toString('latin1'))?.[0].length ?? 0;
+      return length === chunk.length ? read(size) : chunk.subarray(length);
+    };
+    callback(null, socket);
+  });
+
 /** Talks to one url, over sockets that are kept. */
 export class Transport {
   /** The url without its query: what messages may show. */
@@ -76,7 +95,7 @@ export class Transport {
     };
     this.#owned = dispatcher === undefined;
     this.#dispatcher =
-      dispatcher ?? new Pool(url.origin, { connections: concurrency, maxResponseSize: MAX_ANSWER_BYTES });
+      dispatcher ?? new Pool(url.origin, { connections: concurrency, maxResponseSize: MAX_ANSWER_BYTES, connect });
   }
 
   /**

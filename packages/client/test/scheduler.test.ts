@@ -387,6 +387,17 @@ it('a loop over extractAll in which close is awaited ends', async () => {
   expect(n).toBeGreaterThan(100);
 });
 
+it('a 100 that nobody asked for is no answer, and an early hint is none', async () => {
+  await using gateway = await startGateway(({ texts }) => (response) => {
+    response.writeContinue();
+    response.writeEarlyHints({ link: '</a>; rel=preload' });
+    const { headers, body } = served(texts) as { headers: Record<string, string>; body: unknown };
+    response.writeHead(200, headers).end(JSON.stringify(body));
+  });
+  await using ner = clientOf(gateway, { outageMs: 1 });
+  for (const name of ['Ada', 'Bob']) expect(await ner.extract(name)).toHaveLength(1);
+});
+
 it('every request says who sent it, and has an id that errors without an answer have, too', async () => {
   await using gateway = await startGateway(() => reset);
   await using ner = clientOf(gateway, { outageMs: 1 });
