@@ -84,7 +84,7 @@ describe('npm run demo', () => {
     // By the folder's bare name, from where the user is.
     const without = await run('demo.mjs', ['--model', 'blank'], { ...process.env, INIT_CWD: folder });
     expect(without.status).toBe(1);
-    expect(without.stderr).toMatch(/'ner'.*sentencizer/);
+    expect(without.stderr).toMatch(/no component that sets entities \(it has: sentencizer/);
   });
 });
 
