@@ -68,10 +68,17 @@ static const char *check_container(const struct Model *m) {
     if (entry->offset % ALIGNMENT || entry->offset > bytes || entry->bytes > bytes - entry->offset)
       return "its directory is damaged";
     if (i && entry->number <= entry[-1].number) return "its directory is damaged";
-    const bool hashed = entry->number < TABLES && entry->number != VECTOR_KEYS && entry->number != VECTOR_ROWS;
-    if (hashed && hash_bytes(m->data + entry->offset, entry->bytes) != entry->hash) return "one of its tables is damaged";
   }
   return NULL;
+}
+
+static bool check_hashes(const struct Model *m) {
+  const struct Entry *entry = (const struct Entry *)(m->data + HEADER_BYTES);
+  for (uint32_t i = 0; i < entries_of(m); i++, entry++) {
+    const bool hashed = entry->number < TABLES && entry->number != VECTOR_KEYS && entry->number != VECTOR_ROWS;
+    if (hashed && hash_bytes(m->data + entry->offset, entry->bytes) != entry->hash) return false;
+  }
+  return true;
 }
 
 /* A table of `size`-byte records; `count` gets their number. NULL where there is none, or a part of a record. */
@@ -380,9 +387,8 @@ static bool check_arrays(struct Model *m) {
 /* ---- */
 
 static const char *check(struct Model *m) {
-  const char *wrong = check_container(m);
-  if (wrong) return wrong;
   uint32_t infos;
+  if (!check_hashes(m)) return "one of its tables is damaged";
   m->info = table(m, INFO, sizeof(struct Info), &infos);
   if (!m->info || infos != 1) return "it says nothing of itself";
   if (!check_sets(m) || !check_patterns(m) || !check_words(m) || !check_rules(m) || !check_trie(m))
@@ -391,16 +397,17 @@ static const char *check(struct Model *m) {
   return check_arrays(m) ? NULL : "its weights have not the sizes that they must have";
 }
 
-/* What a cold start reads of large arrays is a row here and there: reading ahead would fetch the rest, too. */
+/* All is fetched at once and in order, but for vectors, of which a text needs a row here and there: reading ahead would fetch
+   the others, too. */
 static void advise(const struct Model *m) {
-  const long page = sysconf(_SC_PAGESIZE);
-  for (uint32_t k = 0; k < 2; k++)
-    for (uint32_t number = EMBED_TABLE; number <= VECTOR_TABLE; number += VECTOR_TABLE) {
-      const struct Entry *entry = find(m, TOK2VEC + k * 0x1000 + number);
-      if (!entry) continue;
-      const size_t skip = entry->offset % (size_t)page;
-      madvise((char *)m->data + entry->offset - skip, entry->bytes + skip, MADV_RANDOM);
-    }
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const struct Entry *entry = (const struct Entry *)(m->data + HEADER_BYTES);
+  for (uint32_t i = 0; i < entries_of(m); i++, entry++) {
+    const uint32_t n = entry->number;
+    if (n == VECTOR_KEYS || n == VECTOR_ROWS || n == TOK2VEC + VECTOR_TABLE || n == TOK2VEC + 0x1000 + VECTOR_TABLE) continue;
+    const size_t skip = entry->offset % page;
+    madvise((char *)m->data + entry->offset - skip, entry->bytes + skip, MADV_WILLNEED);
+  }
 }
 
 const char *model_open(struct Model *m, const char *path) {
@@ -417,9 +424,13 @@ const char *model_open(struct Model *m, const char *path) {
   close(file);
   if (data == MAP_FAILED) return "it cannot be mapped into memory";
   m->data = data;
-  const char *wrong = check(m);
+  madvise(data, m->bytes, MADV_RANDOM);
+  const char *wrong = check_container(m);
+  if (!wrong) {
+    advise(m);
+    wrong = check(m);
+  }
   if (wrong) model_close(m);
-  else advise(m);
   return wrong;
 }
 
