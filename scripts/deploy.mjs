@@ -12,7 +12,7 @@ import { command, root, UserError, userPath } from './step.mjs';
 
 const USAGE = `Usage: npm run deploy -- --plan | --apply | --destroy [options]
   --region REGION             AWS region (default: AWS_REGION, AWS_DEFAULT_REGION)
-  --model NAME                a name in packages/service/models.json, a folder, a wheel (default: en_core_web_lg)
+  --model NAME                a name in packages/service/burst_ner_model/models.json, a folder, a wheel (default: en_core_web_lg)
   --model-store package|efs   the model inside the zip, or on EFS, which takes models of any size (default: package)
   --var-file FILE             .tfvars for everything else of infra/variables.tf
   --kong-admin URL            bring it into this Kong, after showing what changes there; "konnect": by decK's own settings

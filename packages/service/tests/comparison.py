@@ -9,15 +9,15 @@ import spacy
 from spacy.language import Language
 
 from burst_ner.engine import Engine
-from tools.components import Sources
-from tools.contents import write_engine_file
-from tools.corpus import texts
+from burst_ner_model.components import Sources
+from burst_ner_model.contents import write_engine_file
+from burst_ner_model.corpus import texts
 
 NER_ALONE = Sources("ner", None, "none", ("ner",))
 
 
 def engine(nlp: Language, folder: Path, sources: Sources = NER_ALONE, **options: Any) -> Engine:
-    """The engine on what `tools.model build` would write of a pipeline."""
+    """The engine on what `burst_ner_model build` would write of a pipeline."""
     file = folder / "model.bin"
     file.unlink(missing_ok=True)
     write_engine_file(nlp, sources, file, **options)

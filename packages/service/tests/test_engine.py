@@ -6,7 +6,7 @@ from burst_ner.engine import Engine, open_library
 from burst_ner.errors import SetupError
 from burst_ner.prepared import MODEL
 from burst_ner.recognizer import OutOfTime
-from tools.corpus import texts
+from burst_ner_model.corpus import texts
 
 TEXTS = [text for _, text in texts("en", ["don't", "e.g.", "U.S.", "C++"])]
 

@@ -10,8 +10,8 @@ import pytest
 import spacy
 from comparison import blank, engine, tokens, with_small_ner
 
-from tools.characters import CODE_POINTS
-from tools.unsupported import Unsupported
+from burst_ner_model.characters import CODE_POINTS
+from burst_ner_model.unsupported import Unsupported
 
 # zh, ja and ko have tokenizers of their own.
 PUBLISHED = ["ca", "hr", "da", "nl", "en", "fi", "fr", "de", "el", "it", "lt"]
@@ -31,7 +31,7 @@ def strings(cases, count):
     for number in range(count):
         if number % 5:
             pieces = [rng.choice(PIECES) * rng.choice((1, 1, 1, 1, 2, 30)) for _ in range(rng.randint(1, 25))]
-            # Few: many of them make spaCy write beyond its memory; see tools/corpus.py.
+            # Few: many of them make spaCy write beyond its memory; see burst_ner_model/corpus.py.
             for case in rng.sample(cases, min(len(cases), rng.randint(0, 4))):
                 pieces.insert(rng.randint(0, len(pieces)), case)
             yield "".join(pieces)

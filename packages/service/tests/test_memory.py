@@ -14,8 +14,8 @@ import spacy
 import tiny_pipeline
 
 from burst_ner.model import open_pipeline
-from tools import components
-from tools.contents import write_engine_file
+from burst_ner_model import components
+from burst_ner_model.contents import write_engine_file
 
 ENGINE = Path(__file__).parent.parent / "engine"
 TIMES = 1 if os.environ.get("BURST_NER_FULL") == "1" else 10

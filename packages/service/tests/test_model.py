@@ -12,7 +12,7 @@ from conftest import MODEL
 
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
-from tools.model import describe
+from burst_ner_model.command import describe
 
 SERVICE = Path(__file__).parent.parent
 
@@ -87,7 +87,7 @@ def run(*arguments, cwd=SERVICE):
 class TestDescribe:
     def test_an_installed_package(self, model_path):
         started = time.perf_counter()
-        result = run("-m", "tools.model", "describe", MODEL)
+        result = run("-m", "burst_ner_model", "describe", MODEL)
         assert time.perf_counter() - started < 2
         assert (result.returncode, result.stderr) == (0, "")
         [line] = result.stdout.splitlines()
@@ -119,7 +119,7 @@ class TestDescribe:
 
     def test_neither_spacy_nor_numpy_is_loaded(self):
         look = "print({'spacy', 'numpy'} & set(sys.modules))"
-        code = f"import sys; from tools.model import describe; describe('{MODEL}'); {look}"
+        code = f"import sys; from burst_ner_model.command import describe; describe('{MODEL}'); {look}"
         assert run("-c", code).stdout == "set()\n"
 
     @pytest.mark.parametrize("spoil", [*UNFIT, no_ner])
@@ -133,7 +133,7 @@ class TestDescribe:
 
     @pytest.mark.parametrize("name", ["en_core_web_lg", "no.such.package", "./nowhere", "pytest.mark"])
     def test_not_found(self, name):
-        result = run("-m", "tools.model", "describe", name)
+        result = run("-m", "burst_ner_model", "describe", name)
         assert (result.returncode, result.stdout) == (2, "")
         [sentence] = result.stderr.splitlines()
         assert f"'{name}' is neither a folder" in sentence

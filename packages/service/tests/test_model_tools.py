@@ -19,10 +19,10 @@ import static_pipeline
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline, spacy_version
 from burst_ner.prepared import MODEL, open_prepared
-from tools import sources
-from tools.build import build
-from tools.compare import Difference
-from tools.model import describe, main
+from burst_ner_model import sources
+from burst_ner_model.build import build
+from burst_ner_model.command import describe, main
+from burst_ner_model.compare import Difference
 
 SERVICE = Path(__file__).parent.parent
 TEXTS = static_pipeline.texts(60)
@@ -182,7 +182,7 @@ class TestDescribe:
 
     def test_takes_neither_spacy_nor_numpy(self, prepared_path):
         look = "print({'spacy', 'numpy'} & set(sys.modules))"
-        code = f"import sys; from tools.model import describe; describe(sys.argv[1]); {look}"
+        code = f"import sys; from burst_ner_model.command import describe; describe(sys.argv[1]); {look}"
         command = [sys.executable, "-c", code, prepared_path]
         result = subprocess.run(command, cwd=SERVICE, capture_output=True, text=True, check=True)
         assert result.stdout == "set()\n"
@@ -203,7 +203,7 @@ class TestVerify:
         assert "is damaged: model.bin" in one_sentence(run(capsys, "verify", tmp_path / "model"))
 
     def test_it_needs_nothing_but_python(self, static_prepared):
-        command = [sys.executable, "-S", "-m", "tools.model", "verify", static_prepared]
+        command = [sys.executable, "-S", "-m", "burst_ner_model", "verify", static_prepared]
         result = subprocess.run(command, cwd=SERVICE, env={}, capture_output=True, text=True, check=True)
         assert "is whole: " in result.stdout
 
@@ -229,7 +229,7 @@ class TestBuild:
     def test_the_same_bytes_every_time(self, static_path, tmp_path):
         for seed in "12":
             environment = os.environ | {"PYTHONHASHSEED": seed, "TZ": f"UTC+{seed}"}
-            command = [sys.executable, "-m", "tools.model", "build", static_path, tmp_path / seed]
+            command = [sys.executable, "-m", "burst_ner_model", "build", static_path, tmp_path / seed]
             subprocess.run(command, cwd=SERVICE, env=environment, check=True, stdout=subprocess.DEVNULL)
         assert content(tmp_path / "1") == content(tmp_path / "2")
         # The command itself proves with all of its texts.
@@ -299,7 +299,7 @@ class TestBuild:
         def fail(_):
             raise error
 
-        monkeypatch.setattr("tools.build._sync", fail)
+        monkeypatch.setattr("burst_ner_model.build._sync", fail)
         with pytest.raises((SetupError, KeyboardInterrupt)) as raised:
             build(open_pipeline(static_path), tmp_path / "out")
         if isinstance(error, OSError):
@@ -310,7 +310,7 @@ class TestBuild:
     def test_a_file_that_the_disk_does_not_take(self, static_path, tmp_path, limit):
         code = (
             "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-            "from tools.model import main\n"
+            "from burst_ner_model.command import main\n"
             f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))\n"
             "sys.exit(main(['build', *sys.argv[1:]]))"
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from comparison import blank, engine, tokens
 
-from tools import model_file, patterns
-from tools.unsupported import Unsupported
+from burst_ner_model import model_file, patterns
+from burst_ner_model.unsupported import Unsupported
 
 PREFIXES = [
     *(r"^[\"'(]", r"^(?:ab|a)", r"^(?:a|ab)", r"^a+?", r"^(?:ab){1,2}", r"^x(?=y)", r"^x(?!y)", r"^\b\w", r"^(?i:ß|É)"),

@@ -13,7 +13,7 @@ from spacy.language import Language
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
 from burst_ner.recognizer import load
-from tools.build import build
+from burst_ner_model.build import build
 
 TEXT = "Angela Merkel visited Paris. Berlin is far."
 

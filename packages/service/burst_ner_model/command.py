@@ -1,4 +1,4 @@
-"""`python -m tools.model`: looks at spaCy pipelines, and builds, verifies and compares prepared models."""
+"""`python -m burst_ner_model`: looks at spaCy pipelines, and builds, verifies and compares prepared models."""
 
 import argparse
 import importlib.util
@@ -66,7 +66,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tools.model", description="Look at spaCy pipelines, prepare them.")
+    parser = argparse.ArgumentParser(
+        prog="python -m burst_ner_model", description="Look at spaCy pipelines, or prepare them."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     pipeline = "a pipeline's folder, an installed package, a wheel or sdist file, or a name in models.json"
     texts = "one text a line, or .jsonl with text"

@@ -18,7 +18,7 @@ from burst_ner.errors import SetupError
 from burst_ner.prepared import sha256
 
 #: name → version, url and sha256 of the publisher's wheel.
-MODELS: dict[str, dict[str, str]] = json.loads(Path(__file__).parent.with_name("models.json").read_bytes())
+MODELS: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("models.json").read_bytes())
 
 # The publisher's naming: https://spacy.io/models#conventions
 _PUBLISHED = re.compile(r"[a-z]{2,3}_(core|dep|ent)_[a-z]+_(sm|md|lg|trf)")

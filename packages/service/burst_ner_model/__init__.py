@@ -1,0 +1,1 @@
+"""Makes prepared models of spaCy pipelines, and proves them; needs spaCy."""

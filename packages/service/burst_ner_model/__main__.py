@@ -1,0 +1,7 @@
+"""`python -m burst_ner_model`."""
+
+import sys
+
+from .command import main
+
+sys.exit(main())
