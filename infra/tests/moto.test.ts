@@ -18,13 +18,20 @@ const terraform = await available('Terraform', () => {
 
 const run = promisify(execFile);
 
-test.skipIf(!python).concurrent('the provisioner', { timeout: 240_000 }, async () => {
-  const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--show-capture=no', 'test_provisioner.py'];
-  const { stdout } = await run(String(python), args, { cwd: import.meta.dirname }).catch(({ stdout, stderr }) => {
-    throw new Error(`${stdout}${stderr}`);
-  });
-  expect(stdout).toMatch(/\d+ passed in/);
-});
+test.skipIf(!python).concurrent.each(['test_provisioner.py', 'test_batch.py'])(
+  '%s',
+  { timeout: 240_000 },
+  async (file) => {
+    const args = ['-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--show-capture=no', file];
+    const env = { ...process.env, PREPARED_MODEL: await prepareModel(describeModel(DEFAULT_MODEL)) };
+    const { stdout } = await run(String(python), args, { cwd: import.meta.dirname, env }).catch(
+      ({ stdout, stderr }) => {
+        throw new Error(`${stdout}${stderr}`);
+      },
+    );
+    expect(stdout).toMatch(/\d+ passed in/);
+  },
+);
 
 /** A prepared model, with another manifest. */
 async function model(folder: string, change: Record<string, unknown> = {}) {

@@ -16,14 +16,23 @@ class Deadline:
             of the first request, which then has less.
     """
 
-    def __init__(self, remaining_s: float, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        remaining_s: float,
+        now: Callable[[], float],
+        *,
+        reserve_s: float = RESERVE_S,
+        max_work_s: float = MAX_WORK_S,
+    ) -> None:
         """
         Args:
             remaining_s: seconds until Lambda ends the process.
             now: gives seconds, by a clock that never goes back.
+            reserve_s: see RESERVE_S.
+            max_work_s: see MAX_WORK_S.
         """
-        work_s = min(remaining_s - RESERVE_S, MAX_WORK_S)
-        self.full = work_s == MAX_WORK_S
+        work_s = min(remaining_s - reserve_s, max_work_s)
+        self.full = work_s == max_work_s
         self._now = now
         self._at = now() + work_s
 

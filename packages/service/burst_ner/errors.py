@@ -44,3 +44,7 @@ class RequestError(Exception):
 
 class SetupError(Exception):
     """A model or a setting that the service cannot start with; one sentence says which, and what to do."""
+
+
+class PartError(Exception):
+    """A part of a batch that no repetition would mend; one sentence says what is wrong, and what to do."""

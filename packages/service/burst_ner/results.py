@@ -40,8 +40,8 @@ def results_of(
     places = [place for place, error in enumerate(results) if error is None]
     room = schema.limits["max_answer_bytes"] - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
     unanswered = OUT_OF_TIME
-    found = _found(_batches(texts[place] for place in places), recognizer, deadline, failed)
-    for place, result in zip(places, found, strict=False):
+    answers = found(_batches(texts[place] for place in places), recognizer, deadline, failed)
+    for place, result in zip(places, answers, strict=False):
         room -= _wire_bytes(result)
         if room < 0:
             unanswered = OUT_OF_ROOM
@@ -67,15 +67,16 @@ def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _found(
+def found(
     batches: Iterable[list[str]], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
 ) -> Iterator[dict]:
+    """`{entities}`, or why there are none, for each text in order, until the time is over; `failed` as above."""
     for number, batch in enumerate(batches):
         left = deadline.left()
         if left <= 0:
             return
         try:
-            found = recognizer.recognize(batch, left)
+            entities_of = recognizer.recognize(batch, left)
         except OutOfTime:
             # Sent again it would have no more time than now.
             if deadline.full and number == 0 and len(batch) == 1:
@@ -84,9 +85,9 @@ def _found(
         except Exception as error:
             failed(error)
             # One text may be the reason, and is found by taking each alone.
-            yield from [FAILED] if len(batch) == 1 else _found([[text] for text in batch], recognizer, deadline, failed)
+            yield from [FAILED] if len(batch) == 1 else found([[text] for text in batch], recognizer, deadline, failed)
         else:
-            yield from ({"entities": entities} for entities in found)
+            yield from ({"entities": entities} for entities in entities_of)
 
 
 def _wire_bytes(result: dict) -> int:

@@ -99,7 +99,7 @@ class Service:
             status, body = 200, serialize(self._answer(request, deadline, log))
         except Exception as error:
             if not isinstance(error, RequestError):
-                log |= _told(error)
+                log |= told(error)
                 error = RequestError("internal", "Internal server error.")
             status, code = error.status, error.code
             body = serialize({"error": error.sentence, "code": code, "request_id": request_id, **error.fields})
@@ -132,9 +132,7 @@ class Service:
         ner = parse_request(request.body(), self._schema)
         log |= {"texts": len(ner.texts), "characters": ner.characters}
         started = time.perf_counter()
-        results = results_of(
-            ner.texts, self._recognizer, self._schema, deadline, lambda error: log.update(_told(error))
-        )
+        results = results_of(ner.texts, self._recognizer, self._schema, deadline, lambda error: log.update(told(error)))
         log["ner_ms"] = round((time.perf_counter() - started) * 1000, 1)
         log["entities"] = sum(len(result.get("entities", ())) for result in results)
         log["text_errors"] = sum("error" in result for result in results)
@@ -165,7 +163,7 @@ class Service:
         return document(self._schema)
 
 
-def _told(error: Exception) -> dict:
+def told(error: Exception) -> dict:
     """What a log may say of an exception: its type and places. Its own message may quote a text."""
     import traceback  # hardly ever needed
 
