@@ -115,9 +115,10 @@ async function extract(emulator, files, reading, signal) {
   const ner = new NerClient({
     url: emulator.endpoint,
     apiKey: emulator.keys['batch-processor'],
-    onResponse: ({ status }) => {
+    onEvent: (event) => {
+      if (event.type !== 'answer') return;
       count.requests += 1;
-      if (status === 429) count.limited += 1;
+      if (event.status === 429) count.limited += 1;
     },
   });
   const options = { text: (/** @type {{ text: string }} */ document) => document.text, signal };

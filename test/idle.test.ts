@@ -31,7 +31,7 @@ async function run(type: 'module' | 'commonjs', program: string) {
       ? `import { NerClient } from '${pathToFileURL(path.join(dist, 'index.js'))}';`
       : `const { NerClient } = require(${JSON.stringify(path.join(dist, 'index.js'))});`;
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nlp/ner`;
-  const client = `new NerClient({ url: '${url}', apiKey: 'k', onWait: () => stop.abort() })`;
+  const client = `new NerClient({ url: '${url}', apiKey: 'k', onEvent: ({ type }) => type === 'wait' && stop.abort() })`;
   const code = `${load} const stop = new AbortController(); const ner = ${client}; (async () => { ${program} })();`;
   const child = spawn(process.execPath, [`--input-type=${type}`, '-e', code], { timeout: 30_000 });
   const output = { stdout: '', stderr: '' };

@@ -37,8 +37,8 @@ export async function rows({ quick = false } = {}) {
     url: emulator.endpoint,
     apiKey: emulator.keys['batch-processor'],
     concurrency: processes,
-    onResponse: ({ status }) => {
-      answers[status === 429 ? 'limited' : 'ok']++;
+    onEvent: (event) => {
+      if (event.type === 'answer') answers[event.status === 429 ? 'limited' : 'ok']++;
     },
   });
   try {

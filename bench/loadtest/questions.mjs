@@ -74,7 +74,9 @@ async function documents(count) {
     if (!planned) throw new Error('nothing was planned');
     let requests = 0;
     const client = new NerClient({
-      ...{ url: emulator.endpoint, apiKey: emulator.keys['batch-processor'], onResponse: () => void requests++ },
+      url: emulator.endpoint,
+      apiKey: emulator.keys['batch-processor'],
+      onEvent: ({ type }) => void (type === 'answer' && requests++),
     });
     const began = performance.now();
     for await (const { ok } of client.extractAll(texts)) if (!ok) throw new Error('a document of the benchmark failed');

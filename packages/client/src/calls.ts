@@ -20,7 +20,6 @@ export class Calls {
   /** How to end each call that waits. */
   readonly #waiting = new Set<(error: unknown) => void>();
   #queue: Queue | undefined;
-  #lingering = false;
 
   constructor(scheduler: Scheduler, headers: Record<string, string>) {
     this.#scheduler = scheduler;
@@ -60,8 +59,8 @@ export class Calls {
       if (document.over) return;
       if (document.size > SHORT_TEXT) queue.asksLimits = true;
       queue.add(document);
-      if (linger) void this.#linger(queue);
-      else queue.flush = true;
+      queue.flush = !linger;
+      if (linger) void this.#scheduler.linger(queue);
       this.#scheduler.pump();
     });
   }
@@ -89,13 +88,5 @@ export class Calls {
   #leave(): void {
     if (this.#queue) this.#scheduler.leave(this.#queue);
     this.#queue = undefined;
-  }
-
-  async #linger(queue: Queue): Promise<void> {
-    queue.flush = false;
-    if (this.#lingering) return;
-    this.#lingering = true;
-    await this.#scheduler.linger(queue);
-    this.#lingering = false;
   }
 }

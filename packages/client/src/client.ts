@@ -4,16 +4,8 @@ import { Calls } from './calls.js';
 import type { Outcome } from './document.js';
 import { ConfigError, TimeoutError } from './errors.js';
 import type { Entity } from './offsets.js';
-import {
-  atLeastOne,
-  checked,
-  checkedHeaders,
-  harmless,
-  type NerClientOptions,
-  onlyKnown,
-  type Settings,
-} from './options.js';
-import { type Progress, Run } from './run.js';
+import { atLeastOne, checked, checkedHeaders, type NerClientOptions, onlyKnown, type Settings } from './options.js';
+import { Run } from './run.js';
 import { Scheduler } from './scheduler.js';
 import type { Description } from './wire.js';
 
@@ -65,11 +57,6 @@ export interface ExtractAllOptions<D> extends CommonOptions {
    * @default 'input'
    */
   order?: 'input' | 'completion' | undefined;
-  /**
-   * Called after each answer, and when the source ends.
-   * @default none
-   */
-  onProgress?: ((progress: Progress) => void) | undefined;
 }
 
 type AnySource = Partial<Iterable<unknown> & AsyncIterable<unknown>> | undefined;
@@ -128,7 +115,7 @@ export class NerClient {
     source: Iterable<D> | AsyncIterable<D>,
     options: AnyOptions<D> = {},
   ): AsyncGenerator<Outcome<D>, void, undefined> {
-    onlyKnown(options, [...COMMON, 'text', 'order', 'onProgress'], 'extractAll');
+    onlyKnown(options, [...COMMON, 'text', 'order'], 'extractAll');
     const { text = (document: D) => document, order = 'input' } = options;
     if (typeof source === 'string') throw new ConfigError('extractAll takes many documents; use extract for one text');
     if (
@@ -140,11 +127,10 @@ export class NerClient {
     if (typeof text !== 'function') throw new ConfigError('text must be a function that finds the text in a document');
     oneOf('order', order, ['input', 'completion']);
     const { headers = {}, ...common } = this.#common(options);
-    const onProgress = harmless('onProgress', options.onProgress);
     const { concurrency } = this.#settings;
     const { signal, end } = timeLimit(options);
     try {
-      const all = { ...common, text, order, onProgress, headers, concurrency, signal };
+      const all = { ...common, text, order, headers, concurrency, signal };
       yield* new Run(source, all, this.#scheduler).outcomes();
     } finally {
       end();

@@ -21,11 +21,3 @@ export const systemClock: Clock = {
     }
   },
 };
-
-/** What the client waits for. */
-export interface Wait {
-  /** ms */
-  ms: number;
-  /** A sentence part for people, e.g. "100 of 100 used this minute". */
-  reason: string;
-}

@@ -1,15 +1,17 @@
-// Each client's first requests of a minute leave at about the same times, in ms after it began, each within SPREAD_MS.
-// So what the gateway had counted when one of them arrived tells how many clients there are.
+// Each client's first requests of a minute leave at about the same times, each within SPREAD_MS. So what the gateway had
+// counted when one of them arrived tells how many clients there are.
 const GREETINGS = 3;
-const GREETING_MS = 2500;
 const SPREAD_MS = 1000;
-// The others leave evenly from here to there.
-const EVEN_FROM_MS = GREETINGS * GREETING_MS - 1500;
+const GREETING_MS = 2500;
+// A little more than the longest request: with few slots the next one leaves when a slot is free for certain.
+const GREETING_MS_OF_ONE_SLOT = 8500;
+// The others leave evenly until then.
 const EVEN_TO_MS = 58_000;
+const WINDOW_MS = 60_000;
 // Late enough to tell what the whole minute will have used.
 const LATE_MS = 30_000;
 // Of the limit: the estimates of many clients do not always add up to it.
-const USED = 0.97;
+const USED = 0.96;
 
 /**
  * A fair part of a limit a minute, where others like this client use the same key and none knows of another but by what
@@ -17,6 +19,11 @@ const USED = 0.97;
  */
 export class FairShare {
   readonly #random: () => number;
+  readonly #slots: number;
+  /** From one of the first requests to the next. */
+  readonly #greetingMs: number;
+  /** When those begin that leave evenly. */
+  readonly #evenFromMs: number;
   /** How many clients there are, this one included, as known when the window began. */
   #before: number | undefined;
   /** The same, by this window's answers. */
@@ -31,8 +38,12 @@ export class FairShare {
   #rounding = 0;
   #usedUp = 1;
 
-  constructor(random: () => number) {
+  /** @param slots requests at once, of each client */
+  constructor(slots: number, random: () => number) {
     this.#random = random;
+    this.#slots = slots;
+    this.#greetingMs = Math.max(GREETING_MS, GREETING_MS_OF_ONE_SLOT / slots);
+    this.#evenFromMs = GREETINGS * this.#greetingMs - 1500;
     this.#chance = random();
     this.#nextChance = random();
   }
@@ -76,14 +87,15 @@ export class FairShare {
   /** When the next request may leave, in ms after the window's begin; undefined when it has to be in the next window. */
   opensAt(limit: number): number | undefined {
     const part = this.part(limit);
-    if (this.#sent >= part) return undefined;
-    if (this.#sent < GREETINGS) return this.#sent * GREETING_MS + this.#chance * SPREAD_MS;
-    return EVEN_FROM_MS + ((EVEN_TO_MS - EVEN_FROM_MS) * (this.#sent - GREETINGS + this.#chance)) / (part - GREETINGS);
+    return this.#sent < part ? this.#planned(this.#sent, part) : undefined;
   }
 
-  /** How many of ours are left in this window. */
-  left(limit: number): number {
-    return this.part(limit) - this.#sent;
+  /** How long a request that leaves now may take, so that its slot is free for one that is to leave after it, in ms. */
+  room(limit: number, elapsedMs: number): number {
+    const part = this.part(limit);
+    const next = this.#sent + this.#slots;
+    const inNext = WINDOW_MS + this.next + Math.max(0, next - part) * this.#greetingMs;
+    return (next < part ? this.#planned(next, part) : inNext) - elapsedMs;
   }
 
   /**
@@ -93,15 +105,16 @@ export class FairShare {
    * @param elapsedMs of the window, when it was sent
    */
   learn(limit: number, used: number, number: number, elapsedMs: number): void {
-    if (elapsedMs <= EVEN_FROM_MS) {
+    if (elapsedMs <= this.#evenFromMs) {
       let each = 0;
       for (let i = 0; i < GREETINGS; i++) {
-        each += Math.min(1, Math.max(0, (elapsedMs - i * GREETING_MS) / SPREAD_MS));
+        each += Math.min(1, Math.max(0, (elapsedMs - i * this.#greetingMs) / SPREAD_MS));
       }
       if (each >= 1) this.#seen = 1 + Math.max(0, used - number) / each;
     } else if (elapsedMs >= LATE_MS && this.#sent > GREETINGS) {
       const part = Math.max(GREETINGS, this.part(limit));
-      const each = GREETINGS + ((part - GREETINGS) * (elapsedMs - EVEN_FROM_MS)) / (EVEN_TO_MS - EVEN_FROM_MS);
+      const even = (elapsedMs - this.#evenFromMs) / (EVEN_TO_MS - this.#evenFromMs);
+      const each = GREETINGS + (part - GREETINGS) * even;
       this.#usedUp = used / (limit * Math.min(1, each / part));
     }
   }
@@ -109,5 +122,12 @@ export class FairShare {
   get #clients(): number | undefined {
     if (this.#seen === undefined) return this.#before;
     return this.#before === undefined ? this.#seen : (this.#before + this.#seen) / 2;
+  }
+
+  /** When a request of this window is to leave, by its number from 0. */
+  #planned(number: number, part: number): number {
+    if (number < GREETINGS) return number * this.#greetingMs + this.#chance * SPREAD_MS;
+    const even = (number - GREETINGS + this.#chance) / (part - GREETINGS);
+    return this.#evenFromMs + (EVEN_TO_MS - this.#evenFromMs) * even;
   }
 }

@@ -1,6 +1,6 @@
 export type { Usage } from './budget.js';
 export { type ExtractAllOptions, type ExtractOptions, NerClient } from './client.js';
-export type { Clock, Wait } from './clock.js';
+export type { Clock } from './clock.js';
 export type { Outcome } from './document.js';
 export {
   AuthenticationError,
@@ -16,7 +16,6 @@ export {
   TimeoutError,
 } from './errors.js';
 export type { Entity } from './offsets.js';
-export type { NerClientOptions, ResponseInfo } from './options.js';
-export type { Progress } from './run.js';
+export type { AnswerEvent, NerClientOptions, NerEvent, OutageEvent, WaitEvent } from './options.js';
 export type { RequestTrace } from './sender.js';
 export type { Description, Limits, Model } from './wire.js';

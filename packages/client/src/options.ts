@@ -1,11 +1,15 @@
 import { inspect } from 'node:util';
 import type { Dispatcher } from 'undici';
-import { type Clock, systemClock, type Wait } from './clock.js';
-import { ConfigError } from './errors.js';
+import { type Clock, systemClock } from './clock.js';
+import { ConfigError, type NerError } from './errors.js';
 import { printable } from './printable.js';
 
-/** What an answer from the gateway or the service said, for counting and logging. */
-export interface ResponseInfo {
+/** What happens while a client works, for counting, logging and progress. */
+export type NerEvent = AnswerEvent | WaitEvent | OutageEvent;
+
+/** An HTTP answer to texts, of whatever status. */
+export interface AnswerEvent {
+  type: 'answer';
   /** HTTP status. */
   status: number;
   /** `x-request-id`: what to search the service's logs for. */
@@ -21,6 +25,26 @@ export interface ResponseInfo {
   attempt: number;
   /** How many texts the request held. */
   texts: number;
+}
+
+/** Nothing is sent until the rate limit has room again. */
+export interface WaitEvent {
+  type: 'wait';
+  /** ms */
+  ms: number;
+  /** A part of a sentence, for people: "100 of 100 used this minute". */
+  reason: string;
+}
+
+/** The service is away: nothing is sent until the next probe. */
+export interface OutageEvent {
+  type: 'outage';
+  /** Until the next probe. */
+  ms: number;
+  /** Until every call ends with a `ServiceUnavailableError`, in ms. */
+  left: number;
+  /** Of the last request. */
+  error: NerError;
 }
 
 export interface NerClientOptions {
@@ -69,15 +93,11 @@ export interface NerClientOptions {
    */
   dispatcher?: Dispatcher | undefined;
   /**
-   * Called for every HTTP answer to texts, those of failed attempts included.
+   * Called with what happens: each answer to texts, and when a wait begins for the rate limit or because the service is
+   * away.
    * @default none
    */
-  onResponse?: ((info: ResponseInfo) => void) | undefined;
-  /**
-   * Called when a wait begins: for the rate limit's next window, or because the service is away.
-   * @default none
-   */
-  onWait?: ((wait: Wait) => void) | undefined;
+  onEvent?: ((event: NerEvent) => void) | undefined;
   /**
    * Time and chance, for tests.
    * @default the system's
@@ -97,8 +117,7 @@ export interface Settings {
   outageMs: number;
   attemptTimeoutMs: number;
   dispatcher: Dispatcher | undefined;
-  onResponse: (info: ResponseInfo) => void;
-  onWait: (wait: Wait) => void;
+  onEvent: (event: NerEvent) => void;
   clock: Clock;
 }
 
@@ -107,7 +126,7 @@ export const DEFAULTS = { attemptTimeoutMs: 50_000, outageMs: 900_000 } as const
 
 const NAMES = [
   ...['url', 'apiKey', 'apiKeyHeader', 'headers', 'concurrency', 'budgetShare', 'outageMs', 'attemptTimeoutMs'],
-  ...['dispatcher', 'onResponse', 'onWait', 'clock'],
+  ...['dispatcher', 'onEvent', 'clock'],
 ];
 
 /** @throws {ConfigError} for an option that is missing, wrong or unknown */
@@ -125,8 +144,7 @@ export function checked(options: NerClientOptions): Settings {
     outageMs: atLeastOne('outageMs', options.outageMs ?? DEFAULTS.outageMs),
     attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? DEFAULTS.attemptTimeoutMs),
     dispatcher: dispatcher && checkedDispatcher(dispatcher),
-    onResponse: harmless('onResponse', options.onResponse),
-    onWait: harmless('onWait', options.onWait),
+    onEvent: harmless(options.onEvent),
     clock: options.clock ?? systemClock,
   };
 }
@@ -142,9 +160,9 @@ export function onlyKnown(options: unknown, names: readonly string[], of: string
 }
 
 /** A callback whose error is a warning of the process: it must not hold up, or end, what it only hears of. */
-export function harmless<T>(name: string, callback: ((value: T) => void) | undefined): (value: T) => void {
+function harmless<T>(callback: ((value: T) => void) | undefined): (value: T) => void {
   if (callback === undefined) return () => {};
-  if (typeof callback !== 'function') throw new ConfigError(`${name} must be a function`);
+  if (typeof callback !== 'function') throw new ConfigError('onEvent must be a function');
   const warn = (error: unknown) => process.emitWarning(error instanceof Error ? error : String(error));
   return (value) => {
     try {

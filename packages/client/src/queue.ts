@@ -24,8 +24,10 @@ export class Queue {
   asksLimits = false;
   /** What there is leaves, full or not: nothing more is waited for. */
   flush = false;
-  /** How many documents were ever added. */
-  added = 0;
+  /** Grows with each document, and when one is asked for after a break. */
+  stirs = 0;
+  /** Whether it is being waited for what comes. */
+  lingers = false;
   #stopped = false;
   /** Those that came back undone, and the one that did not fit last time. */
   readonly #texts: Text[] = [];
@@ -46,14 +48,19 @@ export class Queue {
     return this.#stopped;
   }
 
+  /** Whether more may come. */
+  get grows(): boolean {
+    return this.#owner.grows();
+  }
+
   /** Whether a request leaves that holds `size` characters when it is full. */
   ready(size: number): boolean {
-    return !this.empty && (this.#size >= size || this.flush || !this.#owner.grows());
+    return !this.empty && (this.#size >= size || this.flush || !this.grows);
   }
 
   /** Nothing has come for a while; unless nothing was wanted. */
   dry(): void {
-    if (this.#owner.grows()) this.flush = true;
+    if (this.grows) this.flush = true;
   }
 
   changed(): void {
@@ -84,7 +91,7 @@ export class Queue {
 
   add(document: Document<unknown>): void {
     this.#documents.push(document);
-    this.added++;
+    this.stirs++;
     this.#size += document.size;
   }
 
@@ -122,9 +129,9 @@ export class Queue {
     this.#size = Math.max(0, this.#size - (work?.size ?? 0));
   }
 
-  #peek({ max_text_characters }: Limits): Text | undefined {
+  #peek(limits: Limits): Text | undefined {
     while (!this.empty && this.#texts.length === 0) {
-      const text = this.#documents[0]?.next(max_text_characters);
+      const text = this.#documents[0]?.next(limits);
       if (text) this.#texts.push(text);
       else this.#documents.shift();
     }

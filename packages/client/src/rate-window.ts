@@ -13,10 +13,17 @@ export interface Place {
   elapsedMs: number;
 }
 
+/** What of a limit one client may use, and with how many requests at once. */
+export interface Portion {
+  share: number;
+  slots: number;
+}
+
 /** One limit of the gateway in its window of now. */
 export class RateWindow {
   readonly period: Period;
   readonly #share: number;
+  readonly #slots: number;
   /** For a limit a minute without a share of our own: what is fair. */
   readonly #fair: FairShare | undefined;
   start: number;
@@ -35,10 +42,11 @@ export class RateWindow {
   /** Whether others were there in the window before, and all keep to their fair part. */
   #fairly = false;
 
-  constructor(period: Period, share: number, start: number, ours: number, random: () => number) {
+  constructor(period: Period, { share, slots }: Portion, start: number, ours: number, random: () => number) {
     this.period = period;
     this.#share = share;
-    this.#fair = period === 'minute' && share === 1 ? new FairShare(random) : undefined;
+    this.#slots = slots;
+    this.#fair = period === 'minute' && share === 1 ? new FairShare(slots, random) : undefined;
     this.start = start;
     this.ours = ours;
   }
@@ -113,8 +121,8 @@ export class RateWindow {
   /** @param msLeft of this window */
   interval(msLeft: number): Interval {
     if (this.#fairly && this.#fair) {
-      const left = this.#fair.left(this.limit);
-      return { window: PERIODS.minute / this.#fair.part(this.limit), left: left > 0 ? msLeft / left : 0 };
+      const room = this.#fair.room(this.limit, PERIODS.minute - msLeft);
+      return { window: 0, left: room / this.#slots };
     }
     const left = Math.min(this.#portion - this.ours, this.limit - this.used);
     return { window: PERIODS[this.period] / (this.#share * this.limit), left: left > 0 ? msLeft / left : 0 };

@@ -3,20 +3,8 @@ import { Document, type DocumentOptions, type Outcome } from './document.js';
 import { Queue } from './queue.js';
 import type { Scheduler } from './scheduler.js';
 
-/** How far a run has come, in documents. */
-export interface Progress {
-  /** Taken from the source. */
-  read: number;
-  /** Done, with entities or none. */
-  ok: number;
-  failed: number;
-  /** Whether the source has ended: `read` is all there are. */
-  ended: boolean;
-}
-
 export interface RunOptions<D> extends DocumentOptions<D> {
   order: 'input' | 'completion';
-  onProgress: (progress: Progress) => void;
   headers: Record<string, string>;
   concurrency: number;
   signal: AbortSignal | undefined;
@@ -40,14 +28,13 @@ export class Run<D> {
   readonly #inHand = new Map<number, Document<D>>();
   /** Those of them that are done, in order of completion. */
   readonly #done: Document<D>[] = [];
-  readonly #progress: Progress = { read: 0, ok: 0, failed: 0, ended: false };
+  /** How many documents were taken from the source. */
+  #count = 0;
+  #sourceEnded = false;
   /** How many outcomes were handed out. */
   #next = 0;
   #sizeInHand = 0;
-  /** How much of the progress was told. */
-  #told = 0;
   #reading = false;
-  #lingering = false;
   /** Whether somebody waits for the next outcome. */
   #awaited = false;
   /** An error that affects every document, or the source's own. */
@@ -59,10 +46,7 @@ export class Run<D> {
     this.#options = options;
     this.#scheduler = scheduler;
     this.#queue = new Queue(options.headers, {
-      onChange: () => {
-        this.#report();
-        this.#goOn();
-      },
+      onChange: () => this.#goOn(),
       onStop: (error) => this.#fail(error),
       awaits: () => this.#awaited,
       grows: () => !this.#over() && this.#hasRoom(),
@@ -101,7 +85,7 @@ export class Run<D> {
 
   async #closeSource(): Promise<void> {
     try {
-      if (!this.#progress.ended) await this.#iterator.return?.();
+      if (!this.#sourceEnded) await this.#iterator.return?.();
     } catch {
       // What went wrong before matters more.
     }
@@ -109,25 +93,18 @@ export class Run<D> {
 
   #ended(): boolean {
     if (this.#failure?.sourceOnly === false) return this.#scheduler.underWay(this.#queue) === 0;
-    return this.#progress.ended && this.#inHand.size === 0;
+    return this.#sourceEnded && this.#inHand.size === 0;
   }
 
   /** Waits for something to happen. What there is leaves meanwhile, full or not. */
   async #change(): Promise<void> {
     this.#awaited = true;
-    if (!this.#queue.empty) void this.#linger();
+    if (!this.#queue.empty) void this.#scheduler.linger(this.#queue);
     const change = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     await abortable(change, this.#stop.signal);
     this.#awaited = false;
-  }
-
-  async #linger(): Promise<void> {
-    if (this.#lingering) return;
-    this.#lingering = true;
-    await this.#scheduler.linger(this.#queue);
-    this.#lingering = false;
   }
 
   /** Reads on as far as there is room, and looks for what is done. */
@@ -158,7 +135,7 @@ export class Run<D> {
   }
 
   #over(): boolean {
-    return this.#stop.signal.aborted || this.#progress.ended || this.#failure !== undefined;
+    return this.#stop.signal.aborted || this.#sourceEnded || this.#failure !== undefined;
   }
 
   #readOn(): void {
@@ -167,6 +144,7 @@ export class Run<D> {
 
   async #read(): Promise<void> {
     this.#reading = true;
+    this.#queue.stirs++;
     try {
       do {
         const next = await this.#iterator.next();
@@ -186,32 +164,21 @@ export class Run<D> {
   }
 
   #end(): void {
-    this.#progress.ended = true;
+    this.#sourceEnded = true;
     this.#queue.flush = true;
-    this.#report();
   }
 
   #add(value: D): void {
-    const settled = (document: Document<D>) => this.#onSettled(document);
-    const document = new Document(this.#progress.read++, value, this.#options, settled);
+    const settled = (document: Document<D>) => {
+      if (this.#options.order === 'completion') this.#done.push(document);
+    };
+    const document = new Document(this.#count++, value, this.#options, settled);
     this.#inHand.set(document.index, document);
     this.#sizeInHand += document.size;
     this.#queue.flush = false;
     if (document.outcome) this.#wake();
     else this.#queue.add(document as Document<unknown>);
     if (this.#queue.size >= this.#scheduler.size) this.#scheduler.pump();
-    else if (this.#awaited) void this.#linger();
-  }
-
-  #onSettled(document: Document<D>): void {
-    this.#progress[document.outcome?.ok ? 'ok' : 'failed']++;
-    if (this.#options.order === 'completion') this.#done.push(document);
-  }
-
-  #report(): void {
-    const { ok, failed, ended } = this.#progress;
-    const told = ok + failed + Number(ended);
-    if (told !== this.#told) this.#options.onProgress({ ...this.#progress });
-    this.#told = told;
+    else if (this.#awaited) void this.#scheduler.linger(this.#queue);
   }
 }

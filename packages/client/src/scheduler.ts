@@ -1,8 +1,11 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { Alarm } from './alarm.js';
 import { Batch } from './batch.js';
 import { RateBudget, type Usage } from './budget.js';
 import type { Found, Text } from './document.js';
-import { ConfigError, NerError, ServiceUnavailableError } from './errors.js';
-import type { Settings } from './options.js';
+import { ConfigError, NerError } from './errors.js';
+import type { NerEvent, Settings } from './options.js';
+import { backOff, Outage } from './outage.js';
 import { Pace } from './pace.js';
 import type { Queue } from './queue.js';
 import { Sender, type Served } from './sender.js';
@@ -10,39 +13,14 @@ import { Slots } from './slots.js';
 import { judge, type Next } from './verdict.js';
 import type { Description, Limits } from './wire.js';
 
-/** The service is away. */
-interface Outage {
-  /** By the local clock; moves by what waits for the rate limit. */
-  since: number;
-  /** Since when only the rate limit holds the probe up. */
-  heldAt: number | undefined;
-  /** The first request that failed so: one that was sent after it and is served ends the outage. */
-  first: number;
-  /** The last one sent when the last failure was counted: what was sent by then tells nothing new. */
-  latest: number;
-  /** Of the first one and of the probes. */
-  failures: number;
-  /** When the next probe leaves. */
-  until: number;
-  probe: Batch | undefined;
-}
-
 // How long a request that is not full waits for the next document: longer than reading on in a file takes.
 const LINGER_MS = 20;
-const MOST_LINGERS = 5;
-// A timer's longest delay is 2^31 - 1 ms; a wait that ends early looks again.
-const LONGEST_SLEEP_MS = 3_600_000;
+const MOST_LINGERS = 25;
 // So often a text is to blame, alone and with others, before it is settled: a bad moment passes.
 const BLAMES = 4;
-// So often a request that failed in an outage is sent again whole.
-const PARDONS = 1;
-// More requests than these, in doubt at the same time, are an outage.
-const MOST_DOUBTS = 2;
-// So many refusals without any success are no accident.
-const REFUSALS = 4;
 // So often the service may have no time or no room for a text, with nothing else done.
 const TRIES = 6;
-const LONGEST_BACK_OFF_MS = 12_000;
+const TOO_MUCH = new Set(['too_large', 'deadline_exceeded', 'response_too_large']);
 
 /** Sends what waits in queues: so many requests at once, within the rate limit, and again where that helps. */
 export class Scheduler {
@@ -55,28 +33,26 @@ export class Scheduler {
   readonly #open = new Set<Batch>();
   /** Put back: they go before what waits in queues. */
   readonly #again: Batch[] = [];
-  /** Failed, and it is not known yet whether a text of theirs is to blame or the service is away. */
-  readonly #doubts = new Set<Batch>();
   readonly #asking = new Set<Promise<unknown>>();
-  #outage: Outage | undefined;
+  readonly #outage: Outage;
+  readonly #alarm: Alarm;
   /** Since when the function has only been too busy. */
   #busySince: number | undefined;
-  /** Whether there has been a good answer. */
-  #served = false;
   /** How many requests were sent. */
   #number = 0;
   #limitsAsked: 'no' | 'now' | 'yes' = 'no';
   #closing: Promise<void> | undefined;
   #closed = false;
   #onIdle = () => {};
-  #alarm: { at: number; controller: AbortController } | undefined;
   #toldUntil = Number.NEGATIVE_INFINITY;
 
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#sender = new Sender(settings);
-    this.#budget = new RateBudget(settings.clock, settings.budgetShare);
+    this.#budget = new RateBudget(settings.clock, { share: settings.budgetShare, slots: settings.concurrency });
     this.#slots = new Slots(settings.concurrency, settings.clock);
+    this.#outage = new Outage(settings.clock, settings.outageMs);
+    this.#alarm = new Alarm(settings.clock, () => this.pump());
   }
 
   get usage(): Usage[] {
@@ -108,8 +84,9 @@ export class Scheduler {
   /** Gives up what nobody waits for any more. */
   sweep(): void {
     const unneeded = (batch: Batch) => !batch.needed;
-    for (const batch of [...this.#doubts, ...this.#again].filter(unneeded)) {
-      if (!this.#doubts.delete(batch)) this.#again.splice(this.#again.indexOf(batch), 1);
+    const { doubts } = this.#outage;
+    for (const batch of [...doubts, ...this.#again].filter(unneeded)) {
+      if (!doubts.delete(batch)) this.#again.splice(this.#again.indexOf(batch), 1);
       batch.queue.putBack(batch.rest);
     }
     for (const batch of [...this.#open].filter(unneeded)) batch.stop.abort();
@@ -121,13 +98,18 @@ export class Scheduler {
     return [...this.#open].filter((batch) => batch.queue === queue).length;
   }
 
-  /** Lets what waits in `queue` leave, full or not, once nothing has come for a while. */
+  /** Lets what waits in `queue` leave, full or not, once nothing has come for a while that was waited for. */
   async linger(queue: Queue): Promise<void> {
-    // What trickles is as good as nothing in the end.
-    for (let times = 0, added = -1; times < MOST_LINGERS && added !== queue.added; times++) {
-      added = queue.added;
+    if (queue.lingers) return;
+    queue.lingers = true;
+    // What only trickles has to leave in the end.
+    for (let times = 0, stirs = -1; times < MOST_LINGERS && stirs !== queue.stirs && queue.grows; times++) {
+      stirs = queue.stirs;
       await this.#settings.clock.sleep(LINGER_MS, undefined);
+      // Where this process was busy for as long, what came meanwhile is not seen yet.
+      await turn();
     }
+    queue.lingers = false;
     queue.dry();
     this.pump();
   }
@@ -161,11 +143,9 @@ export class Scheduler {
     if (this.#closed) this.#stop(new ConfigError('this client is closed; make a new one'));
     let next = this.#next();
     for (; next === 'now'; next = this.#next()) void this.#send(this.#take());
-    if (next === undefined) this.#disarm();
-    else this.#arm(next);
+    this.#alarm.set(next);
     if (!this.#idle()) return;
-    // What begins later has its own outage.
-    this.#outage = undefined;
+    this.#outage.end();
     this.#busySince = undefined;
     this.#onIdle();
   }
@@ -176,15 +156,17 @@ export class Scheduler {
     const now = this.#settings.clock.now();
     const due = this.#due(now);
     if (due === undefined) return undefined;
-    const outage = this.#outage;
-    if (outage?.probe) return undefined;
-    const after = Math.max(due, outage?.until ?? due);
+    const after = Math.max(due, this.#outage.opensAt);
+    if (after === Number.POSITIVE_INFINITY) return undefined;
     if (after > now) return after;
     const closed = this.#budget.closed();
     if (!closed) return 'now';
-    if (outage) outage.heldAt ??= now;
+    this.#outage.held();
     if (closed.until === Number.POSITIVE_INFINITY) return undefined;
-    this.#tell(closed.until - now, closed.reason);
+    if (closed.until > this.#toldUntil + 1000) {
+      this.#toldUntil = closed.until;
+      this.#tell({ type: 'wait', ms: closed.until - now, reason: closed.reason });
+    }
     return closed.until;
   }
 
@@ -192,11 +174,11 @@ export class Scheduler {
   #due(now: number): number | undefined {
     const due = Math.min(...this.#again.map((batch) => batch.due));
     if (due <= now || this.#ready()) return now;
-    if (this.#doubts.size > 0) {
+    const [doubt] = this.#outage.doubts;
+    if (doubt) {
       // All that is left is in doubt: a probe tells.
-      const [doubt] = this.#doubts;
-      if (!this.#outage && doubt && this.#open.size === 0 && this.#again.length === 0) this.#pause(doubt, 'split');
-      if (this.#outage) return now;
+      if (!this.#outage.begun && this.#open.size === 0 && this.#again.length === 0) this.#pause(doubt, 'split');
+      if (this.#outage.begun) return now;
     }
     return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
@@ -211,8 +193,8 @@ export class Scheduler {
   }
 
   #take(): Batch {
-    const [doubt] = this.#doubts;
-    if (this.#outage && doubt) {
+    const [doubt] = this.#outage.doubts;
+    if (this.#outage.begun && doubt) {
       this.#pace.extra(true);
       return new Batch(doubt.queue, []);
     }
@@ -232,16 +214,12 @@ export class Scheduler {
     batch.attempts++;
     this.#open.add(batch);
     const sentAt = this.#settings.clock.now();
-    if (this.#outage) {
-      this.#outage.probe = batch;
-      this.#outage.since += sentAt - (this.#outage.heldAt ?? sentAt);
-      this.#outage.heldAt = undefined;
-    }
+    this.#outage.sent(batch);
     const ticket = this.#budget.issue();
     batch.queue.changed();
     const result = await this.#slots.run(() => this.#sender.send(batch, ticket)).catch((error: unknown) => ({ error }));
     this.#open.delete(batch);
-    if (this.#outage?.probe === batch) this.#outage.probe = undefined;
+    this.#outage.ended(batch);
     if ('error' in result) this.#failed(batch, result.error, sentAt);
     else this.#answered(batch, result);
     this.pump();
@@ -249,7 +227,7 @@ export class Scheduler {
   }
 
   #answered(batch: Batch, { found, ms }: Served): void {
-    this.#served = true;
+    this.#outage.served = true;
     this.#busySince = undefined;
     this.#settle(batch, found, ms);
     this.#up(batch);
@@ -257,14 +235,9 @@ export class Scheduler {
 
   /** The service is there: what was sent before and failed was not its fault. */
   #up(batch: Batch): void {
-    const wide = this.#outage !== undefined && (this.#outage.failures > 1 || this.#doubts.size > 1);
-    if (this.#outage && batch.number > this.#outage.first) this.#outage = undefined;
-    for (const doubt of this.#doubts) {
-      if (batch.number < doubt.number) continue;
-      this.#doubts.delete(doubt);
-      if (wide && doubt.pardons++ < PARDONS) this.#again.push(doubt);
-      else this.#blame(doubt);
-    }
+    const { blamed, pardoned } = this.#outage.over(batch);
+    this.#again.push(...pardoned);
+    for (const doubt of blamed) this.#blame(doubt);
   }
 
   #settle({ queue, texts, rest, blames, pardons }: Batch, found: Found[], ms: number): void {
@@ -280,7 +253,7 @@ export class Scheduler {
       // for nothing else before it, is too much by itself.
       const free = size > 0 && !(code === 'response_too_large' && i === 0);
       if (later && (free || ++text.tries < TRIES)) undone.push(text);
-      else text.settle(it);
+      else undone.push(...settled(text, it));
     }
     queue.putBack(undone);
     if (rest.length > 0) this.#halve(Object.assign(new Batch(queue, rest), { blames, pardons }));
@@ -288,7 +261,7 @@ export class Scheduler {
 
   #failed(batch: Batch, error: unknown, sentAt: number): void {
     if (!batch.needed) batch.queue.putBack(batch.rest);
-    else if (error instanceof NerError) this.#follow(judge(error, this.#served).next, batch, error, sentAt);
+    else if (error instanceof NerError) this.#follow(judge(error, this.#outage.served).next, batch, error, sentAt);
     else this.#stop(error);
   }
 
@@ -301,19 +274,17 @@ export class Scheduler {
     } else if (next === 'slow down') {
       this.#slots.throttled(sentAt);
       this.#busy(batch, error);
-    } else if (next === 'pause') {
+    } else if (next === 'pause' || next === 'pause briefly') {
       this.#putBack(batch);
       this.#pause(batch, next);
     } else if (next === 'split') {
       if (batch.texts.length === 0) this.#up(batch);
+      if (error.status === 413) this.#sender.refusedBody(batch);
       this.#blame(batch);
-    } else if (batch.blames > 0 && batch.texts.length > 1 && !this.#outage) {
+    } else if (batch.blames > 0 && batch.texts.length > 1 && !this.#outage.begun) {
       // Its text to blame is no news; only a text alone needs a witness.
       this.#blame(batch);
-    } else {
-      if (batch.texts.length > 0) this.#doubts.add(batch);
-      if (this.#outage || this.#doubts.size > MOST_DOUBTS) this.#pause(batch, next);
-    }
+    } else if (this.#outage.doubt(batch)) this.#pause(batch, next);
   }
 
   #busy(batch: Batch, error: NerError): void {
@@ -321,8 +292,8 @@ export class Scheduler {
     const now = clock.now();
     const ms = backOff(++batch.throttles, error.retryAfterMs, clock.random());
     this.#busySince ??= now;
-    if (now + ms - this.#busySince > outageMs) this.#stop(this.#unavailable(error, now - this.#busySince));
-    else this.#later(batch, ms, 'the function is busy');
+    if (now + ms - this.#busySince > outageMs) this.#stop(this.#outage.unavailable(error, this.#busySince));
+    else this.#later(batch, ms);
   }
 
   /** It goes first. A probe is never sent again. */
@@ -330,31 +301,13 @@ export class Scheduler {
     if (batch.texts.length > 0) this.#again.unshift(batch);
   }
 
-  /** The service may be away: everybody waits, longer each time, and a probe tells. */
   #pause(batch: Batch, next: Next): void {
-    const { clock, outageMs } = this.#settings;
-    const error = batch.error as NerError;
-    const now = clock.now();
-    const first = Math.min(batch.number, ...[...this.#doubts].map(({ number }) => number));
-    this.#outage ??= { since: now, heldAt: undefined, first, latest: 0, failures: 0, until: now, probe: undefined };
-    const outage = this.#outage;
-    if (batch.number <= outage.latest) return;
-    outage.latest = this.#number;
-    outage.failures++;
-    // Where a text may be to blame a probe tells at once.
-    const ms =
-      this.#doubts.size > 0 && outage.failures === 1 ? 0 : backOff(outage.failures, error.retryAfterMs, clock.random());
-    outage.until = now + ms;
-    if (next === 'split or stop' && outage.failures >= REFUSALS) this.#stop(error);
-    else if (outage.until - outage.since > outageMs) this.#stop(this.#unavailable(error, now - outage.since));
-    else this.#wait(ms, `the service is away (${error.code})`);
-  }
-
-  #unavailable(error: NerError, ms: number): ServiceUnavailableError {
-    const { outageMs } = this.#settings;
-    const seconds = (value: number) => `${Math.round(value / 1000).toLocaleString('en')} s`;
-    const sentence = `the service has been away for ${seconds(ms)}, and ${seconds(outageMs)} are the most (outageMs): ${error.message}`;
-    return new ServiceUnavailableError(sentence, error);
+    try {
+      const wait = this.#outage.wait(batch, next, this.#number);
+      if (wait && wait.ms > 0) this.#tell({ type: 'outage', ...wait, error: batch.error as NerError });
+    } catch (error) {
+      this.#stop(error);
+    }
   }
 
   /** A text of it is to blame. */
@@ -364,11 +317,11 @@ export class Scheduler {
     batch.rest = [];
     batch.blames++;
     const [text, more] = batch.texts.filter(({ needed }) => needed);
-    const sure = judge(error, this.#served).next === 'split';
+    const sure = judge(error, this.#outage.served).next === 'split';
     if (!text) return;
     if (more) this.#halve(batch, sure);
-    else if (sure || batch.blames >= BLAMES) text.settle(error);
-    else this.#later(batch, backOff(batch.blames, undefined, this.#settings.clock.random()), `after ${error.code}`);
+    else if (sure || batch.blames >= BLAMES) batch.queue.putBack(settled(text, error));
+    else this.#later(batch, backOff(batch.blames, undefined, this.#settings.clock.random()));
   }
 
   /**
@@ -384,19 +337,17 @@ export class Scheduler {
     if (both && other.length > 0) this.#again.push(batch.part(other));
   }
 
-  #later(batch: Batch, ms: number, reason: string): void {
+  #later(batch: Batch, ms: number): void {
     if (batch.texts.length === 0) return;
     batch.due = this.#settings.clock.now() + ms;
     this.#again.push(batch);
-    this.#wait(ms, `${reason}, to try again`);
   }
 
   /** Ends every call. What is not settled by now has no outcome. */
   #stop(error: unknown): void {
-    this.#outage = undefined;
+    this.#outage.end();
     this.#busySince = undefined;
     this.#again.length = 0;
-    this.#doubts.clear();
     for (const queue of [...this.#queues]) queue.stop(error);
   }
 
@@ -431,51 +382,21 @@ export class Scheduler {
   }
 
   #idle(): boolean {
-    const working = this.#open.size + this.#again.length + this.#doubts.size + this.#asking.size > 0;
+    const working = this.#open.size + this.#again.length + this.#outage.doubts.size + this.#asking.size > 0;
     return !working && ![...this.#queues].some(({ awaited }) => awaited);
   }
 
-  #tell(ms: number, reason: string): void {
-    const until = this.#settings.clock.now() + ms;
-    if (until <= this.#toldUntil + 1000) return;
-    this.#toldUntil = until;
-    this.#wait(ms, reason);
-  }
-
   /** What is called may abort a call: not in the midst of something. */
-  #wait(ms: number, reason: string): void {
-    queueMicrotask(() => this.#settings.onWait({ ms: Math.ceil(ms), reason }));
-  }
-
-  #arm(at: number): void {
-    if (this.#alarm?.at === at) return;
-    this.#disarm();
-    const controller = new AbortController();
-    const alarm = { at, controller };
-    this.#alarm = alarm;
-    const { clock } = this.#settings;
-    const ms = Math.max(1, Math.ceil(at - clock.now()));
-    clock.sleep(Math.min(ms, LONGEST_SLEEP_MS), controller.signal).then(
-      () => {
-        if (this.#alarm !== alarm) return;
-        this.#alarm = undefined;
-        this.pump();
-      },
-      () => {}, // disarmed
-    );
-  }
-
-  #disarm(): void {
-    this.#alarm?.controller.abort();
-    this.#alarm = undefined;
+  #tell(event: NerEvent): void {
+    queueMicrotask(() => this.#settings.onEvent(event));
   }
 }
 
-/**
- * 1, 2, 4, 8, then 12 s, shortened by chance by up to a quarter, so that callers spread. Never less than Retry-After asks
- * for.
- */
-export function backOff(failures: number, askedMs: number | undefined, random: number): number {
-  const most = Math.min(LONGEST_BACK_OFF_MS, 1000 * 2 ** (failures - 1));
-  return Math.max(askedMs ?? 0, most * 0.75) + random * most * 0.25;
+/** Settles a text, unless it was too much by itself and can be cut: what is to be sent in its place. */
+function settled(text: Text, said: Found | NerError): Text[] {
+  const code = said instanceof NerError ? said.code : 'code' in said.result ? said.result.code : '';
+  const tooMuch = TOO_MUCH.has(code) || (said instanceof NerError && said.status === 413);
+  const parts = tooMuch ? text.cut() : [];
+  if (parts.length === 0) text.settle(said);
+  return parts;
 }

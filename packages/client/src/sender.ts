@@ -9,6 +9,7 @@ import {
   type Answer,
   DEFAULT_LIMITS,
   type Description,
+  LEAST_BODY_BYTES,
   type Limits,
   readAnswer,
   readDescription,
@@ -45,15 +46,12 @@ const trace = tracingChannel<'burst-ner:request', RequestTrace>('burst-ner:reque
 export class Sender {
   readonly #settings: Settings;
   readonly #transport: Transport;
-  #description: Description | undefined;
+  /** What a request may hold, as far as is known. */
+  limits: Limits = DEFAULT_LIMITS;
 
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#transport = new Transport(settings);
-  }
-
-  get limits(): Limits {
-    return this.#description?.limits ?? DEFAULT_LIMITS;
   }
 
   /**
@@ -95,8 +93,16 @@ export class Sender {
     const { attemptTimeoutMs: timeoutMs } = this.#settings;
     const apiKey = await this.#settings.apiKey();
     const reply = await this.#transport.get('/model', { apiKey, headers: {}, timeoutMs, signal });
-    this.#description = readDescription(reply, apiKey);
-    return this.#description;
+    const description = readDescription(reply, apiKey);
+    this.limits = description.limits;
+    return description;
+  }
+
+  /** Something on the way takes no body of this size: those to come are half as large at most. */
+  refusedBody({ texts }: Batch): void {
+    const bytes = texts.reduce((sum, text) => sum + text.bytes, 0);
+    const half = Math.max(LEAST_BODY_BYTES, Math.floor(bytes / 2));
+    if (texts.length > 1 && half < this.limits.max_body_bytes) this.limits = { ...this.limits, max_body_bytes: half };
   }
 
   /** Closes the sockets. */
@@ -105,7 +111,7 @@ export class Sender {
   }
 
   async #attempt(batch: Batch, body: string, apiKey: string, ticket: Ticket): Promise<Served> {
-    const { attemptTimeoutMs: timeoutMs, onResponse, clock } = this.#settings;
+    const { attemptTimeoutMs: timeoutMs, onEvent, clock } = this.#settings;
     const { queue, stop } = batch;
     const texts = Math.max(1, batch.texts.length);
     const context: RequestTrace = { url: this.#transport.shown, attempt: batch.attempts, texts };
@@ -128,7 +134,7 @@ export class Sender {
       const cold = reply.header('x-ner-cold-start');
       const coldStart = cold === undefined ? undefined : cold === '1';
       times = timings(reply);
-      onResponse({ status, requestId, coldStart, timings: times, attempt: batch.attempts, texts });
+      onEvent({ type: 'answer', status, requestId, coldStart, timings: times, attempt: batch.attempts, texts });
       answer = readAnswer(reply, texts, apiKey);
     }, context);
     const { results, model } = answer as unknown as Answer;

@@ -10,11 +10,20 @@ export type Fault = 'caller' | 'service' | 'request' | 'limit';
  * - `wait`: it is sent again when the rate limit has room
  * - `slow down`: it is sent again later, and fewer requests run at once
  * - `pause`: the service is away. Everybody waits; one probe at a time
+ * - `pause briefly`: the same, and it is the caller's fault if that lasts
  * - `split`: it is sent in parts, until a text fails alone and is settled with this error
  * - `split or pause`: `split` once another request, sent after it, was served; until then the service may be away
  * - `split or stop`: the same, but when no other is served either, it is the caller's fault
  */
-export type Next = 'stop' | 'wait' | 'slow down' | 'pause' | 'split' | 'split or pause' | 'split or stop';
+export type Next =
+  | 'stop'
+  | 'wait'
+  | 'slow down'
+  | 'pause'
+  | 'pause briefly'
+  | 'split'
+  | 'split or pause'
+  | 'split or stop';
 
 export interface Verdict {
   fault: Fault;
@@ -48,7 +57,8 @@ export const VERDICTS: readonly Row[] = [
   { what: 'TLS that does not verify', is: codes('untrusted'), fault: 'caller', next: 'stop' },
   { what: 'no such host', is: codes('unknown_host'), served: false, fault: 'caller', next: 'stop' },
   { what: 'no such host', is: codes('unknown_host'), served: true, fault: 'service', next: 'pause' },
-  { what: 'no connection', is: codes('unreachable'), fault: 'service', next: 'pause' },
+  { what: 'no connection', is: codes('unreachable'), served: false, fault: 'caller', next: 'pause briefly' },
+  { what: 'no connection', is: codes('unreachable'), served: true, fault: 'service', next: 'pause' },
   { what: '503', is: statuses(503), fault: 'service', next: 'pause' },
   { what: '3xx', is: ({ status = 0 }) => status >= 300 && status <= 399, fault: 'caller', next: 'stop' },
   {
@@ -59,8 +69,6 @@ export const VERDICTS: readonly Row[] = [
   },
   { what: '413', is: statuses(413), fault: 'request', next: 'split' },
   { what: 'an answer of more than 8 MiB', is: codes('response_too_large'), fault: 'request', next: 'split' },
-  { what: '403, 404', is: statuses(403, 404), served: false, fault: 'caller', next: 'stop' },
-  { what: '403, 404', is: statuses(403, 404), served: true, fault: 'request', next: 'split or stop' },
   { what: '408', is: statuses(408), fault: 'request', next: 'split or pause' },
   {
     what: "another 4xx with the service's own code",
@@ -68,13 +76,9 @@ export const VERDICTS: readonly Row[] = [
     fault: 'request',
     next: 'split',
   },
-  { what: 'another 4xx', is: is4xx, served: false, fault: 'caller', next: 'stop' },
-  { what: 'another 4xx', is: is4xx, served: true, fault: 'request', next: 'split or stop' },
-  { what: 'a 2xx that is not the contract', is: codes('protocol'), served: false, fault: 'caller', next: 'stop' },
   {
-    what: 'a 2xx that is not the contract',
-    is: codes('protocol'),
-    served: true,
+    what: '403, 404, another 4xx, a 2xx that is not the contract',
+    is: (error) => is4xx(error) || error.code === 'protocol',
     fault: 'request',
     next: 'split or stop',
   },

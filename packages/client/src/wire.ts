@@ -60,6 +60,10 @@ export interface Description {
   limits: Limits;
 }
 
+/** Of less, no text could be cut into. */
+export const LEAST_BODY_BYTES = 1000;
+const LEAST_TEXT = 100;
+
 const offset = z.int().check(z.nonnegative());
 const most = z.int().check(z.positive());
 const ModelSchema: z.ZodMiniType<Model> = z.object({ name: z.string(), version: z.string(), digest: z.string() });
@@ -74,11 +78,10 @@ const DescriptionSchema: z.ZodMiniType<Description> = z.object({
   model: ModelSchema,
   labels: z.array(z.string()),
   limits: z.object({
-    max_body_bytes: most,
+    max_body_bytes: z.int().check(z.minimum(LEAST_BODY_BYTES)),
     max_texts: most,
     max_characters: most,
-    // Of less, no text could be cut into.
-    max_text_characters: z.int().check(z.minimum(100)),
+    max_text_characters: z.int().check(z.minimum(LEAST_TEXT)),
   }),
 });
 

@@ -30,7 +30,7 @@ describe('progress', () => {
     const { progress, at } = shown(1000);
     for (let i = 1; i <= 100; i++) progress.add(i * 5, true);
     at(19_000);
-    progress.wait({ ms: 41_000, reason: '100 of 100 used this minute' });
+    progress.wait(41_000, '100 of 100 used this minute');
     expect(at(19_000)).toBe('50 %, 100 documents, 1.7/s, 60 s left, waiting 41 s: 100 of 100 used this minute');
     expect(at(59_500)).toContain('waiting 1 s');
     expect(at(60_000)).not.toContain('waiting');

@@ -150,6 +150,7 @@ describe('burst-ner extract', () => {
     ['a fast one', 5, 3000, 50, 20_000],
     ['one without a limit', 10, undefined, 50, 10_000],
     ['short documents', 5, 6000, 5, 20_000],
+    ['requests as large as they may be', 1, 100_000, 200, 5000],
   ])('--dry-run tells the requests of a run within 15 %%: %s', async (_, perThousand, limit, words, documents) => {
     await using gateway = await startGateway(({ texts }) => {
       const { headers, ...reply } = served(texts) as { status: number; headers: Record<string, string> };
@@ -197,6 +198,25 @@ describe('burst-ner extract', () => {
     expect(code).toBe(exit);
     expect(stderr).toMatch(new RegExp(`^burst-ner: interrupted\nburst-ner: ${done} documents done`));
     expect(await lines('out.jsonl')).toHaveLength(Number(done));
+  });
+
+  it('says at once that it waits for a service that is not there, and for how long', async () => {
+    const gateway = await startGateway();
+    await gateway[Symbol.asyncDispose](); // now nothing listens there
+    await write('a.txt', 'Ada');
+    const { code, stderr } = await run(extract(gateway, 'a.txt', '--out', 'out.jsonl'), {
+      onStart: (child) => child.stderr?.once('data', () => child.kill('SIGINT')),
+    });
+    const why = `burst-ner: cannot connect to ${gateway.origin} (ECONNREFUSED); check url`;
+    expect([code, stderr]).toEqual([130, `${why}; waiting for it for up to 60 s\nburst-ner: interrupted\n`]);
+    expect(existsSync(path('out.jsonl'))).toBe(false);
+    for (const args of [['doctor'], ['extract', '--dry-run', 'a.txt']]) {
+      const at = performance.now();
+      const told = await run(args, { env: { NER_API_KEY: KEY, NER_URL: gateway.url } });
+      expect(told.code).toBeGreaterThan(0);
+      expect(told.stderr + told.stdout).toContain(`cannot connect to ${gateway.origin} (ECONNREFUSED); check url`);
+      expect(performance.now() - at).toBeLessThan(20_000); // it does not wait a minute
+    }
   });
 
   it('an interrupt ends it while standard input is open', async () => {

@@ -5,12 +5,11 @@ import { describe, expect, it, vi } from 'vitest';
 import {
   NerClient,
   type NerClientOptions,
+  type NerEvent,
   type Outcome,
-  type Progress,
   type RequestTrace,
   RouteError,
   ServiceUnavailableError,
-  type Wait,
 } from '../src/index.js';
 import { VirtualClock } from './clock.js';
 import { type Gateway, KEY, kongError, MODEL, type Reply, rateLimited, served, startGateway } from './gateway.js';
@@ -381,7 +380,7 @@ describe('the limits that the service tells', () => {
 
   it('are asked for once, and kept', async () => {
     await using gateway = await startGateway();
-    const limits = { max_body_bytes: 700, max_texts: 4, max_characters: 1000, max_text_characters: 300 };
+    const limits = { max_body_bytes: 1000, max_texts: 4, max_characters: 1000, max_text_characters: 300 };
     gateway.model = { ...MODEL_INFO, limits: { ...limits, more: 1 } };
     await using ner = clientOf(gateway);
     const documents = [...Array(9).fill('Ada'), ...Array(9).fill('é'.repeat(250)), 'Bob '.repeat(1000)];
@@ -392,7 +391,7 @@ describe('the limits that the service tells', () => {
       expect(texts.length).toBeLessThanOrEqual(4);
       expect(texts.join('').length).toBeLessThanOrEqual(1000);
       for (const it of texts) expect(it.length).toBeLessThanOrEqual(300);
-      expect(Buffer.byteLength(body)).toBeLessThanOrEqual(700);
+      expect(Buffer.byteLength(body)).toBeLessThanOrEqual(1000);
     }
     await collect(ner.extractAll(['Eve']));
     expect(gateway.asked).toHaveLength(1);
@@ -511,14 +510,6 @@ describe('options of a run', () => {
     ]);
   });
 
-  it('onProgress counts documents, and knows when the source has ended', async () => {
-    await using gateway = await startGateway();
-    await using ner = clientOf(gateway);
-    const seen: Progress[] = [];
-    await collect(ner.extractAll(['Ada', null as unknown as string, ''], { onProgress: (it) => seen.push(it) }));
-    expect(seen.at(-1)).toEqual({ read: 3, ok: 2, failed: 1, ended: true });
-  });
-
   it('an ill-formed text is sent with U+FFFD, and its entities are slices of the caller’s text', async () => {
     await using gateway = await startGateway(({ texts }) =>
       served(texts, (body) => ({
@@ -547,16 +538,16 @@ describe('options of a run', () => {
 });
 
 describe('a wait', () => {
-  it('is told of, with its reason: for the limit, before another attempt', async () => {
+  it('is told of: for the limit, and because the service is away', async () => {
     await using gateway = await startGateway((_, n) => [rateLimited(41), kongError(503, 'busy')][n - 1]);
-    const waits: Wait[] = [];
-    await using ner = clientOf(gateway, { onWait: (wait) => waits.push(wait) });
+    const waits: NerEvent[] = [];
+    const onEvent = (event: NerEvent) => event.type !== 'answer' && waits.push(event);
+    await using ner = clientOf(gateway, { onEvent, outageMs: 60_000 });
     await ner.extract('Ada');
     expect(waits).toMatchObject([
-      { reason: '100 of 100 used this minute' },
-      { reason: 'the service is away (http_503)' },
+      { type: 'wait', ms: expect.toSatisfy((ms) => ms >= 40_000), reason: '100 of 100 used this minute' },
+      { type: 'outage', ms: expect.toSatisfy((ms) => ms >= 750), left: 60_000, error: { code: 'http_503' } },
     ]);
-    expect(waits[0]?.ms).toBeGreaterThanOrEqual(40_000);
   });
 
   it('for a busy function halves what is under way at once, and costs no attempt', async () => {
@@ -642,8 +633,8 @@ describe('a callback that throws', () => {
     const warnings: Error[] = [];
     const onWarning = (warning: Error) => warnings.push(warning);
     process.on('warning', onWarning);
-    await using ner = clientOf(gateway, { onWait: bad, onResponse: bad });
-    const all = await collect(ner.extractAll(counting(300).documents, { onProgress: bad }));
+    await using ner = clientOf(gateway, { onEvent: bad });
+    const all = await collect(ner.extractAll(counting(300).documents));
     await new Promise((resolve) => setImmediate(resolve));
     process.off('warning', onWarning);
     expect(all.every(({ ok }) => ok)).toBe(true);

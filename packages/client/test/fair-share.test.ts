@@ -25,6 +25,10 @@ describe('several clients on one key that know nothing of each other', () => {
     good(await fleet({ NerClient, workers: 3, limit: 300, slots: 10, windows: 2 }));
   });
 
+  it.each([1, 2])('share it too with %i at once, which a request of seconds keeps busy', async (slots) => {
+    good(await fleet({ NerClient, workers: 10, slots, windows: 2 }));
+  });
+
   it('leave nothing unused when one of them ends', async () => {
     good(
       await fleet({

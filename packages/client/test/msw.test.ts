@@ -1,7 +1,7 @@
 // The client under msw's handlers, as its users write them for their own tests: docs/client.md, "Testing".
 import { HttpResponse, http, type RequestHandler } from 'msw';
 import { expect, it, vi } from 'vitest';
-import { NerClient, type Outcome, ServiceUnavailableError, type Wait } from '../src/index.js';
+import { NerClient, type NerEvent, type Outcome, ServiceUnavailableError } from '../src/index.js';
 import { mswDispatcher } from '../src/testing/index.js';
 
 const ENDPOINT = 'https://kong.example.com/nlp/ner';
@@ -19,14 +19,14 @@ function clientOf(handlers: RequestHandler[]) {
       now += ms;
     },
   };
-  const waits: Wait[] = [];
+  const waits: NerEvent[] = [];
   const dispatcher = mswDispatcher(...handlers);
   const ner = new NerClient({
     url: ENDPOINT,
     apiKey: 'test-key',
     dispatcher,
     clock,
-    onWait: (wait) => waits.push(wait),
+    onEvent: (event) => event.type === 'wait' && waits.push(event),
   });
   return { ner, waits };
 }
@@ -44,7 +44,7 @@ it('waits out a 429 for as long as it asks, then is answered', async () => {
   );
   const { ner, waits } = clientOf([limited, finds(ada)]);
   expect(await ner.extract('Ada')).toEqual([{ text: 'Ada', label: 'PERSON', start: 0, end: 3 }]);
-  expect(waits).toEqual([{ ms: 41_000, reason: 'the gateway asks to wait' }]);
+  expect(waits).toEqual([{ type: 'wait', ms: 41_000, reason: 'the gateway asks to wait' }]);
   expect(keys).toEqual(['test-key']);
 });
 

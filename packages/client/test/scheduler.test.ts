@@ -9,15 +9,16 @@ import {
   NerClient,
   type NerClientOptions,
   type NerError,
+  type NerEvent,
   type Outcome,
   RequestError,
   ServiceUnavailableError,
   TimeoutError,
 } from '../src/index.js';
-import { backOff } from '../src/scheduler.js';
+import { backOff } from '../src/outage.js';
 import { VERDICTS } from '../src/verdict.js';
 import { seeded, VirtualClock } from './clock.js';
-import { type Gateway, KEY, kongError, type Reply, rateLimited, served, startGateway } from './gateway.js';
+import { type Gateway, KEY, kongError, MODEL, type Reply, rateLimited, served, startGateway } from './gateway.js';
 
 const reset: Reply = (response) => response.destroy();
 const half: Reply = (response) => {
@@ -41,8 +42,8 @@ async function run(replies: Reply[], options: Partial<NerClientOptions> = {}) {
   await using gateway = await startGateway((_, n) => replies[n - 1]);
   const clock = new VirtualClock(0);
   const attempts: number[] = [];
-  const onResponse = ({ attempt }: { attempt: number }) => attempts.push(attempt);
-  await using ner = clientOf(gateway, { clock, onResponse, ...options });
+  const onEvent = (event: NerEvent) => event.type === 'answer' && attempts.push(event.attempt);
+  await using ner = clientOf(gateway, { clock, onEvent, ...options });
   const result = await ner.extract('Ada', { alone: true }).catch((error) => error);
   const requests = gateway.received.map(({ texts }) => texts[0]);
   return { result, requests, attempts, sleeps: clock.sleeps, now: clock.now() };
@@ -147,18 +148,26 @@ describe('the caller’s fault', () => {
     ['400 of a server that expects TLS', page(400), 'answered 400'],
     ['an HTML page with 200', page(200), 'text/html'],
     ['an encoded answer', { status: 200, headers: { 'content-encoding': 'br' }, body: 'x' }, 'as br'],
-  ])('stops after one request and settles nothing: %s', async (_, reply, part) => {
+  ])('stops at once and settles nothing: %s', async (_, reply, part) => {
     await using gateway = await startGateway(() => reply);
     await using ner = clientOf(gateway);
     const { all, error } = await collect(ner.extractAll(documents(300)));
     expect(all).toEqual([]);
     expect(error?.message).toContain(part);
     expect(`${error?.message}`).not.toMatch(/Lovelace|secret/);
-    expect(gateway.received).toHaveLength(1);
+    // Where a text might be to blame, an empty one tells that it is not.
+    expect(gateway.received.slice(1).map(({ texts }) => texts)).toEqual(gateway.received.length > 1 ? [['']] : []);
   });
 
-  it.each([403, 404, 200])('is not its fault after a success: %i for one text fails that alone', async (status) => {
-    const bad = new Set([document(170), document(420)]);
+  it.each([
+    [403, [170, 420]],
+    [404, [170, 420]],
+    [200, [170, 420]],
+    [403, [0]],
+    [404, [50]],
+    [200, [0, 99, 100]],
+  ])('it is not when other texts are served: %i for some fails them alone', async (status, numbers) => {
+    const bad = new Set(numbers.map(document));
     await using gateway = await startGateway(({ texts }) =>
       texts.some((it) => bad.has(it)) ? page(status) : undefined,
     );
@@ -271,6 +280,91 @@ describe('the service is away', () => {
   });
 });
 
+describe('nothing listens, and nothing ever did', () => {
+  it('is waited for while the service is started, and told at once', async () => {
+    const events: NerEvent[] = [];
+    const { all, failed } = await batch(
+      100,
+      { outage: (now) => (now < 30_000 ? 'refused' : undefined) },
+      { onEvent: (event) => events.push(event) },
+    );
+    expect({ all: all.length, failed }).toEqual({ all: 100, failed: [] });
+    expect(events[0]).toMatchObject({ type: 'outage', left: 60_000, error: { code: 'unreachable' } });
+  });
+
+  it('ends after a minute, whatever outageMs is', async () => {
+    const { all, error, seconds } = await batch(100, { outage: () => 'refused' });
+    expect(error).toBeInstanceOf(ServiceUnavailableError);
+    expect(error?.message).toContain('60 s are the most where nothing ever answered');
+    expect(error?.message).toContain('check url');
+    expect(all).toEqual([]);
+    expect(seconds).toBeLessThanOrEqual(60);
+  });
+});
+
+describe('a text that is too much by itself', () => {
+  const long = Array.from({ length: 2000 }, (_, i) => (i % 7 ? 'word' : `Ada${i}`)).join(' ');
+  const tooLong = (texts: string[], most: number) => texts.some((text) => text.length > most);
+  const refusing = (code: string) => (texts: string[]) =>
+    served(texts, ({ results, model }) => {
+      const error = { error: 'Send it in parts.', code };
+      return { results: results.map((it, i) => (tooLong([texts[i] as string], 4000) ? error : it)), model };
+    });
+  it.each<[string, (texts: string[]) => Reply]>([
+    ['413 of the gateway', () => kongError(413, 'Request size limit exceeded')],
+    ['too_large', refusing('too_large')],
+    ['no time', refusing('deadline_exceeded')],
+  ])('is cut again and joined: %s', async (_, refuse) => {
+    await using gateway = await startGateway(({ texts }) => (tooLong(texts, 4000) ? refuse(texts) : undefined));
+    await using ner = clientOf(gateway);
+    const entities = await ner.extract(long);
+    expect(entities).toHaveLength(286);
+    for (const { text, start, end } of entities) expect(long.slice(start, end)).toBe(text);
+  });
+
+  it('is cut no more than once, then is told', async () => {
+    await using gateway = await startGateway(({ texts }) =>
+      tooLong(texts, 500) ? kongError(413, 'Request size limit exceeded') : undefined,
+    );
+    await using ner = clientOf(gateway);
+    const { all, failed } = await collect(ner.extractAll(['Ada', long, 'Bob']));
+    expect(failed).toEqual([long]);
+    expect(all.map((it) => it.ok || it.error.code)).toEqual([true, 'http_413', true]);
+    expect(gateway.received.length).toBeLessThan(15);
+  });
+});
+
+describe('the bytes of a body', () => {
+  const bytes = ({ received }: Gateway) => received.map(({ body }) => Buffer.byteLength(body));
+  const roomy = { max_texts: 1024, max_characters: 1_048_576, max_text_characters: 1_048_576 };
+  it.each([
+    ['400,000 Chinese characters in many texts', Array(400).fill('界'.repeat(1000))],
+    ['400,000 in one', ['界'.repeat(400_000)]],
+    ['characters that JSON escapes', Array(300).fill('\u0001'.repeat(1000))],
+    ['emoji in one text', ['😀'.repeat(200_000)]],
+  ])('stay within the limit: %s', async (_, texts) => {
+    for (const max_body_bytes of [1_048_576, 40_000]) {
+      await using gateway = await startGateway();
+      gateway.model = { model: MODEL, labels: [], limits: { ...roomy, max_body_bytes } };
+      await using ner = clientOf(gateway);
+      const { failed } = await collect(ner.extractAll(texts));
+      expect(failed).toEqual([]);
+      expect(Math.max(...bytes(gateway))).toBeLessThanOrEqual(max_body_bytes);
+    }
+  });
+
+  it('are fewer after a 413 of a gateway that takes less than it tells', async () => {
+    const most = 30_000;
+    await using gateway = await startGateway(({ body }) =>
+      Buffer.byteLength(body) > most ? kongError(413, 'Request size limit exceeded') : undefined,
+    );
+    await using ner = clientOf(gateway, { concurrency: 1 });
+    const { failed } = await collect(ner.extractAll(Array(1000).fill(`Ada ${'界'.repeat(400)}`)));
+    expect(failed).toEqual([]);
+    expect(bytes(gateway).filter((it) => it > most)).toHaveLength(1);
+  });
+});
+
 describe('poisonous texts', () => {
   it('fail alone, at little cost to the others, in the source’s order', async () => {
     const bad = new Set([...Array(20).keys()].map((i) => 1000 * i + 500));
@@ -303,12 +397,12 @@ describe('an abort', () => {
       sleep: (ms: number, signal: AbortSignal | undefined) => (aborted ? clock : systemClock).sleep(ms, signal),
     };
     const controller = new AbortController();
-    const onResponse = () =>
+    const onEvent = () =>
       setTimeout(() => {
         aborted = true;
         controller.abort(new Error('enough'));
       }, 20);
-    await using ner = clientOf(gateway, { clock: both, onResponse, concurrency: 1 });
+    await using ner = clientOf(gateway, { clock: both, onEvent, concurrency: 1 });
     await expect(ner.extract('Ada', { signal: controller.signal })).rejects.toThrow('enough');
     expect(gateway.received).toHaveLength(1);
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0);

@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
-import { NerClient, type ResponseInfo, ServiceUnavailableError } from '../src/index.js';
+import { type AnswerEvent, NerClient, type NerEvent, ServiceUnavailableError } from '../src/index.js';
 import { FakeGateway, type FakeGatewayOptions, VirtualClock } from '../src/testing/index.js';
 
 function start(options: FakeGatewayOptions = {}) {
   const clock = new VirtualClock();
   const gateway = new FakeGateway({ clock, ...options });
   const { dispatcher } = gateway;
-  const answers: ResponseInfo[] = [];
-  const onResponse = (info: ResponseInfo) => answers.push(info);
+  const answers: AnswerEvent[] = [];
+  const onEvent = (event: NerEvent) => event.type === 'answer' && answers.push(event);
   const ner = new NerClient({
     url: 'https://kong.example.com/nlp/ner',
     apiKey: 'test-key',
     dispatcher,
     clock,
-    onResponse,
+    onEvent,
   });
   return { clock, gateway, ner, answers };
 }

@@ -4,7 +4,7 @@ import { COST_OF_A_TEXT, Document, type DocumentOptions } from '../document.js';
 import { RouteError } from '../errors.js';
 import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
-import type { ResponseInfo } from '../options.js';
+import type { NerEvent } from '../options.js';
 import { FIRST_SIZE, Pace } from '../pace.js';
 import { Queue } from '../queue.js';
 import { PERIODS } from '../server-clock.js';
@@ -104,11 +104,12 @@ async function learn(samples: string[][], flags: ExtractFlags): Promise<Terms> {
   const pace = new Pace();
   for (const texts of flags.url && process.env['NER_API_KEY'] ? samples : []) {
     // Of a client that has learnt nothing the first request takes them all.
-    const onResponse = ({ timings: { ner = 0 } }: ResponseInfo) => {
+    const onEvent = (event: NerEvent) => {
+      if (event.type !== 'answer') return;
       asked++;
-      ms += ner;
+      ms += event.timings['ner'] ?? 0;
     };
-    await using client = new NerClient({ ...connectionOf(flags), onResponse });
+    await using client = new NerClient({ ...connectionOf(flags), onEvent });
     if (asked === 0) limits = await limitsOf(client);
     if (asked === 1) ms = size = 0;
     for await (const { ok, document } of client.extractAll(texts)) if (ok) size += document.length + COST_OF_A_TEXT;

@@ -2,14 +2,14 @@ import { NerClient } from '../client.js';
 import { ConfigError, NerError } from '../errors.js';
 import { type DocumentFormat, type Entry, readEntries } from '../files/entries.js';
 import { DocumentsError } from '../files/fields.js';
-import type { NerClientOptions } from '../options.js';
+import type { NerClientOptions, NerEvent } from '../options.js';
 import { csv } from './csv.js';
 import { dryRun } from './dry-run.js';
 import { findInputs } from './inputs.js';
 import { jsonl, type OutputFormat } from './jsonl.js';
 import { OutputFile, type Todo } from './output.js';
 import { OutputStream } from './output-stream.js';
-import { Progress } from './progress.js';
+import { duration, Progress } from './progress.js';
 import { modelChanged, modelName, OutputError, toRecord } from './record.js';
 import type { RunFacts } from './run-file.js';
 import { Shard } from './shard.js';
@@ -78,6 +78,8 @@ class Run {
   readonly #summary: Summary;
   readonly #client: NerClient;
   readonly #progress: Progress | undefined;
+  /** Whether it was said that the service is away. */
+  #away = false;
 
   constructor(inputs: string[], flags: ExtractFlags, total: number | undefined, summary: Summary) {
     const { textField, idField, format, shard, out } = flags;
@@ -87,8 +89,7 @@ class Run {
     this.#summary = summary;
     this.#client = new NerClient({
       ...connectionOf(flags),
-      onResponse: ({ status }) => summary.addAnswer(status),
-      onWait: (wait) => this.#progress?.wait(wait),
+      onEvent: (event) => this.#onEvent(event),
     });
     const now = () => performance.now();
     const budget = () => this.#client.budget();
@@ -117,6 +118,20 @@ class Run {
       this.#progress?.stop();
       this.#summary.model = output.model;
       await output.close(documents);
+    }
+  }
+
+  #onEvent(event: NerEvent): void {
+    if (event.type === 'answer') {
+      this.#summary.addAnswer(event.status);
+      if (event.status === 200) this.#away = false;
+    } else if (event.type === 'wait') {
+      this.#progress?.wait(event.ms, event.reason);
+    } else {
+      const { ms, left, error } = event;
+      this.#progress?.wait(ms, `the service is away (${error.code})`);
+      if (!this.#away) report(`${error.message}; waiting for it for up to ${duration(left / 1000)}`);
+      this.#away = true;
     }
   }
 

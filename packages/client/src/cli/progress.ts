@@ -1,5 +1,4 @@
 import type { Usage } from '../budget.js';
-import type { Wait } from '../clock.js';
 
 /** Where progress is shown. */
 export interface Screen {
@@ -56,7 +55,7 @@ export class Progress {
     this.#read = read;
   }
 
-  wait({ ms, reason }: Wait): void {
+  wait(ms: number, reason: string): void {
     this.#wait = { until: this.#options.now() + ms, reason };
   }
 
