@@ -14,6 +14,13 @@ const LONGEST_MS = 8000;
 const FIRST_SECOND = 20;
 const MEASURE_FROM_MS = 100_000;
 const WINDOWS = 4;
+/** Whether each has its share set, requests at once, and how many workers. @type {[boolean, number, number[]][]} */
+const FLEETS = [
+  [false, SLOTS, [1, 4, 10, 25]],
+  [false, 2, [10]],
+  [false, 1, [10]],
+  [true, SLOTS, [1, 4, 10, 25]],
+];
 
 /**
  * @param {{ quick?: boolean }} [options] quick: fewer seeds
@@ -23,11 +30,11 @@ export async function rows({ quick = false } = {}) {
   const seeds = quick ? [1] : [1, 2, 3];
   /** @type {import('../report.mjs').Row[]} */
   const all = [];
-  for (const settings of [false, true]) {
-    for (const workers of [1, 4, 10, 25]) {
+  for (const [settings, slots, fleets] of FLEETS) {
+    for (const workers of fleets) {
       const share = settings ? Math.floor(LIMIT / workers) / LIMIT : 1;
       const runs = [];
-      for (const seed of seeds) runs.push(await fleet({ workers, share, seed }));
+      for (const seed of seeds) runs.push(await fleet({ workers, share, slots, seed }));
       const least = Math.min(...runs.map(({ used }) => used));
       const refused = Math.max(...runs.map(({ refused }) => refused));
       const poorest = Math.min(...runs.map(({ poorest }) => poorest));
@@ -36,7 +43,7 @@ export async function rows({ quick = false } = {}) {
         ? failed === 0 && refused === 0 && least >= 0.95
         : failed === 0 && refused <= 0.03 && least >= 0.85 && poorest >= 0.5;
       all.push({
-        what: `${workers} ${workers === 1 ? 'worker' : 'workers'} on one key, ${LIMIT} a minute, ${settings ? `budgetShare ${share}` : 'no settings'}, from the third window on, the worst of ${seeds.length}`,
+        what: `${workers} ${workers === 1 ? 'worker' : 'workers'} on one key, ${LIMIT} a minute, ${slots === SLOTS ? '' : `${slots} at once each, `}${settings ? `budgetShare ${share}` : 'no settings'}, from the third window on, the worst of ${seeds.length}`,
         must: settings
           ? '0 failed, 0 × 429, ≥ 0.95 × the documents of the limit'
           : '0 failed, ≤ 3 % × 429, ≥ 0.85 × the documents of the limit, each ≥ 0.5 × its fair share',
