@@ -38,5 +38,5 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   region     = data.aws_region.current.id
   tags       = merge({ Project = var.name }, var.tags)
-  reserved   = var.reserved_concurrency + (local.efs ? 1 : 0) # the provisioner has one
+  reserved   = var.reserved_concurrency + (local.efs ? 1 : 0) + try(var.batch.concurrency, 0) # the provisioner has one
 }

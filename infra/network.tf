@@ -19,7 +19,7 @@ data "aws_subnet" "given" {
 }
 
 data "aws_prefix_list" "s3" {
-  count = local.efs ? 1 : 0
+  count = local.efs || (local.batch && local.vpc) ? 1 : 0
 
   name = "com.amazonaws.${local.region}.s3"
 }
@@ -98,14 +98,19 @@ resource "aws_vpc_endpoint" "s3" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "ProvisionerReadsModels"
       Effect    = "Allow"
       Principal = "*" # a gateway endpoint takes no other; the condition names the role
       Action    = "s3:GetObjectVersion"
       Resource  = local.models_arn
       Condition = { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }
-    }]
+      }], [
+      for statement in local.batch_documents : merge(statement, {
+        Principal = "*"
+        Condition = merge(try(statement.Condition, {}), { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.batch[0].arn } })
+      }) if local.batch
+    ])
   })
 
   tags = merge(local.tags, { Name = "${var.name}-s3" })
@@ -140,7 +145,7 @@ resource "aws_security_group" "model_store" {
   count = local.efs ? 1 : 0
 
   name        = "${var.name}-model-store"
-  description = "EFS mount targets: NFS from the two functions, nothing else"
+  description = "EFS mount targets: NFS from the functions, nothing else"
   vpc_id      = local.vpc_id
 
   tags = merge(local.tags, { Name = "${var.name}-model-store" })
@@ -148,10 +153,10 @@ resource "aws_security_group" "model_store" {
 
 # Rules are resources of their own, because the groups refer to each other.
 locals {
-  nfs_clients = local.efs ? {
+  nfs_clients = local.efs ? merge({
     function    = aws_security_group.function[0].id
     provisioner = aws_security_group.provisioner[0].id
-  } : {}
+  }, { for group in aws_security_group.batch : "batch worker" => group.id }) : {}
 }
 
 resource "aws_vpc_security_group_egress_rule" "nfs" {

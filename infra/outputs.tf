@@ -38,3 +38,8 @@ output "origin_secret_sha256" {
   description = "Digests of the origin secrets that the live version takes. Without one the Function URL is closed."
   value       = terraform_data.origin_secret_sha256.output
 }
+
+output "batch_state_machine_arn" {
+  description = "ARN of the batch's state machine, BURST_NER_STATE_MACHINE for burst-ner-batch. null without a batch."
+  value       = one(aws_sfn_state_machine.batch[*].arn)
+}

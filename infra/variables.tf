@@ -286,6 +286,44 @@ variable "live_version" {
   }
 }
 
+# Batch
+
+variable "batch" {
+  description = <<-EOT
+    For documents in S3 (docs/batch.md): a second function of the same zip and model, and a state machine over it, such as
+      { input = "s3://bucket/documents/", output = "s3://bucket/records/" }
+    concurrency: parts at once, reserved for it beside reserved_concurrency. kms_key_arns: keys of yours that the two
+    buckets use. null: none of it.
+  EOT
+  type = object({
+    input        = string
+    output       = string
+    concurrency  = optional(number, 50)
+    kms_key_arns = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = alltrue([for place in try([var.batch.input, var.batch.output], []) : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^*?$]+/)?$", place))])
+    error_message = "batch: input and output must be places in S3 that end with a slash, such as s3://bucket/documents/, without *, ? and $."
+  }
+
+  validation {
+    condition     = !try(startswith(var.batch.input, var.batch.output) || startswith(var.batch.output, var.batch.input), false)
+    error_message = "batch: input and output must not be one in the other, or records would be read as documents."
+  }
+
+  validation {
+    condition     = contains(range(1, 1001), try(var.batch.concurrency, 1))
+    error_message = "batch: concurrency must be a whole number from 1 to 1000."
+  }
+
+  validation {
+    condition     = alltrue([for arn in try(var.batch.kms_key_arns, []) : can(regex("^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", arn))])
+    error_message = "batch: kms_key_arns must list ARNs of KMS keys, such as arn:aws:kms:eu-west-1:123456789012:key/1234abcd-…."
+  }
+}
+
 # Observability
 
 variable "monitoring" {

@@ -1,13 +1,16 @@
 """An AWS account on loopback: a moto server for as long as standard input is open.
 
-Prints its URL, then for each line of standard input what the account holds, as a JSON list of names.
+Prints its URL, then for each empty line of standard input what the account holds, as a JSON list of names. A line with
+a port says where on loopback state machines find S3 and Lambda.
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 
 import boto3
+from moto.core.config import default_user_config
 from moto.server import ThreadedMotoServer
 
 
@@ -20,6 +23,8 @@ def holdings(url: str) -> Iterator[str]:
     yield from (f"function {one['FunctionName']}" for one in client("lambda").list_functions()["Functions"])
     yield from (f"log group {group['logGroupName']}" for group in client("logs").describe_log_groups()["logGroups"])
     yield from (f"stack {stack['StackName']}" for stack in client("cloudformation").describe_stacks()["Stacks"])
+    machines = client("stepfunctions").list_state_machines()["stateMachines"]
+    yield from (f"state machine {machine['name']}" for machine in machines)
     iam = client("iam")
     yield from (f"role {role['RoleName']}" for role in iam.list_roles()["Roles"])
     yield from (f"policy {policy['PolicyName']}" for policy in iam.list_policies(Scope="Local")["Policies"])
@@ -56,10 +61,14 @@ def holdings(url: str) -> Iterator[str]:
         yield f"{'egress' if rule['IsEgress'] else 'ingress'} {group['GroupName']} {ports} {target}"
 
 
+default_user_config["stepfunctions"]["execute_state_machine"] = True
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 URL = "http://{}:{}".format(*server.get_host_and_port())
 print(URL, flush=True)
-for _ in sys.stdin:
-    print(json.dumps(sorted(holdings(URL))), flush=True)
+for line in sys.stdin:
+    if line.strip():
+        os.environ["MOTO_PORT"] = line.strip()
+    else:
+        print(json.dumps(sorted(holdings(URL))), flush=True)
 server.stop()

@@ -39,15 +39,21 @@ export type Attributes = Record<string, unknown>;
 
 export class Deployment {
   readonly #python: string;
+  readonly #trouble: Record<string, number>;
   readonly #account: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #home = mkdtempSync(join(tmpdir(), 'burst-ner-aws-'));
   #moto = '';
+  #worker: { process: ChildProcess; url: string } | undefined;
   #shim: Shim | undefined;
   #workspace: Workspace | undefined;
 
-  /** @param python an interpreter with moto */
-  constructor(python: string) {
+  /**
+   * @param python an interpreter with moto
+   * @param trouble what befalls the batch worker (worker.py)
+   */
+  constructor(python: string, trouble: Record<string, number> = {}) {
+    this.#trouble = trouble;
     this.#python = python;
     this.#account = spawn(python, [join(import.meta.dirname, 'account.py')], { stdio: ['pipe', 'pipe', 'ignore'] });
     this.#lines = createInterface({ input: this.#account.stdout ?? process.stdin })[Symbol.asyncIterator]();
@@ -58,6 +64,7 @@ export class Deployment {
   async start(): Promise<void> {
     this.#moto = await this.#line();
     this.#shim = await startShim(this.#moto, (call) => this.#invoke(call));
+    this.#account.stdin?.write(`${new URL(this.#shim.url).port}\n`);
     this.#workspace = new Workspace({ ...CREDENTIALS, AWS_ENDPOINT_URL: this.#shim.url });
     writeFileSync(join(this.#workspace.folder, 'moto.tf'), OVERRIDE);
     await this.#workspace.init();
@@ -151,6 +158,7 @@ export class Deployment {
   }
 
   async close(): Promise<void> {
+    this.#worker?.process.stdin?.end();
     await this.#shim?.close();
     this.#workspace?.remove();
     this.#account.stdin?.end();
@@ -188,20 +196,47 @@ export class Deployment {
       .replaceAll('/mnt/models', this.efs)
       .replaceAll('/var/task', this.task);
     const provisioner = Handler === 'provision.handler';
+    const env = {
+      PATH: process.env['PATH'],
+      ...CREDENTIALS,
+      ...JSON.parse(variables),
+      AWS_ENDPOINT_URL: this.#moto,
+      PYTHONPATH: provisioner ? this.file('provisioner.zip') : join(root, 'packages/service'),
+    };
+    if (Handler === 'burst_ner.batch.handler') return this.#work(payload, env);
     const child = spawn(provisioner ? this.#python : servicePython, [join(import.meta.dirname, 'invoke.py'), Handler], {
-      env: {
-        PATH: process.env['PATH'],
-        ...CREDENTIALS,
-        ...JSON.parse(variables),
-        AWS_ENDPOINT_URL: this.#moto,
-        PYTHONPATH: provisioner ? this.file('provisioner.zip') : join(root, 'packages/service'),
-      },
+      env,
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdin.end(payload);
     const [printed, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
     if (printed) return JSON.parse(printed);
     throw new Error(`${Handler} ended without an answer: ${log}`);
+  }
+
+  /** Where calls of AWS go that are not to be told in `calls`. */
+  get endpoint(): string {
+    return this.#moto;
+  }
+
+  /** An invocation of the batch worker, which may be killed or lose its answer (worker.py). */
+  async #work(payload: string, env: NodeJS.ProcessEnv): Promise<InvocationResult> {
+    if (!this.#worker) {
+      const TROUBLE = JSON.stringify(this.#trouble);
+      const options = { env: { ...env, TROUBLE }, stdio: ['pipe', 'pipe', 'ignore'] as const };
+      const process = spawn(this.#python, [join(import.meta.dirname, 'worker.py')], {
+        ...options,
+        stdio: ['pipe', 'pipe', 'ignore'],
+      });
+      const lines = createInterface({ input: process.stdout })[Symbol.asyncIterator]();
+      this.#worker = { process, url: (await lines.next()).value };
+    }
+    try {
+      const answer = await fetch(this.#worker.url, { method: 'POST', body: payload });
+      return (await answer.json()) as InvocationResult;
+    } catch {
+      return { error: { errorMessage: 'RequestId: test Error: Runtime exited', errorType: 'Runtime.ExitError' } };
+    }
   }
 }
 

@@ -215,6 +215,34 @@ run "least_privilege" {
   }
 }
 
+run "batch" {
+  variables {
+    batch = { input = "s3://company/documents/", output = "s3://company/records/" }
+  }
+  assert {
+    condition = [
+      aws_lambda_function.batch[0].environment[0].variables["SPACY_MODEL_PATH"], aws_lambda_function.batch[0].file_system_config[0].arn,
+      aws_lambda_function.batch[0].vpc_config[0].security_group_ids, aws_vpc_security_group_egress_rule.batch_s3[0].security_group_id,
+      ] == [
+      "/mnt/models/en_core_web_lg-3.8.0-f32", aws_efs_access_point.models[0].arn, toset([aws_security_group.batch[0].id]), aws_security_group.batch[0].id,
+    ]
+    error_message = "The worker reaches its model or S3 not at all."
+  }
+  assert {
+    condition     = keys(aws_vpc_security_group_ingress_rule.nfs) == ["batch worker", "function", "provisioner"]
+    error_message = "The model store does not let the worker in."
+  }
+  assert {
+    condition = [for s in jsondecode(aws_vpc_endpoint.s3[0].policy).Statement : [s.Sid, s.Principal, s.Resource, s.Condition]] == [
+      ["ProvisionerReadsModels", "*", local.models_arn, { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.provisioner[0].arn } }],
+      ["ReadDocuments", "*", "arn:aws:s3:::company/documents/*", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.batch[0].arn } }],
+      ["WriteRecords", "*", "arn:aws:s3:::company/records/*", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.batch[0].arn } }],
+      ["FindRecords", "*", "arn:aws:s3:::company", { ArnEquals = { "aws:PrincipalArn" = aws_iam_role.batch[0].arn }, StringLike = { "s3:prefix" = "records/*" } }],
+    ]
+    error_message = "The endpoint lets others through, or not the worker."
+  }
+}
+
 # Against the state of the runs before.
 
 run "another_network_in_place" {

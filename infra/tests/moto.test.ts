@@ -286,6 +286,7 @@ describe
     const variables = {
       name: 'ner',
       model: 'first',
+      batch: { input: 's3://company/documents/', output: 's3://company/records/' },
       warm_schedule: {
         morning: { cron: 'cron(45 5 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 5 },
         evening: { cron: 'cron(0 20 ? * MON-FRI *)', timezone: 'Europe/London', concurrency: 0 },
@@ -318,10 +319,20 @@ describe
       expect(await aws.plan()).toContain('No changes.');
     });
 
-    test.sequential('the function may write its log, and nothing else', () => {
+    test.sequential('the function may write its log, the worker records as well, and nothing else', () => {
       const { resources } = aws.state();
       expect(rights(resources)).toEqual([
+        `aws_iam_role.batch: ${BY_LAMBDA}`,
+        `aws_iam_role.batch_states: Allow sts:AssumeRole by {"Service":"states.amazonaws.com"} if {"ArnEquals":{"aws:SourceArn":"stateMachine:ner-batch"}}`,
         `aws_iam_role.function: ${BY_LAMBDA}`,
+        'aws_iam_role_policy.batch: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner-batch:*',
+        'aws_iam_role_policy.batch: Allow s3:GetObject on s3:::company/documents/*',
+        'aws_iam_role_policy.batch: Allow s3:GetObject s3:PutObject on s3:::company/records/*',
+        'aws_iam_role_policy.batch: Allow s3:ListBucket on s3:::company if {"StringLike":{"s3:prefix":"records/*"}}',
+        'aws_iam_role_policy.batch_states: Allow lambda:InvokeFunction on function:ner-batch:*',
+        'aws_iam_role_policy.batch_states: Allow s3:AbortMultipartUpload s3:GetObject s3:ListMultipartUploadParts s3:PutObject on s3:::company/records/*_batch/*',
+        'aws_iam_role_policy.batch_states: Allow states:DescribeExecution states:RedriveExecution states:StopExecution on execution:ner-batch/*',
+        'aws_iam_role_policy.batch_states: Allow states:StartExecution on stateMachine:ner-batch',
         'aws_iam_role_policy.function: Allow logs:CreateLogStream logs:PutLogEvents on log-group:/aws/lambda/ner:*',
         `aws_s3_bucket_policy.artifacts: Deny s3:* on ${BUCKET} ${BUCKET}/* by "*" if ${NO_TLS}`,
       ]);

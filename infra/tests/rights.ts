@@ -26,6 +26,8 @@ const IMPLIED: Record<string, string[]> = {
   'elasticfilesystem:CreateMountTarget': ['ec2:CreateNetworkInterface'],
   'elasticfilesystem:DeleteMountTarget': ['ec2:DeleteNetworkInterface'],
   'iam:CreateRole': ['iam:TagRole', 'iam:UntagRole', 'iam:PassRole', 'iam:PutRolePermissionsBoundary'],
+  // The update is of whatever changes its definition.
+  'states:CreateStateMachine': ['states:TagResource', 'states:UpdateStateMachine'],
   // When efs_throughput_mode changes.
   'elasticfilesystem:PutFileSystemPolicy': ['elasticfilesystem:UpdateFileSystem'],
 };

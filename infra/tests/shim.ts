@@ -56,6 +56,7 @@ export async function startShim(moto: string, invoke: (call: Invocation) => Prom
     statements(),
     fileSystemPolicies(),
     quotas(),
+    stateMachines(),
   ];
   const calls = new Set<string>();
   const server = createServer(async (incoming, outgoing) => {
@@ -129,9 +130,10 @@ function lambdaInvoke(invoke: (call: Invocation) => Promise<InvocationResult>): 
   return async ({ method, path, query, body }, next) => {
     const name = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(path)?.[1];
     if (method !== 'POST' || !name) return next();
+    const [, , , , , , inArn, version] = name.split(':');
     const result = await invoke({
-      function: name,
-      qualifier: query.get('Qualifier') ?? '$LATEST',
+      function: inArn ?? name,
+      qualifier: version ?? query.get('Qualifier') ?? '$LATEST',
       payload: String(body),
     });
     return 'error' in result
@@ -274,4 +276,14 @@ function fileSystemPolicies(): Layer {
 function quotas(): Layer {
   const Quota = { QuotaArn: 'arn:aws:servicequotas:us-east-1:123456789012:lambda/L-B99A9384', Value: 1000 };
   return async ({ target }, next) => (target.startsWith('ServiceQuotas') ? json(200, { Quota }) : next());
+}
+
+/** moto checks a definition only when a state machine is made of it, and keeps no versions. */
+function stateMachines(): Layer {
+  return async ({ target }, next) => {
+    if (target === 'AWSStepFunctions.ValidateStateMachineDefinition')
+      return json(200, { result: 'OK', diagnostics: [] });
+    if (target === 'AWSStepFunctions.ListStateMachineVersions') return json(200, { stateMachineVersions: [] });
+    return next();
+  };
 }

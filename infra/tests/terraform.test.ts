@@ -90,6 +90,15 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
       // Destroyed the other way round: the right to delete network interfaces outlives them.
       functionGroup: late('aws_security_group.function', ['aws_iam_role_policy.function_vpc']),
       provisionerGroup: late('aws_security_group.provisioner', ['aws_iam_role_policy.provisioner']),
+      batch: late('aws_lambda_function.batch', [
+        'aws_cloudwatch_log_group.batch',
+        'aws_iam_role_policy.batch',
+        'aws_lambda_invocation.trial',
+        ...mount,
+        'aws_vpc_security_group_egress_rule.batch_s3',
+      ]),
+      states: late('aws_sfn_state_machine.batch', ['aws_iam_role_policy.batch_states']),
+      batchGroup: late('aws_security_group.batch', ['aws_iam_role_policy.batch']),
       upload: late('aws_s3_object.code', ['aws_s3_bucket_versioning.artifacts', 'aws_s3_bucket_policy.artifacts']),
     }).toEqual({
       provisioner: [],
@@ -102,6 +111,9 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
       permission: [],
       functionGroup: [],
       provisionerGroup: [],
+      batch: [],
+      states: [],
+      batchGroup: [],
       upload: [],
     });
   });
@@ -117,6 +129,8 @@ test('nothing else opens the network, grants rights or exposes the function', ()
     'aws_cloudformation_stack.url_invoke',
     'aws_default_route_table.private',
     'aws_efs_file_system_policy.models',
+    'aws_iam_role_policy.batch',
+    'aws_iam_role_policy.batch_states',
     'aws_iam_role_policy.function',
     'aws_iam_role_policy.function_vpc',
     'aws_iam_role_policy.provisioner',
@@ -125,6 +139,7 @@ test('nothing else opens the network, grants rights or exposes the function', ()
     'aws_lambda_permission.url',
     'aws_s3_bucket_policy.artifacts',
     'aws_vpc_endpoint.s3',
+    'aws_vpc_security_group_egress_rule.batch_s3',
     'aws_vpc_security_group_egress_rule.nfs',
     'aws_vpc_security_group_egress_rule.s3',
     'aws_vpc_security_group_ingress_rule.nfs',

@@ -50,7 +50,7 @@ export class Workspace {
     cpSync(infra, this.folder, {
       recursive: true,
       filter: (path) =>
-        !basename(path).startsWith('.') && (statSync(path).isDirectory() || /\.(tf|hcl|tar)$/.test(path)),
+        !basename(path).startsWith('.') && (statSync(path).isDirectory() || /\.(tf|hcl|tar|tftpl)$/.test(path)),
     });
     const installation = `provider_installation {\n  filesystem_mirror {\n    path = ${JSON.stringify(mirror)}\n  }\n}\n`;
     writeFileSync(join(this.#home, 'terraform.rc'), installation);

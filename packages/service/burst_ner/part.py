@@ -79,7 +79,7 @@ class Worker:
                 break
             part["start"] = self._behind(told, part, f"s3://{bucket}/{key}")
             if told["done"] == "1":
-                return {"done": True, "part": part, "work": work}
+                return {**event, "done": True, "part": part}
         reserve_s = min(RESERVE_S, remaining_s / 3)
         deadline = Deadline(remaining_s, self._now, reserve_s=reserve_s, max_work_s=remaining_s)
         with tempfile.TemporaryFile() as body:
@@ -89,7 +89,7 @@ class Worker:
             if not self._storage.write(bucket, key, body, told):
                 told = self._storage.find(bucket, key) or told
         part["start"] = self._behind(told, part, f"s3://{bucket}/{key}")
-        return {"done": told["done"] == "1", "part": part, "work": work}
+        return {**event, "done": told["done"] == "1", "part": part}
 
     def _behind(self, told: dict, part: dict, name: str) -> int:
         if told["model"] != self._told_model:
