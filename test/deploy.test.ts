@@ -584,7 +584,7 @@ describe('refused with one sentence, before anything is changed', () => {
     [
       'a model of an older format',
       () => [...apply, '--model', oldModel()],
-      /has format 1, and this service reads format 2; build it anew/,
+      /has format 1, and this burst-ner reads format 2; build it anew/,
       SECRETS,
     ],
     [

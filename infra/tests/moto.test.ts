@@ -218,7 +218,7 @@ describe
         origin_secret_sha256: ['cd'.repeat(32)],
       };
       await expect(aws.apply({ ...variables, ...other })).rejects.toThrow(
-        /has format 99, and this service reads format/,
+        /has format 99, and this burst-ner reads format/,
       );
       // Callers still meet the version of before.
       expect(aws.state().outputs).toMatchObject({ origin_secret_sha256: { value: ['ab'.repeat(32)] } });

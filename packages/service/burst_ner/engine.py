@@ -34,7 +34,10 @@ _FUNCTIONS = {
 
 
 class Engine(Recognizer):
-    """A model file that is open. One thread at a time is at work in it; others wait."""
+    """A model file that is open. One thread at a time is at work in it; others wait.
+
+    A process that is forked opens the file for itself: a thread may have been at work when it began.
+    """
 
     limits = LIMITS
 
@@ -44,26 +47,26 @@ class Engine(Recognizer):
         Raises:
             SetupError: the library or the file cannot be used; one sentence says why.
         """
+        self._model = os.fsencode(model)
         self._library = open_library()
-        self._lock = threading.Lock()
-        error = ctypes.create_string_buffer(1_000)
-        self._engine = self._library.ner_open(os.fsencode(model), error, len(error))
-        if not self._engine:
-            raise SetupError(error.value.decode(errors="replace"))
-        self._labels = [self._label(number) for number in range(self._library.ner_labels(self._engine))]
+        self._opened = self._open()
+        _, engine, _ = self._opened
+        self._labels = [self._label(engine, number) for number in range(self._library.ner_labels(engine))]
         self.labels = sorted(self._labels)
 
     def __del__(self) -> None:
-        if getattr(self, "_engine", None):
-            self._library.ner_close(self._engine)
+        process, engine, _ = getattr(self, "_opened", (None, None, None))
+        if process == os.getpid():
+            self._library.ner_close(engine)
 
     def recognize(self, texts, seconds):
         chars = "".join(texts).encode("utf-32-le")
         lengths = (ctypes.c_uint32 * len(texts))(*map(len, texts))
         found = ctypes.c_void_p()
         results = [[] for _ in texts]
-        with self._lock:
-            count = self._library.ner_find(self._engine, chars, lengths, len(texts), seconds, found)
+        engine, lock = self._here()
+        with lock:
+            count = self._library.ner_find(engine, chars, lengths, len(texts), seconds, found)
             rows = _rows(found, _checked(count), "I")
         for place, start, end, label in rows:
             text, label = texts[place][start:end], self._labels[label]
@@ -73,13 +76,28 @@ class Engine(Recognizer):
     def tokens(self, text: str) -> list[tuple[int, int, int, int]]:
         """(start, end, norm, 1 where a sentence begins) of each token, for tests and proofs."""
         found = ctypes.c_void_p()
-        with self._lock:
-            count = self._library.ner_tokens(self._engine, text.encode("utf-32-le"), len(text), found)
+        engine, lock = self._here()
+        with lock:
+            count = self._library.ner_tokens(engine, text.encode("utf-32-le"), len(text), found)
             return _rows(found, _checked(count), "Q")
 
-    def _label(self, number: int) -> str:
+    def _open(self) -> tuple[int, int, threading.Lock]:
+        error = ctypes.create_string_buffer(1_000)
+        engine = self._library.ner_open(self._model, error, len(error))
+        if not engine:
+            raise SetupError(error.value.decode(errors="replace"))
+        return os.getpid(), engine, threading.Lock()
+
+    def _here(self) -> tuple[int, threading.Lock]:
+        """The engine of this process, and the lock of who is at work in it."""
+        process, engine, lock = self._opened
+        if process != os.getpid():
+            self._opened = _, engine, lock = self._open()
+        return engine, lock
+
+    def _label(self, engine: int, number: int) -> str:
         size = ctypes.c_uint32()
-        return ctypes.string_at(self._library.ner_label(self._engine, number, size), size.value).decode()
+        return ctypes.string_at(self._library.ner_label(engine, number, size), size.value).decode()
 
 
 def open_library() -> ctypes.CDLL:
@@ -91,7 +109,10 @@ def open_library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(LIBRARY)
     except OSError as error:
-        raise SetupError(f"The engine cannot be opened ({error}); build it with: python -m tools.engine") from error
+        raise SetupError(
+            f"The engine cannot be opened ({error}); pip brings it with burst-ner for Linux (glibc 2.26 or newer) and "
+            "macOS 11 on x86_64 and arm64, and in a checkout this builds it: python -m tools.engine"
+        ) from error
     for name, (result, *arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

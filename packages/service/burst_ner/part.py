@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from .deadline import Deadline
 from .documents import Document, read_documents
 from .errors import PartError
-from .recognizer import Recognizer
+from .recognizer import MAX_BATCH_CHARACTERS, Recognizer
 from .record import OFFSETS, Recorder
-from .results import MAX_BATCH_CHARACTERS, found
+from .results import found
 from .storage import Storage
 
 #: Seconds of an invocation that are kept for writing the object.

@@ -63,7 +63,7 @@ def open_prepared(folder: str | os.PathLike[str]) -> PreparedModel:
         manifest = json.loads(content)
         if manifest["format"] != FORMAT:
             raise SetupError(
-                f"The prepared model in {folder} has format {manifest['format']}, and this service reads format "
+                f"The prepared model in {folder} has format {manifest['format']}, and this burst-ner reads format "
                 f"{FORMAT}; build it anew with this version's burst_ner_model."
             )
         if manifest["runs_on"] not in ("engine", "spacy"):

@@ -1,9 +1,14 @@
 """Who finds entities: the engine, or spaCy where a model needs it."""
 
 import os
+from collections.abc import Iterable, Iterator
 
 from .errors import SetupError
 from .prepared import MODEL, PIPELINE, PreparedModel, is_prepared, open_prepared
+
+#: What is worked on together, so that a clock is looked at between and little waits in memory: code points, of which a
+#: longer text, which is alone, has more; and texts.
+MAX_BATCH_CHARACTERS, MAX_BATCH_TEXTS = 20_000, 1_024
 
 TYPE_CHECKING = False  # for type checkers True; importing typing for it would take as long as all else here
 if TYPE_CHECKING:
@@ -39,6 +44,20 @@ class Recognizer:
             OutOfTime: the seconds are over.
         """
         raise NotImplementedError
+
+
+def batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The texts in their order, in groups that are worked on together."""
+    batch: list[str] = []
+    characters = 0
+    for text in texts:
+        if batch and (characters + len(text) > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS):
+            yield batch
+            batch, characters = [], 0
+        batch.append(text)
+        characters += len(text)
+    if batch:
+        yield batch
 
 
 def load(folder: str | os.PathLike[str]) -> "tuple[Recognizer, PreparedModel | Pipeline]":

@@ -4,12 +4,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 
 from .deadline import Deadline
-from .recognizer import OutOfTime, Recognizer
+from .recognizer import OutOfTime, Recognizer, batches
 from .request import text_error
 from .schema import RequestSchema
-
-#: Code points that are worked on together, so that the clock is looked at between; a longer text is alone.
-MAX_BATCH_CHARACTERS = 20_000
 
 OUT_OF_TIME = {"error": "No time was left for this text; send it again.", "code": "deadline_exceeded"}
 OUT_OF_ROOM = {
@@ -40,7 +37,7 @@ def results_of(
     places = [place for place, error in enumerate(results) if error is None]
     room = schema.limits["max_answer_bytes"] - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
     unanswered = OUT_OF_TIME
-    answers = found(_batches(texts[place] for place in places), recognizer, deadline, failed)
+    answers = found(batches(texts[place] for place in places), recognizer, deadline, failed)
     for place, result in zip(places, answers, strict=False):
         room -= _wire_bytes(result)
         if room < 0:
@@ -52,19 +49,6 @@ def results_of(
 
 #: Writes JSON.
 serialize = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-
-
-def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    batch: list[str] = []
-    characters = 0
-    for text in texts:
-        if batch and characters + len(text) > MAX_BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-        batch.append(text)
-        characters += len(text)
-    if batch:
-        yield batch
 
 
 def found(

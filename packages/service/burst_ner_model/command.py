@@ -61,6 +61,12 @@ def main(argv: list[str] | None = None) -> int:
     except SetupError as error:
         print(error, file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        if error.name not in ("numpy", "packaging", "spacy", "thinc"):
+            raise
+        install = f"{sys.executable} -m pip install 'burst-ner[build]'"
+        print(f"This needs spaCy, which is not here; install it with: {install}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return 130
 

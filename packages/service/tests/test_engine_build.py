@@ -48,6 +48,19 @@ def test_it_needs_no_newer_glibc_than_the_oldest_lambda_has(libraries, target):
     assert max(versions) <= (2, 26)
 
 
+@pytest.mark.parametrize("target", MACH_O)
+def test_it_runs_on_the_oldest_macos_that_a_wheel_names(libraries, target):
+    content, at = libraries[target], 32
+    (commands,) = struct.unpack_from("<I", content, 16)
+    oldest = []
+    for _ in range(commands):
+        command, size = struct.unpack_from("<II", content, at)
+        if command == 0x32:  # LC_BUILD_VERSION: platform, oldest system
+            oldest += struct.unpack_from("<II", content, at + 8)
+        at += size
+    assert oldest == [1, 11 << 16]
+
+
 @pytest.mark.parametrize("target", engine.TARGETS)
 def test_no_path_of_this_machine_is_in_it(libraries, target):
     places = [SERVICE, SERVICE.parents[1] / ".cache", Path(sys.prefix), Path.home()]
@@ -120,5 +133,5 @@ def test_without_the_library_a_sentence_says_how_to_build_it(prepared_path, tmp_
     from burst_ner import engine as binding
 
     monkeypatch.setattr(binding, "LIBRARY", str(tmp_path / "none.so"))
-    with pytest.raises(SetupError, match=r"The engine cannot be opened .*; build it with: python -m tools\.engine"):
+    with pytest.raises(SetupError, match=r"The engine cannot be opened .*; pip brings it .*: python -m tools\.engine"):
         binding.Engine(prepared_path / "model.bin")

@@ -80,7 +80,7 @@ def set_in_manifest(folder, key, value):
 
 def other_format(folder):
     set_in_manifest(folder, "format", 1)
-    return "has format 1, and this service reads format 2; build it anew"
+    return "has format 1, and this burst-ner reads format 2; build it anew"
 
 
 def run_by_nobody(folder):

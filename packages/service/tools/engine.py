@@ -18,12 +18,13 @@ from pathlib import Path
 from burst_ner.engine import LIBRARY
 from burst_ner.errors import SetupError
 
-#: Zig's name of each target, by system and machine. glibc 2.26 is that of Amazon Linux 2, the oldest that Lambda runs.
+#: Zig's name of each target, by system and machine. glibc 2.26 is that of Amazon Linux 2, the oldest that Lambda runs;
+#: macOS 11 is the first on arm64.
 TARGETS = {
     "linux-x86_64": "x86_64-linux-gnu.2.26",
     "linux-arm64": "aarch64-linux-gnu.2.26",
-    "macos-x86_64": "x86_64-macos",
-    "macos-arm64": "aarch64-macos",
+    "macos-x86_64": "x86_64-macos.11.0",
+    "macos-arm64": "aarch64-macos.11.0",
 }
 
 # -s leaves the symbols of debuggers out, and with them the only names of this machine that a library would have.
