@@ -5,16 +5,17 @@ import process from 'node:process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { startEmulator } from '../../packages/emulator/dist/index.js';
-import { Pool, planFrom, Requests, runBurst, validate } from '../../packages/loadtest/dist/index.js';
+import { Pool, planFrom, Requests, runBurst } from '../../packages/loadtest/dist/index.js';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
+import { validate } from './validate.mjs';
 
 /**
  * @typedef {import('../report.mjs').Row} Row
  * @typedef {import('../../packages/loadtest/dist/index.js').PlanRow} PlanRow
  * @typedef {import('../../packages/loadtest/dist/index.js').Percentile} Percentile
- * @typedef {import('../../packages/loadtest/dist/index.js').Validation} Validation
+ * @typedef {import('./validate.mjs').Validation} Validation
  * @typedef {[n: number, provisioned: number, reserved: number]} Setting
  */
 
@@ -86,10 +87,9 @@ async function overLimit() {
 /** @param {Setting} setting @param {number} coldMs @param {number} bursts @returns {Promise<Validation>} */
 async function measure([n, provisioned, reserved], coldMs, bursts) {
   const feed = fed([WARM_MS], [coldMs]);
-  const planned = planFrom(feed, { n: [n], provisioned: [provisioned], reserved });
-  const [validation] = await validate(feed, planned, { startEmulator, python, bursts });
-  if (!validation) throw new Error('nothing was validated');
-  return validation;
+  const [row] = planFrom(feed, { n: [n], provisioned: [provisioned], reserved });
+  if (!row) throw new Error('nothing was planned');
+  return await validate(feed, row, bursts);
 }
 
 /**

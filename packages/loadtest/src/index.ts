@@ -6,7 +6,6 @@ export { type Payload, Requests } from './load/requests.js';
 export { TargetError } from './load/target-error.js';
 export { type Plan, type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
 export { type Feed, feedOf } from './plan/pools.js';
-export { type Validation, validate } from './plan/validate.js';
 export { type BurstInfo, type Run, type RunInfo, readRun } from './run/run-file.js';
 export {
   type Answer,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import type { Run } from '../src/run/run-file.js';
+import type { Run, RunInfo } from '../src/run/run-file.js';
 import type { Sample } from '../src/run/sample.js';
+import { type Kept, Samples } from '../src/run/samples.js';
 import { compare } from '../src/statistics/compare.js';
 import { parseThreshold } from '../src/statistics/threshold.js';
 import { INFO, repeat, run, runOf, sample, samplesOf } from './report/run.js';
@@ -20,7 +21,7 @@ describe('the interval', () => {
   test("of runs whose bursts alternated is that of Student's paired test", () => {
     const { paired, effects } = compare(runOf(a, SIDE.a), runOf(b, SIDE.b));
     expect(paired).toBe(true);
-    expect(effects).toMatchObject([{ metric: 'warm.p50', bursts: { a: 10, b: 10 }, threshold: null }]);
+    expect(effects).toMatchObject([{ metric: 'warm.p50', clusters: { a: 10, b: 10 }, threshold: null }]);
     expect(Math.log1p(effects[0]?.change ?? 0)).toBeCloseTo(1.58, 6);
     expect(Math.log1p(effects[0]?.lower ?? 0)).toBeCloseTo(0.7001142, 4);
     expect(Math.log1p(effects[0]?.upper ?? 0)).toBeCloseTo(2.4598858, 4);
@@ -45,7 +46,7 @@ describe('the interval', () => {
       .filter(({ burst }) => burst !== 2)
       .reverse();
     const { effects, leftOut } = compare(runOf(drift, SIDE.a), run(holed, { n: 5, bursts: 6, ...SIDE.b }));
-    expect(effects).toMatchObject([{ bursts: { a: 5, b: 5 }, verdict: 'broken' }]);
+    expect(effects).toMatchObject([{ clusters: { a: 5, b: 5 }, verdict: 'broken' }]);
     expect(effects[0]?.lower).toBeCloseTo(0.5);
     expect(effects[0]?.upper).toBeCloseTo(0.5);
     expect(leftOut).toEqual(['1 of 6 bursts of B: cut, or never sent']);
@@ -60,7 +61,7 @@ describe('the verdict', () => {
     [1.005, 'held'],
   ])('without a threshold, B is %d times A: %s', (times, verdict) => {
     const { effects } = compare(a, runOf(repeat(10, 98 * times, 102 * times)));
-    expect(effects).toMatchObject([{ metric: 'warm.p50', verdict, moreBursts: null }]);
+    expect(effects).toMatchObject([{ metric: 'warm.p50', verdict, more: null }]);
   });
 
   test.each([
@@ -86,12 +87,12 @@ describe('the verdict', () => {
         compare(runOf(repeat(count, ...some), side.a), runOf(repeat(count, ...other), side.b));
       const [effect] = times(1).effects;
       expect(effect?.verdict).toBe('undecided');
-      const more = effect?.moreBursts ?? 0;
+      const more = effect?.more ?? 0;
       expect(more).toBeGreaterThan(5);
       expect(times(Math.ceil((5 + more) / 5)).effects[0]?.verdict).toBe('held');
       expect(times(Math.floor((5 + more) / 5) - 2).effects[0]?.verdict).toBe('undecided');
       const same = compare(runOf(some), runOf(some.toReversed()), asked('warm.p50 > +0%'));
-      expect(same.effects, 'the bound is the estimate').toMatchObject([{ verdict: 'undecided', moreBursts: null }]);
+      expect(same.effects, 'the bound is the estimate').toMatchObject([{ verdict: 'undecided', more: null }]);
     },
   );
 
@@ -143,25 +144,78 @@ describe('the verdict', () => {
   });
 });
 
+/** A minute without bursts, a request every 50 ms. */
+const steady = (mode: 'rate' | 'sustained', ms: (at: number) => number, info: Partial<RunInfo> = {}) =>
+  run(
+    Array.from({ length: 1200 }, (_, i) =>
+      sample(ms(i), { intendedMs: i * 50, sentMs: i * 50, lastByteMs: i * 50 + ms(i) }),
+    ),
+    {
+      ...{ mode, n: mode === 'rate' ? null : 4, bursts: 0, everyMs: null, durationMs: 60_000 },
+      ...{ rate: mode === 'rate' ? 20 : null, ...info },
+    },
+  );
+
+describe('runs without bursts', () => {
+  /** It slows down on its way, twice as much as what is looked for, and differs from request to request. */
+  const wave = (i: number) => (100 + i / 60) * (1 + ((i * 7919) % 101) / 300);
+
+  test.each(['rate', 'sustained'] as const)('are compared tenth by tenth: %s', (mode) => {
+    const found = compare(
+      steady(mode, wave),
+      steady(mode, (i) => 1.1 * wave(i)),
+    );
+    expect(found).toMatchObject({ of: 'blocks', paired: true, leftOut: [] });
+    expect(found.effects).toMatchObject([{ metric: 'warm.p50', clusters: { a: 10, b: 10 }, verdict: 'broken' }]);
+    expect(found.effects[0]?.change).toBeCloseTo(0.1, 3);
+    const same = compare(
+      steady(mode, wave),
+      steady(mode, (i) => wave(1200 - i) - (1200 - 2 * i) / 60),
+    );
+    expect(same.effects).toMatchObject([{ verdict: 'held' }]);
+  });
+
+  test('what is under way at the end is no failure; cold starts of the first tenth are told to be too few', () => {
+    const cold = (b: number) => {
+      const one = steady('rate', (i) => (i < 5 ? 900 : 100 * b));
+      const samples = [...one.samples].map((each, i): Kept => {
+        if (i < 5) return { ...each, start: 'cold' };
+        return i < 1198 ? each : { ...each, outcome: 'cut', start: 'unknown', lastByteMs: null };
+      });
+      return { ...one, samples: Samples.from(samples) };
+    };
+    const { effects, leftOut } = compare(cold(1), cold(1.2));
+    expect(effects.map(({ metric, verdict }) => [metric, verdict])).toEqual([['warm.p50', 'broken']]);
+    expect(leftOut).toEqual(['cold.p50: 1 pairs of blocks have cold.p50, and it takes 5']);
+  });
+
+  test('are refused where they differ in what was sent when, or were stopped', () => {
+    const a = steady('rate', () => 100);
+    const refused = (b: Run) => expect(() => compare(a, b));
+    refused(steady('rate', () => 100, { rate: 30 })).toThrow(
+      'differ in what was sent when (20 requests a second for 60 s; 30 requests a second for 60 s)',
+    );
+    refused(steady('rate', () => 100, { durationMs: 30_000 })).toThrow('20 requests a second for 30 s)');
+    refused({ ...a, end: 'interrupted' }).toThrow('The second run was stopped before its time was over; run it again.');
+    refused(run([sample(1)], a.info)).toThrow('has 1 blocks of time, and it takes 5 to compare; run for longer.');
+  });
+});
+
 describe('runs that cannot be compared: one sentence', () => {
   const ok = repeat(6, 100);
   test.each<[string, Run, string]>([
-    ['n', runOf(ok, { n: 4 }), 'The second run has 0 whole bursts'],
-    [
-      'n, as it is',
-      run(
-        samplesOf(ok).filter((_, i) => i % 5),
-        { n: 4, bursts: 6 },
-      ),
-      'The runs differ in -n (5 and 4);',
-    ],
+    ['n', runOf(ok, { n: 4 }), 'The runs differ in -n (5 and 4);'],
     [
       'text',
       runOf(ok, { text: { ...INFO.text, characters: 7, sha256: 'x' } }),
       'differ in text (of 92 and 7 characters); run both alike',
     ],
     ['time-out', runOf(ok, { timeoutMs: 1 }), 'differ in --timeout (60000 and 1 ms)'],
-    ['mode', runOf(ok, { mode: 'rate', n: null }), 'The second run is of mode rate, and only bursts can be compared'],
+    [
+      'mode',
+      steady('rate', () => 100),
+      'The runs are of different kinds (6 bursts of 5; 20 requests a second for 60 s); run both alike',
+    ],
     [
       'few bursts',
       runOf(repeat(4, 100)),
@@ -242,7 +296,7 @@ describe('a run that fails is worse, whatever is asked', () => {
   ] as const)('a percentile among the time-outs in %i bursts: %s', (bursts, verdict) => {
     expect(compare(well, late(1, bursts), asked('all.max > +10%')).effects[0]).toMatchObject({ verdict });
     const better = compare(late(1, bursts), well, asked('all.max > +10%')).effects[0];
-    expect(better).toMatchObject({ verdict: verdict === 'broken' ? 'held' : verdict, moreBursts: null });
+    expect(better).toMatchObject({ verdict: verdict === 'broken' ? 'held' : verdict, more: null });
     const both = compare(late(1, 6), late(1, bursts), asked('all.max > +10%')).effects[0];
     expect(both).toMatchObject({ verdict: 'undecided' });
   });

@@ -15,7 +15,7 @@ const cold = (ms: number, more: Partial<Sample> = {}) => sample(ms, { start: 'co
 const fixed = run([sample(100), cold(3000, { initMs: 2000 })]);
 
 function row(options: Partial<PlanOptions> = {}, measured = fixed): PlanRow {
-  const rows = planFrom(feedOf([measured], options.initMs), { n: [20], provisioned: [5], ...options });
+  const rows = planFrom(feedOf([measured]), { n: [20], provisioned: [5], ...options });
   expect(rows).toHaveLength(1);
   return rows[0] as PlanRow;
 }
@@ -132,21 +132,6 @@ test('Fargate: as many tasks as answer 95 % within p95, each with the size of an
     [1, 7],
     [2, 10],
   ]);
-});
-
-test('another init takes the place of the run’s: twice, when it is or would be cut', () => {
-  const p50 = (measured: Sample, initMs: number) =>
-    row({ provisioned: [0], initMs }, run([sample(100), measured])).p50.value;
-  const whole = cold(3000, { initMs: 2000 });
-  const cut = cold(10_000 + 12_000 + 1000, { initMs: 12_000 });
-  expect(p50(whole, 4000)).toBe(5000);
-  expect(p50(whole, 12_000)).toBe(1000 + 10_000 + 12_000);
-  expect(p50(cut, 12_000)).toBe(23_000);
-  expect(p50(cut, 2000)).toBe(3000);
-  // What the REPORT line says has the start of Python in it.
-  expect(p50({ ...whole, reportInitMs: 2500 }, 5000)).toBe(5500);
-  expect(() => p50(whole, 31_000)).toThrow(/an init takes 31\.0 s.*time-out of 30 s/);
-  expect(() => p50(cold(3000), 1000)).toThrow(/--init needs the init time of every cold answer/);
 });
 
 test('what a plan cannot be made of is one sentence', () => {

@@ -1,12 +1,10 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { type Arch, PRICES, readPrices } from '../plan/cost.js';
-import { type Plan, type PlanOptions, plan } from '../plan/plan.js';
-import { feedOf } from '../plan/pools.js';
-import { type Agreement, agreement, loadEmulator, type Validation, validate } from '../plan/validate.js';
-import { planReport, validationReport } from '../report/planned.js';
+import { type PlanOptions, plan } from '../plan/plan.js';
+import { planReport } from '../report/planned.js';
 import { readReportLog } from '../run/report-log.js';
 import { type Run, readRun } from '../run/run-file.js';
-import { fail, parseCount, parseCounts, parseDuration, parseMemory, refuseUnwritable } from './arguments.js';
+import { fail, parseCount, parseCounts, parseMemory, refuseUnwritable } from './arguments.js';
 import { writePage } from './present.js';
 
 interface Options extends Pick<PlanOptions, 'n' | 'provisioned' | 'arch' | 'region'> {
@@ -15,7 +13,6 @@ interface Options extends Pick<PlanOptions, 'n' | 'provisioned' | 'arch' | 'regi
   burstsPerDay: number;
   hoursADay: number;
   memory?: number[];
-  init?: number;
   efs?: number;
   documents?: number;
   characters: number;
@@ -23,12 +20,8 @@ interface Options extends Pick<PlanOptions, 'n' | 'provisioned' | 'arch' | 'regi
   reportLog?: string;
   prices?: string;
   printPrices?: true;
-  seed: number;
   html?: string;
   json?: true;
-  validate?: true;
-  bursts: number;
-  python: string;
 }
 
 export function planCommand(): Command {
@@ -50,22 +43,14 @@ export function planCommand(): Command {
       "with --documents: the client's requests at once (default: its own, 5)",
       parseCount,
     )
-    .option('--init <time>', "the median initialisation to plan with, in place of the run's, e.g. 4s", parseDuration)
     .option('--efs <mb>', 'MB that a cold start reads of an EFS file system with elastic throughput', parseCount)
     .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
     .option('--region <name>', "of the list prices (default: the run's, else us-east-1)")
     .option('--prices <file>', 'prices in place of the list prices')
     .option('--print-prices', 'print the list prices, in the form that --prices takes')
-    .option('--seed <count>', 'of the simulation', parseCount, 1)
     .option('--html <file>', 'write a page of the first run with the plan')
     .option('--json', 'print one JSON object in place of the tables')
-    .option('--validate', 'fire the same bursts at packages/emulator, with a function that waits as the run says')
-    .option('--bursts <count>', 'with --validate: how many bursts of each', parseCount, 5)
-    .option('--python <path>', 'with --validate: an interpreter with awslambdaric', 'packages/service/.venv/bin/python')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 planned, 1 --validate differs, 2 too few bursts to tell, 3 no plan can be made of it.',
-    )
+    .addHelpText('after', '\nExit codes: 0 planned, 3 no plan can be made of it.')
     .action(async (files: string[], options: Options) => {
       process.exitCode = await main(files, options);
     });
@@ -77,65 +62,24 @@ async function main(files: string[], options: Options): Promise<number> {
     return 0;
   }
   if (files.length === 0) return fail('Give the file of a run that `burst-ner-load run --out` wrote.');
-  const {
-    html,
-    init: initMs,
-    efs: efsMb,
-    memory: memoryMb,
-    arch,
-    region,
-    documents,
-    characters,
-    concurrency,
-  } = options;
-  if (html !== undefined) refuseUnwritable(html, [...files, options.reportLog, options.prices]);
-  const join = options.reportLog === undefined ? undefined : await readReportLog(options.reportLog);
+  const { html, json, reportLog, prices, efs: efsMb, memory: memoryMb, documents, characters, concurrency } = options;
+  if (html !== undefined) refuseUnwritable(html, [...files, reportLog, prices]);
+  const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
   const runs: Run[] = [];
   for (const file of files) runs.push(await readRun(file, join && ((sample) => void join(sample))));
-  const { n, provisioned, reserved, limit, burstsPerDay, hoursADay, seed } = options;
-  const asked: PlanOptions = {
-    ...{ n, provisioned, reserved, limit, burstsPerDay, hoursADay, seed },
+  const { n, provisioned, reserved, limit, burstsPerDay, hoursADay, arch, region } = options;
+  const planned = await plan(runs, {
+    ...{ n, provisioned, reserved, limit, burstsPerDay, hoursADay },
     ...(memoryMb && { memoryMb }),
     ...(arch && { arch }),
     ...(region !== undefined && { region }),
-    ...(initMs !== undefined && { initMs }),
     ...(efsMb !== undefined && { efsMb }),
-    ...(options.prices !== undefined && { prices: readPrices(options.prices) }),
+    ...(prices !== undefined && { prices: readPrices(prices) }),
     ...(documents !== undefined && { documents: { documents, characters, ...(concurrency && { concurrency }) } }),
-  };
-  const planned = await plan(runs, asked);
-  if (!options.json) process.stdout.write(planReport(planned));
-  const validations = options.validate ? await measured(runs, planned, options) : undefined;
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...planned, ...(validations && { validations }) })}\n`);
-  else if (validations) process.stdout.write(`\n${validationReport(validations)}`);
+  });
+  process.stdout.write(json ? `${JSON.stringify(planned)}\n` : planReport(planned));
   if (html !== undefined) await writePage(html, runs[0] as Run, planned);
-  const found = validations?.map((validation) => validation.agreement) ?? [];
-  return found.includes('differs') ? 1 : found.includes('undecided') ? 2 : 0;
-}
-
-async function measured(
-  runs: readonly Run[],
-  { rows, setting: { limit, initMs } }: Plan,
-  { bursts, python }: Options,
-): Promise<(Validation & { agreement: Agreement })[]> {
-  const startEmulator = await loadEmulator();
-  const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
-  try {
-    const validations = await validate(
-      feedOf(runs, initMs ?? undefined),
-      rows.filter((row) => !row.measured),
-      {
-        ...{ startEmulator, bursts, python, limit, signal: stop.signal },
-        onBurst: ({ n, provisioned }, burst) =>
-          process.stderr.write(`Validate n ${n}, ${provisioned} provisioned: burst ${burst} of ${bursts} …\n`),
-      },
-    );
-    return validations.map((validation) => ({ ...validation, agreement: agreement(validation) }));
-  } catch (error) {
-    if (stop.signal.aborted) process.exit(130);
-    throw error;
-  }
+  return 0;
 }
 
 const parseBetween = (most: number, what: string) => (value: string) => {

@@ -6,6 +6,7 @@ import { jsonReport } from '../report/json.js';
 import { formatMs } from '../report/quantity.js';
 import { terminalReport } from '../report/terminal.js';
 import type { Run } from '../run/run-file.js';
+import { latencyFrom } from '../run/sample.js';
 import { type Judgement, judge } from '../statistics/judgement.js';
 import { type Summary, summarise } from '../statistics/summary.js';
 import { exitCode, type Threshold } from '../statistics/threshold.js';
@@ -66,7 +67,7 @@ export async function writePage(file: string, run: Run, plan?: Plan): Promise<vo
   }
 }
 
-const summaryOf = (run: Run) => summarise(run.samples, run.info.mode === 'rate' ? 'intended' : 'sent', run.bursts);
+const summaryOf = (run: Run) => summarise(run.samples, latencyFrom(run.info.mode), run.bursts);
 
 /** autocannon's figures beside ours: 20 answers of 20, median 31 ms (here 20 of 20, 30.2 ms). */
 function crossed(found: CrossCheck | string, { sent, outcomes, latency }: Summary): string {

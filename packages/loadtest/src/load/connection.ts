@@ -28,8 +28,8 @@ const END_OUTCOMES = { closed: 'connection-error', timeout: 'timeout', cut: 'cut
  * arrive, and read by Node's own HTTP parser.
  *
  * Of a burst or a rate, whose requests have a connection each and ask the other side to close it, an answer is read only
- * when no other waits for its time stamp, or when its connection pauses. A connection that is kept (`live`) reads at once:
- * it must know when its next request may leave.
+ * when no other waits for its time stamp, or when its connection pauses. A connection that is kept (`live`) must know when
+ * its next request may leave: it reads as soon as all bytes that came with its own are stamped.
  */
 export class Connection {
   /** Settles when the connection may send. @throws {TargetError} when it never may. */
@@ -181,27 +181,29 @@ export class Connection {
     this.firstByteAt ??= now;
     this.lastByteAt = now;
     this.#bytes += chunk.length;
+    this.#held.push(chunk);
     if (this.#bytes > MOST_BYTES) this.stop('closed', 'answer too large');
-    else if (this.#reading) this.#reading.push(chunk);
-    else {
-      this.#held.push(chunk);
-      if (this.#bytes > HELD_BYTES) this.#read();
-      else this.#socket.setTimeout(QUIET_MS);
-    }
+    else if (this.#live) setImmediate(() => this.#held.length > 0 && this.#read());
+    else if (this.#reading || this.#bytes > HELD_BYTES) this.#read();
+    else this.#socket.setTimeout(QUIET_MS);
   }
 
-  /** From now on the answer is read as it comes. */
+  /** Reads what came; from now on the answer is read as it comes. */
   #read(): void {
-    if (this.#reading) return;
     this.#socket.setTimeout(0);
+    const reading = this.#reading ?? this.#begun();
+    for (const chunk of this.#held.splice(0)) reading.push(chunk);
+  }
+
+  #begun(): Reading {
     const reading = new Reading();
     this.#reading = reading;
-    for (const chunk of this.#held.splice(0)) reading.push(chunk);
     reading.done.then((answer) => {
       if (reading !== this.#reading) return;
       if (answer) this.#isOver();
       else this.#socket.destroy();
     });
+    return reading;
   }
 }
 

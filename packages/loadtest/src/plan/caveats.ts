@@ -12,7 +12,7 @@ const SCALING = 1000;
 /** What a plan takes for granted, what it does not model, and what to keep in mind: a sentence each. */
 export function planCaveats(plan: Plan, runs: readonly Run[], prices: Prices): string[] {
   const { setting, rows, billed, memory, documents } = plan;
-  const { limit, memoryMb, initMs, arch, efsMb, burstsPerDay } = setting;
+  const { limit, memoryMb, arch, efsMb, burstsPerDay } = setting;
   const left = { timeouts: 0, unknown: 0 };
   for (const { samples } of runs) {
     for (const { outcome, start } of samples) {
@@ -46,11 +46,9 @@ export function planCaveats(plan: Plan, runs: readonly Run[], prices: Prices): s
         ]
       : []),
     'Not modelled: environments that Lambda initialises ahead by itself, and what logs cost.',
-    ...(initMs === null
-      ? memory.length > 0
-        ? []
-        : [`${memoryMb} MB changes the price alone; give --memory several sizes, or runs labelled with theirs.`]
-      : [`Initialisation is scaled to a median of ${formatMs(initMs)}; beyond 10 s it is cut and done again.`]),
+    ...(memory.length > 0
+      ? []
+      : [`${memoryMb} MB changes the price alone; give --memory several sizes, or runs labelled with theirs.`]),
     billed.byReport
       ? 'Billed time is what the function’s REPORT lines say.'
       : `Billed time is a bound, what the gateway waited: ${factor} times the function’s own time. Dollars are a bound alike; --report-log reads the truth.`,

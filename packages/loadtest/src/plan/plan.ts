@@ -41,8 +41,6 @@ export interface PlanOptions {
   arch?: Arch;
   /** What a cold start reads of an EFS file system with elastic throughput, MB (10⁶ bytes). @default 0 */
   efsMb?: number;
-  /** The median initialisation to plan with in place of the run's, ms: another model, another memory size. */
-  initMs?: number;
   /** Of the list prices. @default what the run's address tells, else us-east-1 */
   region?: string;
   /** In place of the list prices. */
@@ -59,9 +57,8 @@ export interface Plan {
   runs: RunInfo[];
   answers: { cold: number; warm: number };
   /** What it is for, with every default. */
-  setting: Required<Omit<PlanOptions, 'n' | 'provisioned' | 'memoryMb' | 'prices' | 'initMs' | 'documents'>> & {
+  setting: Required<Omit<PlanOptions, 'n' | 'provisioned' | 'memoryMb' | 'prices' | 'documents'>> & {
     memoryMb: number;
-    initMs: number | null;
   };
   prices: { region: string; date: string };
   /** Whether billed time is what REPORT lines told; else it is a bound, up to so many times too much. */
@@ -139,19 +136,19 @@ export async function plan(runs: readonly Run[], options: PlanOptions): Promise<
   }
   const region = options.region ?? regionOf(mine[0]?.info.target ?? '') ?? PRICES.region;
   const prices = options.prices ?? pricesOf(region);
-  const { reserved = 50, limit = 100, burstsPerDay = 24, hoursADay = 8, efsMb = 0, seed = 1, initMs } = options;
+  const { reserved = 50, limit = 100, burstsPerDay = 24, hoursADay = 8, efsMb = 0, seed = 1 } = options;
   const { arch = sizeOf(labels).arch } = options;
   // Provisioned concurrency is paid in periods of five minutes.
   const hours = Math.ceil(hoursADay * 12) / 12;
   const setting = { reserved, limit, burstsPerDay, hoursADay: hours, efsMb, seed, arch, region: prices.region };
   const memoryMb = sizes[0] as number;
-  const feed = feedOf(mine, initMs);
+  const feed = feedOf(mine);
   const planned = { ...setting, n: options.n, provisioned: options.provisioned, memoryMb: [memoryMb], prices };
   const rows = [...measuredRows(mine, planned), ...planFrom(feed, planned)];
   const plan: Plan = {
     runs: runs.map(({ info }) => info),
     answers: { cold: feed.cold.n, warm: feed.warm.n },
-    setting: { ...setting, memoryMb, initMs: initMs ?? null },
+    setting: { ...setting, memoryMb },
     prices: { region: prices.region, date: prices.date },
     billed: { byReport: feed.billedByReport, factor: feed.billedFactor ?? null },
     rows,

@@ -1,6 +1,6 @@
 import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
-import { latencyMs } from '../run/sample.js';
+import { latencyFrom, latencyMs } from '../run/sample.js';
 import { clusterer, Pool } from '../statistics/pool.js';
 import type { Pools } from './simulate.js';
 
@@ -11,7 +11,6 @@ export interface Told {
   billedMs: number;
   /** What the function itself told of, initialisation included: the least that can be billed; null when it did not. */
   ownMs: number | null;
-  initMs: number | null;
   nerMs: number | null;
   characters: number | null;
   cluster: number;
@@ -27,16 +26,11 @@ export interface Feed extends Pools {
   billedFactor?: number | null;
 }
 
-/** Lambda cuts an init on demand after so long, and runs it again inside the first invoke. */
-export const INIT_LIMIT_MS = 10_000;
-/** The function's time-out, in which an init that was cut must fit. */
-const TIMEOUT_MS = 30_000;
-
 /** The answers of runs, warm and cold apart, as they said of themselves. What is not told, and time-outs, is left out. */
 export function answersOf(runs: readonly Run[]): { warm: Told[]; cold: Told[]; byReport: boolean } {
   const found = { warm: [] as Told[], cold: [] as Told[], byReport: true };
   for (const [at, run] of runs.entries()) {
-    const from = run.info.mode === 'rate' ? 'intended' : 'sent';
+    const from = latencyFrom(run.info.mode);
     const cluster = clusterer(run.samples);
     for (const sample of run.samples) {
       const ms = latencyMs(sample, from);
@@ -46,7 +40,7 @@ export function answersOf(runs: readonly Run[]): { warm: Told[]; cold: Told[]; b
       const initMs = sample.reportInitMs ?? sample.initMs;
       found.byReport &&= billedMs !== null;
       found[cold ? 'cold' : 'warm'].push({
-        ...{ ms, billedMs: billedMs ?? sample.upstreamMs ?? ms, initMs, nerMs, characters },
+        ...{ ms, billedMs: billedMs ?? sample.upstreamMs ?? ms, nerMs, characters },
         ownMs: nerMs === null ? null : nerMs + (cold ? (initMs ?? 0) : 0),
         // Bursts of two runs are different ones.
         cluster: cluster(sample) + at * 2 ** 20,
@@ -59,10 +53,9 @@ export function answersOf(runs: readonly Run[]): { warm: Told[]; cold: Told[]; b
 /**
  * What a plan is made of. An init that was cut is in the latency of its request as it was on the target.
  *
- * @param initMs the median initialisation to plan with in place of the runs'; each cold start's is scaled alike
- * @throws {InputError} when there is no cold or no warm answer, or an init that cannot be changed so
+ * @throws {InputError} when there is no cold or no warm answer
  */
-export function feedOf(runs: readonly Run[], initMs?: number): Feed {
+export function feedOf(runs: readonly Run[]): Feed {
   const { warm, cold, byReport } = answersOf(runs);
   const of = runs.length === 1 ? 'The run has' : 'The runs have';
   if (cold.length === 0) {
@@ -75,12 +68,11 @@ export function feedOf(runs: readonly Run[], initMs?: number): Feed {
       `${of} no warm answer to plan from; measure one with --cold none and two bursts or more, or with provisioned environments, and give both files.`,
     );
   }
-  const planned = initMs === undefined ? cold : withInit(cold, initMs);
   const known = [...warm, ...cold].filter((one) => (one.ownMs ?? 0) > 0);
   const sum = (of: (one: Told) => number) => known.reduce((total, one) => total + of(one), 0);
   return {
-    ...{ warm: poolOf(warm), cold: poolOf(planned) },
-    billedMs: { warm: meanBilled(warm), cold: meanBilled(planned) },
+    ...{ warm: poolOf(warm), cold: poolOf(cold) },
+    billedMs: { warm: meanBilled(warm), cold: meanBilled(cold) },
     billedByReport: byReport,
     billedFactor: known.length > 0 ? Math.max(1, sum((one) => one.billedMs) / sum((one) => one.ownMs ?? 0)) : null,
   };
@@ -118,28 +110,6 @@ export function alikeOf({ info, samples }: Run): Alike | null {
   if (!commonest || info.n === null) return null;
   const [provisioned, latencies] = commonest;
   return { n: info.n, provisioned, latencies };
-}
-
-/** Takes each cold start's init out of its latency, and puts the scaled one in: twice where it is or would be cut. */
-function withInit(cold: readonly Told[], medianMs: number): Told[] {
-  const inits = cold.flatMap(({ initMs }) => initMs ?? []).sort((a, b) => a - b);
-  const median = inits[Math.ceil(inits.length / 2) - 1];
-  if (median === undefined || inits.length < cold.length) {
-    throw new InputError('--init needs the init time of every cold answer, which this run does not have.');
-  }
-  return cold.map((one) => {
-    const before = one.initMs ?? 0;
-    const after = (before * medianMs) / median;
-    // A request whose init was cut has waited for the limit and for the second init.
-    const cut = one.ms >= before + INIT_LIMIT_MS;
-    const change = after + (after > INIT_LIMIT_MS ? INIT_LIMIT_MS : 0) - before - (cut ? INIT_LIMIT_MS : 0);
-    if (after > TIMEOUT_MS) {
-      throw new InputError(
-        `With --init ${medianMs / 1000}s an init takes ${(after / 1000).toFixed(1)} s: it is cut, and when it runs again the function's time-out of ${TIMEOUT_MS / 1000} s ends it, so the request fails.`,
-      );
-    }
-    return { ...one, ms: one.ms + change, billedMs: one.billedMs + change, initMs: after };
-  });
 }
 
 export function poolOf(answers: readonly Pick<Told, 'ms' | 'cluster'>[]): Pool {

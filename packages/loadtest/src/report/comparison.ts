@@ -1,14 +1,20 @@
 import type { Run } from '../run/run-file.js';
 import type { Comparison, Effect } from '../statistics/compare.js';
-import { formatCount, formatMs, formatShare } from './quantity.js';
+import { formatCount, formatMs, formatShare, formatTimes } from './quantity.js';
 import { plain, title } from './sentences.js';
 import { blocks, table } from './table.js';
 
+const HOW = {
+  alternated: 'The bursts of A and B alternated: each of B is compared with the one of A before it.',
+  bursts:
+    'A and B were measured one after the other: what changed in between counts as a difference; run --against alternates.',
+  blocks:
+    'Each tenth of B’s time is compared with the same tenth of A’s. They were measured one after the other: what changed in between counts as a difference.',
+};
+
 /** Two runs beside each other for the terminal, a line a metric. */
-export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: Comparison): string {
-  const how = paired
-    ? 'The bursts of A and B alternated: each of B is compared with the one of A before it.'
-    : 'A and B were measured one after the other: what changed in between counts as a difference; run --against alternates.';
+export function comparisonReport(a: Run, b: Run, { of, paired, effects, leftOut }: Comparison): string {
+  const how = HOW[of === 'bursts' && paired ? 'alternated' : of];
   const rows = effects.map((effect) => [
     effect.metric,
     show(effect, effect.a),
@@ -16,13 +22,10 @@ export function comparisonReport(a: Run, b: Run, { paired, effects, leftOut }: C
     Number.isFinite(effect.change)
       ? `${signed(effect, effect.change)} [${signed(effect, effect.lower)}, ${signed(effect, effect.upper)}]`
       : '',
-    paired ? String(effect.bursts.a) : `${effect.bursts.a} and ${effect.bursts.b}`,
-    verdict(effect),
+    paired ? String(effect.clusters.a) : `${effect.clusters.a} and ${effect.clusters.b}`,
+    verdict(effect, of),
   ]);
-  const lines = table(
-    [['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : 'bursts', ''], ...rows],
-    [0, 5],
-  );
+  const lines = table([['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : of, ''], ...rows], [0, 5]);
   const head = ({ info }: Run) => `${title(info)}, ${plain(info.startedAt)}`;
   return blocks(
     [`A: ${head(a)}`, `B: ${head(b)}`, how],
@@ -42,13 +45,15 @@ function signed({ unit }: Effect, change: number): string {
   return `${change > 0 ? '+' : ''}${percent}${unit === 'ms' ? ' %' : ' points'}`;
 }
 
-function verdict({ threshold, verdict, change, upper, moreBursts }: Effect): string {
-  const more = !Number.isFinite(change)
-    ? 'too few bursts timed out to tell'
-    : moreBursts === null
-      ? 'too near for more bursts to tell'
-      : `about ${formatCount(moreBursts)} more bursts of each would tell`;
-  const said = verdict === 'undecided' ? `undecided: ${more}` : verdict;
+function verdict({ threshold, verdict, change, upper, clusters, more }: Effect, of: Comparison['of']): string {
+  const wanted = !Number.isFinite(change)
+    ? `too few ${of} timed out to tell`
+    : more === null
+      ? 'too near for more to tell'
+      : of === 'bursts'
+        ? `about ${formatCount(more)} more bursts of each would tell`
+        : `about ${formatTimes(1 + more / clusters.a)} times as long would tell`;
+  const said = verdict === 'undecided' ? `undecided: ${wanted}` : verdict;
   if (threshold !== null) return `${threshold}: ${said}`;
   return { held: upper < 0 ? 'better' : 'not worse', broken: 'worse', undecided: said }[verdict];
 }

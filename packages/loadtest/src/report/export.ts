@@ -1,5 +1,5 @@
 import type { Run } from '../run/run-file.js';
-import { latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
+import { latencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 
 /** Upper ends of a histogram's buckets, seconds. */
@@ -30,7 +30,7 @@ function cell(value: string | number | null): string {
 function latencies({ info, samples }: Run): [Start, number[]][] {
   const found = new Map<Start, number[]>(STARTS.map((start) => [start, []]));
   for (const sample of samples) {
-    const ms = latencyMs(sample, info.mode === 'rate' ? 'intended' : 'sent');
+    const ms = latencyMs(sample, latencyFrom(info.mode));
     if (ms !== null) found.get(sample.start)?.push(ms / 1000);
   }
   for (const values of found.values()) values.sort((a, b) => a - b);

@@ -1,5 +1,5 @@
 import type { Run } from '../run/run-file.js';
-import { type LatencyFrom, latencyMs, STARTS, type Start } from '../run/sample.js';
+import { type LatencyFrom, latencyFrom, latencyMs, STARTS, type Start } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 
 /** What a request is drawn as: the start of its answer, or why there is none. */
@@ -40,7 +40,7 @@ export interface Measured {
 
 /** What the figures need, in one walk through the samples. */
 export function measure({ info, samples }: Run): Measured {
-  const from: LatencyFrom = info.mode === 'rate' ? 'intended' : 'sent';
+  const from: LatencyFrom = latencyFrom(info.mode);
   const latencies = Object.fromEntries(STARTS.map((start) => [start, [] as number[]])) as Record<Start, number[]>;
   const parts = new Map<Start, Map<Part, number[]>>();
   const requests: Request[] = [];

@@ -3,7 +3,6 @@ import type { DocumentsPlan } from '../plan/documents.js';
 import type { MemoryRow } from '../plan/memory.js';
 import type { Plan, PlanRow } from '../plan/plan.js';
 import type { Estimate } from '../plan/simulate.js';
-import { type Agreement, FATES, type Validation } from '../plan/validate.js';
 import { formatCount, formatDuration, formatMs, formatRange, formatShare } from './quantity.js';
 import { title } from './sentences.js';
 import { blocks, table } from './table.js';
@@ -69,35 +68,6 @@ export function documentsLines({
   return [
     `${formatCount(documents)} documents of ${formatCount(characters)} characters: ${least === most ? least : `${least} to ${most}`}, by the second of the minute at which it starts; ${formatCount(requests)} requests, ${concurrency} at once, ${limit} a minute; ${dollars(usd)}`,
   ];
-}
-
-/** What was predicted beside what the emulator measured. */
-export function validationReport(validations: readonly (Validation & { agreement: Agreement })[]): string {
-  const rows = validations.map(({ row, p50, p95, counts, ownMs, agreement }) => [
-    ...place(row),
-    ...[[row.p50, p50] as const, [row.p95, p95] as const].map(([predicted, measured]) => {
-      const by = (measured.value ?? Number.NaN) / predicted.value - 1;
-      return `${formatMs(predicted.value)} : ${formatMs(measured.value ?? Number.NaN)} (${by < 0 ? '' : '+'}${(100 * by).toFixed(1)} %)`;
-    }),
-    FATES.filter((fate) => counts[fate].predicted[1] + counts[fate].measured > 0)
-      .map((fate) => `${fate} ${range(counts[fate].predicted)} : ${formatCount(counts[fate].measured)}`)
-      .join(', '),
-    formatMs(ownMs),
-    agreement,
-  ]);
-  return blocks(
-    [
-      'Predicted : measured by the emulator',
-      ...table([['n', 'provisioned', 'p50', 'p95', 'requests', "emulator's own", ''], ...rows]),
-    ],
-    [
-      'Agrees: the counts are the same, and the interval of what was measured comes within 5 % of what was predicted, and of',
-      "the emulator's own time (of the median request), which grows with the requests at once and shrinks with more cores.",
-      ...(validations.some(({ agreement }) => agreement === 'undecided')
-        ? ['Undecided: too few bursts for an interval with both ends; give more --bursts.']
-        : []),
-    ],
-  );
 }
 
 function place({ n, provisioned }: Pick<PlanRow, 'n' | 'provisioned'>): string[] {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { Run } from '../run/run-file.js';
-import { type LatencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
+import { type LatencyFrom, latencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
 import { Samples } from '../run/samples.js';
 import { type Distribution, type Summary, summarise } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
@@ -112,7 +112,7 @@ const WIDTH = 60;
 
 /** Latency on a logarithmic scale, one mark a request while they fit. */
 function histogram({ info, samples }: Run): string[] {
-  const { bins, timeouts } = count(samples, info.mode === 'rate' ? 'intended' : 'sent');
+  const { bins, timeouts } = count(samples, latencyFrom(info.mode));
   if (bins.size === 0) return [];
   const sizes = Array.from(bins.values(), (counts) => STARTS.reduce((sum, start) => sum + counts[start], 0));
   const perMark = Math.ceil(Math.max(...sizes, timeouts) / WIDTH);

@@ -97,6 +97,10 @@ export interface Sample extends Answer {
  */
 export type LatencyFrom = 'sent' | 'intended';
 
+/** Of a run's mode. */
+export const latencyFrom = (mode: 'bursts' | 'rate' | 'sustained'): LatencyFrom =>
+  mode === 'rate' ? 'intended' : 'sent';
+
 /** To the answer's last byte, ms. Null unless the outcome is `ok`. */
 export function latencyMs(
   { outcome, lastByteMs, sentMs, intendedMs }: Pick<Sample, 'outcome' | 'lastByteMs' | 'sentMs' | 'intendedMs'>,

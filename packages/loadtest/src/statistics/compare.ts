@@ -1,9 +1,11 @@
 import { InputError } from '../input-error.js';
+import { load } from '../report/sentences.js';
 import type { Run, RunInfo } from '../run/run-file.js';
+import { latencyFrom } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import { leastMore } from './judgement.js';
 import { METRICS, type Metric, read } from './metric.js';
-import { LEAST_CLUSTERS } from './pool.js';
+import { clusterer, LEAST_CLUSTERS } from './pool.js';
 import { criticalT } from './student.js';
 import { type Summary, summarise } from './summary.js';
 import type { Threshold, Verdict } from './threshold.js';
@@ -13,12 +15,12 @@ export interface Effect {
   /** Its name. */
   metric: string;
   unit: 'ms' | 'share';
-  /** Bursts of each that have the metric. */
-  bursts: { a: number; b: number };
-  /** The mean of the bursts' values; of ms the geometric one. */
+  /** Clusters of each that have the metric. */
+  clusters: { a: number; b: number };
+  /** The mean of the clusters' values; of ms the geometric one. */
   a: number;
   b: number;
-  /** Of ms b / a - 1, of a share b - a. Not finite, as the interval is, where bursts' values are among the time-outs. */
+  /** Of ms b / a - 1, of a share b - a. Not finite, as the interval is, where clusters' values are among the time-outs. */
   change: number;
   /** Ends of its 95 % confidence interval. */
   lower: number;
@@ -26,15 +28,17 @@ export interface Effect {
   /** `--fail-if`, as given. Null: broken when the interval lies above 0, held when it ends at or below TOLERANCE. */
   threshold: string | null;
   verdict: Verdict;
-  /** Where undecided: about how many more bursts of each would tell; null for more than a hundred thousand. */
-  moreBursts: number | null;
+  /** Where undecided: about how many more clusters of each would tell; null for more than a hundred thousand. */
+  more: number | null;
 }
 
 /** The increase that passes where no threshold says: of ms 10 %, of the requests sent 1 %. */
 const TOLERANCE = { ms: 0.1, share: 0.01 };
 
 export interface Comparison {
-  /** Whether bursts of A and B alternated, so that each burst of B is compared with A's just before it. */
+  /** What clusters are: bursts, or tenths of the time of a run without bursts. */
+  of: 'bursts' | 'blocks';
+  /** Whether each cluster of B is compared with one of A: bursts that alternated, and blocks at the same time of the run. */
   paired: boolean;
   effects: Effect[];
   /** What could not be compared, and why. */
@@ -44,24 +48,26 @@ export interface Comparison {
 }
 
 /**
- * Compares two runs by whole bursts.
+ * Compares two runs by clusters: whole bursts, or blocks of time where there are no bursts.
  *
- * Requests of one burst share a queue and a moment. A test over requests takes them for independent, and so any two
- * moments for two different targets. Here a burst counts once: Student's t over the logarithms of the bursts' values
- * (over the values themselves of a share), of pairs where the bursts of the runs alternated, else Welch's.
+ * Requests of one cluster share a queue and a moment. A test over requests takes them for independent, and so any two
+ * moments for two different targets. Here a cluster counts once: Student's t over the logarithms of the clusters' values
+ * (over the values themselves of a share), of pairs where there are any, else Welch's.
  *
  * @param thresholds what to judge besides what failed; by default the median of each start that both runs have
  * @throws {InputError} when the runs, or what is asked of them, cannot be compared
  */
 export function compare(a: Run, b: Run, thresholds: readonly Threshold[] = []): Comparison {
-  const [burstsA, burstsB] = [burstsOf(a, 'first'), burstsOf(b, 'second')];
   refuseDifferent(a.info, b.info);
-  const paired = a.info.pair !== null && a.info.pair.id === b.info.pair?.id && a.info.pair.side !== b.info.pair.side;
-  const leftOut = [...missing(a.info, burstsA, 'A'), ...missing(b.info, burstsB, 'B')];
-  const comparison: Comparison = { paired, effects: [], leftOut, unjudged: [] };
-  const all = [...burstsA.values(), ...burstsB.values()];
-  for (const { metric, text, bound } of [...thresholds, ...usual(all, thresholds)]) {
-    const values = valuesOf(metric, burstsA, burstsB, paired);
+  const [inA, inB] = [clustersOf(a, 'first'), clustersOf(b, 'second')];
+  const of = a.info.mode === 'bursts' ? 'bursts' : 'blocks';
+  const alternated =
+    a.info.pair !== null && a.info.pair.id === b.info.pair?.id && a.info.pair.side !== b.info.pair.side;
+  const paired = alternated || of === 'blocks';
+  const leftOut = [...missing(a.info, inA, 'A'), ...missing(b.info, inB, 'B')];
+  const comparison: Comparison = { of, paired, effects: [], leftOut, unjudged: [] };
+  for (const { metric, text, bound } of [...thresholds, ...usual([...inA.values(), ...inB.values()], thresholds)]) {
+    const values = valuesOf(metric, inA, inB, comparison);
     if (typeof values !== 'string') comparison.effects.push(effect(metric, values, paired, text, bound));
     else if (text === null) comparison.leftOut.push(`${metric.name}: ${values}`);
     else comparison.unjudged.push(`--fail-if '${text}' cannot be judged: ${values}.`);
@@ -75,40 +81,52 @@ export function compare(a: Run, b: Run, thresholds: readonly Threshold[] = []): 
   return comparison;
 }
 
-type Bursts = Map<number, Summary>;
+type Clusters = Map<number, Summary>;
 
-/** The bursts of a run by their numbers, without those of which requests were cut or are missing. */
-function burstsOf({ info, samples }: Run, which: string): Bursts {
-  if (info.mode !== 'bursts') {
-    throw new InputError(
-      `The ${which} run is of mode ${info.mode}, and only bursts can be compared; run with --bursts 20.`,
-    );
+/** The clusters of a run by their numbers, without bursts of which requests were cut or are missing. */
+function clustersOf({ info, samples, end }: Run, which: string): Clusters {
+  const bursts = info.mode === 'bursts';
+  if (!bursts && end !== 'complete') {
+    throw new InputError(`The ${which} run was stopped before its time was over; run it again.`);
   }
+  const cluster = clusterer(samples);
   const kept = new Map<number, Kept[]>();
   for (const sample of samples) {
-    const burst = kept.get(sample.burst);
-    if (burst) burst.push(sample);
-    else kept.set(sample.burst, [sample]);
+    // Without bursts some requests are always under way at the end.
+    if (!bursts && sample.outcome === 'cut') continue;
+    const mine = kept.get(cluster(sample)) ?? [];
+    if (mine.length === 0) kept.set(cluster(sample), mine);
+    mine.push(sample);
   }
   const whole = [...kept]
     .sort(([one], [other]) => one - other)
-    .map(([number, burst]) => [number, summarise(burst, 'sent')] as const)
-    .filter(([, { sent, outcomes }]) => sent === info.n && outcomes.cut === 0);
+    .map(([number, mine]) => [number, summarise(mine, latencyFrom(info.mode))] as const)
+    .filter(([, { sent, outcomes }]) => !bursts || (sent === info.n && outcomes.cut === 0));
   if (whole.length < LEAST_CLUSTERS) {
+    const [what, more] = bursts ? ['whole bursts', 'run with --bursts 20'] : ['blocks of time', 'run for longer'];
     throw new InputError(
-      `The ${which} run has ${whole.length} whole bursts, and it takes ${LEAST_CLUSTERS} to compare; run with --bursts 20.`,
+      `The ${which} run has ${whole.length} ${what}, and it takes ${LEAST_CLUSTERS} to compare; ${more}.`,
     );
   }
   return new Map(whole);
 }
 
-function missing({ bursts }: RunInfo, whole: Bursts, side: string): string[] {
-  return whole.size < bursts ? [`${bursts - whole.size} of ${bursts} bursts of ${side}: cut, or never sent`] : [];
+function missing({ mode, bursts }: RunInfo, { size }: Clusters, side: string): string[] {
+  return mode === 'bursts' && size < bursts
+    ? [`${bursts - size} of ${bursts} bursts of ${side}: cut, or never sent`]
+    : [];
 }
 
 function refuseDifferent(a: RunInfo, b: RunInfo): void {
+  if (a.mode !== b.mode) {
+    throw new InputError(
+      `The runs are of different kinds (${load(a)}; ${load(b)}); run both alike but for what is compared.`,
+    );
+  }
+  const rates = ({ rate, stages, durationMs }: RunInfo) => JSON.stringify([rate, rate === null && stages, durationMs]);
   const differences = [
-    a.n === b.n ? '' : `-n (${a.n} and ${b.n})`,
+    a.n === b.n ? '' : `${a.mode === 'bursts' ? '-n' : '--connections'} (${a.n} and ${b.n})`,
+    rates(a) === rates(b) ? '' : `what was sent when (${load(a)}; ${load(b)})`,
     a.text.sha256 === b.text.sha256 ? '' : `text (of ${a.text.characters} and ${b.text.characters} characters)`,
     a.timeoutMs === b.timeoutMs ? '' : `--timeout (${a.timeoutMs} and ${b.timeoutMs} ms)`,
   ].filter(Boolean);
@@ -125,10 +143,10 @@ const FAILURES = ['lambda-429', '4xx', '5xx', 'timeout', 'connection-error'];
  * What is judged without being asked for, where there is anything to it: failures, since a target that answers fewer
  * requests is not as good whatever its latency, and without thresholds the medians.
  */
-function usual(bursts: readonly Summary[], thresholds: readonly Threshold[]) {
+function usual(clusters: readonly Summary[], thresholds: readonly Threshold[]) {
   const names = thresholds.length > 0 ? FAILURES : [...MEDIANS, ...FAILURES];
   return METRICS.filter(({ name }) => names.includes(name) && !thresholds.some(({ metric }) => metric.name === name))
-    .filter((metric) => bursts.some((burst) => (read(metric, burst) ?? 0) > 0))
+    .filter((metric) => clusters.some((cluster) => (read(metric, cluster) ?? 0) > 0))
     .map((metric) => ({ metric, text: null, bound: null }));
 }
 
@@ -137,19 +155,19 @@ interface Values {
   b: number[];
 }
 
-/** A metric's values in the bursts of both runs, pair after pair where paired; or why they do not serve. */
-function valuesOf(metric: Metric, inA: Bursts, inB: Bursts, paired: boolean): Values | string {
-  const value = (bursts: Bursts, burst: number) => {
-    const summary = bursts.get(burst);
+/** A metric's values in the clusters of both runs, pair after pair where paired; or why they do not serve. */
+function valuesOf(metric: Metric, inA: Clusters, inB: Clusters, { of, paired }: Comparison): Values | string {
+  const value = (clusters: Clusters, number: number) => {
+    const summary = clusters.get(number);
     return summary ? read(metric, summary) : null;
   };
-  const of = (bursts: Bursts, others: Bursts) =>
-    [...bursts.keys()].flatMap((burst) =>
-      paired && value(others, burst) === null ? [] : (value(bursts, burst) ?? []),
+  const list = (clusters: Clusters, others: Clusters) =>
+    [...clusters.keys()].flatMap((number) =>
+      paired && value(others, number) === null ? [] : (value(clusters, number) ?? []),
     );
-  const values = { a: of(inA, inB), b: of(inB, inA) };
+  const values = { a: list(inA, inB), b: list(inB, inA) };
   if (Math.min(values.a.length, values.b.length) < LEAST_CLUSTERS) {
-    const have = paired ? `${values.a.length} pairs of bursts` : `${values.a.length} and ${values.b.length} bursts`;
+    const have = paired ? `${values.a.length} pairs of ${of}` : `${values.a.length} and ${values.b.length} ${of}`;
     return `${have} have ${metric.name}, and it takes ${LEAST_CLUSTERS}`;
   }
   return values;
@@ -180,7 +198,7 @@ function effect(
   return {
     metric: metric.name,
     unit,
-    bursts: { a: a.length, b: b.length },
+    clusters: { a: a.length, b: b.length },
     a: asValue(mean(inA)),
     b: asValue(mean(inB)),
     change: asChange(difference),
@@ -188,7 +206,7 @@ function effect(
     upper: asChange(difference + half),
     threshold,
     verdict,
-    moreBursts:
+    more:
       verdict !== 'undecided' || late.a + late.b > 0
         ? null
         : leastMore((more) => judge(halfWidth(more)) !== 'undecided'),
@@ -198,7 +216,7 @@ function effect(
 const isInfinite = (value: number) => value === Number.POSITIVE_INFINITY;
 
 /**
- * By how many bursts of each have their value among the time-outs, which has no mean. That five such bursts are all of
+ * By how many clusters of each have their value among the time-outs, which has no mean. That five such are all of
  * one run, by chance, happens once in 32 times.
  */
 function judgeLate({ a, b }: { a: number; b: number }): Verdict {
@@ -206,7 +224,7 @@ function judgeLate({ a, b }: { a: number; b: number }): Verdict {
   return b === 0 && a >= LEAST_CLUSTERS ? 'held' : 'undecided';
 }
 
-/** Half the width of the 95 % interval of a difference of means, with so many more bursts of each that vary alike. */
+/** Half the width of the 95 % interval of a difference of means, with so many more clusters of each that vary alike. */
 type HalfWidth = (more: number) => number;
 
 function pairedHalfWidth(a: readonly number[], b: readonly number[]): HalfWidth {

@@ -1,7 +1,7 @@
 import { InputError } from '../input-error.js';
 import { formatMs, formatShare } from '../report/quantity.js';
 import type { Run } from '../run/run-file.js';
-import { type LatencyFrom, latencyMs } from '../run/sample.js';
+import { type LatencyFrom, latencyFrom, latencyMs } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import { type Metric, read } from './metric.js';
 import { rankInterval } from './percentile.js';
@@ -29,7 +29,7 @@ export function judge(threshold: Threshold, { info, samples }: Run, summary: Sum
   const { text, metric, bound, unit } = threshold;
   const value = read(metric, summary);
   if (value === null) throw new InputError(`--fail-if '${text}' cannot be judged: the run has no ${unitsOf(metric)}.`);
-  const { pool, late } = poolOf(metric, samples, info.mode === 'rate' ? 'intended' : 'sent');
+  const { pool, late } = poolOf(metric, samples, latencyFrom(info.mode));
   const edge = metric.of === 'latency' ? bound : 0;
   const [n, above] = [pool.n, pool.above(edge)];
   const percentile =

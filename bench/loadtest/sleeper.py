@@ -1,4 +1,4 @@
-"""The function of `burst-ner-load plan --validate`: it does nothing, for as long as a run's function took.
+"""The function of validate.mjs: it does nothing, for as long as a run's function took.
 
 ``SPACY_MODEL_PATH`` names a JSON file, all times in ms:
 
