@@ -1,6 +1,9 @@
 // How large the page of a large run is, and how long it takes to make. Run by `npm run bench -- loadtest`; alone, `node
 // bench/loadtest/report.mjs [--quick]` prints the rows as JSON lines.
 import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { NO_ANSWER, NO_REPORT, Samples, summarise } from '../../packages/loadtest/dist/index.js';
@@ -10,8 +13,27 @@ import { figure, verdict } from '../median.mjs';
 
 const SELF = fileURLToPath(import.meta.url);
 const PAGE = new URL('../../packages/loadtest/dist/report.js', import.meta.url).href;
+const CLI = fileURLToPath(new URL('../../packages/loadtest/dist/cli.js', import.meta.url));
 const BURSTS = 1000;
 const N = 100;
+const INFO = {
+  ...{ startedAt: '2026-11-23T22:40:00.000Z', target: 'http://127.0.0.1:8000/nlp/ner', mode: 'bursts', n: N },
+  ...{
+    bursts: BURSTS,
+    everyMs: 61_000,
+    rate: null,
+    stages: null,
+    durationMs: null,
+    cold: 'restart',
+    timeoutMs: 60_000,
+  },
+  text: { characters: 92, sha256: '0'.repeat(64), requests: 1, documents: 1 },
+  ...{ labels: {}, version: null, pair: null },
+};
+const BURST_LINES = Array.from({ length: BURSTS }, (_, burst) => ({
+  ...{ burst, spreadMs: 0.3 + (burst % 7) / 10 },
+  releasedAt: new Date(Date.parse(INFO.startedAt) + burst * INFO.everyMs).toISOString(),
+}));
 
 /**
  * @param {{ quick?: boolean }} [options] fewer repeats
@@ -23,6 +45,7 @@ export async function rows({ quick = false } = {}) {
     JSON.parse(execFileSync(process.execPath, [SELF, 'make'], { encoding: 'utf8' })),
   );
   const ms = made.map(({ rendered }) => rendered);
+  const seconds = reported(quick ? 5 : 7);
   const bytes = made[0].bytes;
   return [
     {
@@ -46,32 +69,43 @@ export async function rows({ quick = false } = {}) {
       )} ms`,
       verdict: '',
     },
+    {
+      what: 'report: the command, with --html, of a file of 100,000 samples',
+      must: '≤ 4 s',
+      value: `${figure(seconds, 2)} s`,
+      verdict: verdict(seconds, (each) => each <= 4),
+    },
   ];
+}
+
+/** How long the command takes, s. @param {number} times */
+function reported(times) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-bench-'));
+  try {
+    const file = path.join(folder, 'run.ndjson');
+    const samples = Array.from(measured(), (sample) => ({ type: 'sample', ...sample }));
+    const bursts = BURST_LINES.map((burst) => ({ type: 'burst', ...burst }));
+    const lines = [{ type: 'run', format: 1, ...INFO }, ...samples, ...bursts, { type: 'end', reason: 'complete' }];
+    fs.writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    return Array.from({ length: times }, () => {
+      const began = performance.now();
+      execFileSync(process.execPath, [CLI, 'report', file, '--html', path.join(folder, 'page.html')], {
+        stdio: 'pipe',
+      });
+      return (performance.now() - began) / 1000;
+    });
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
 }
 
 async function make() {
   const samples = Samples.from(measured());
-  const info = {
-    ...{
-      startedAt: '2026-11-23T22:40:00.000Z',
-      target: 'http://127.0.0.1:8000/nlp/ner',
-      mode: 'bursts',
-      n: N,
-      bursts: BURSTS,
-    },
-    ...{ everyMs: 61_000, rate: null, stages: null, durationMs: null, cold: 'restart', timeoutMs: 60_000, pair: null },
-    text: { characters: 92, sha256: '0'.repeat(64), requests: 1, documents: 1 },
-    ...{ labels: {}, version: null },
-  };
-  const bursts = Array.from({ length: BURSTS }, (_, burst) => ({
-    ...{ burst, spreadMs: 0.3 + (burst % 7) / 10 },
-    releasedAt: new Date(Date.parse(info.startedAt) + burst * info.everyMs).toISOString(),
-  }));
-  const summary = summarise(samples, 'sent', bursts);
+  const summary = summarise(samples, 'sent', BURST_LINES);
   const began = performance.now();
   const { htmlReport } = await import(PAGE);
   const loaded = performance.now();
-  const page = htmlReport({ info, samples, bursts, end: 'complete' }, summary);
+  const page = htmlReport({ info: INFO, samples, bursts: BURST_LINES, end: 'complete' }, summary);
   const rendered = performance.now();
   console.log(JSON.stringify({ bytes: Buffer.byteLength(page), loaded: loaded - began, rendered: rendered - loaded }));
 }
@@ -90,6 +124,7 @@ function* measured() {
         ...NO_ANSWER,
         ...NO_REPORT,
         burst,
+        index,
         documents: 1,
         characters: 92,
         bytes: 103,

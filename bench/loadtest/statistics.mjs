@@ -51,6 +51,7 @@ export async function rows({ quick = false } = {}) {
     judged('p50', [0, 0.03, 0.06, 0.1], runs),
     judged('p95', [0, 0.03, 0.06, 0.1], runs),
     ...['p50', 'p95'].map((name) => following(/** @type {'p50' | 'p95'} */ (name), [0, 0.5, 0.9], runs / 4)),
+    ratesCompared([0, 0.5, 0.9], runs / 4),
     ...[5, 20].map((bursts) => planned(bursts, [0, 0.05, 0.1, 0.2], quick ? 100 : 500)),
     memory(),
   ];
@@ -167,17 +168,8 @@ function following(name, sizes, runs) {
     const normal = normals(`following ${name} ${by}`);
     let wrong = 0;
     for (let nth = 0; nth < runs; nth++) {
-      let x = normal();
-      const samples = Samples.from(
-        Array.from({ length: 1200 }, (_, i) => {
-          x = by * x + Math.sqrt(1 - by * by) * normal();
-          return { ...SAMPLE, intendedMs: i * 50, sentMs: i * 50, lastByteMs: i * 50 + 100 * Math.exp(0.3 * x) };
-        }),
-      );
-      const run = runOf([], null);
-      /** @type {import('./simulated.mjs').Run} */
-      const rate = { ...run, info: { ...run.info, mode: 'rate', rate: 20, durationMs: 60_000 }, samples };
-      if (judge(threshold, rate, summarise(samples, 'intended')).verdict !== 'undecided') wrong++;
+      const run = rateOf(normal, by);
+      if (judge(threshold, run, summarise(run.samples, 'intended')).verdict !== 'undecided') wrong++;
     }
     return wrong / runs;
   });
@@ -186,6 +178,45 @@ function following(name, sizes, runs) {
     must: '≤ 7 %',
     value: shares.map(percent).join(', '),
     verdict: shares.every((share) => share <= 0.07) ? 'reached' : 'falls short',
+  };
+}
+
+/**
+ * A minute of `run --rate 20`, whose latencies follow each other.
+ * @param {() => number} normal @param {number} by their autocorrelation @param {number} [ms] their median
+ * @returns {import('./simulated.mjs').Run}
+ */
+function rateOf(normal, by, ms = 100) {
+  let x = normal();
+  const samples = Samples.from(
+    Array.from({ length: 1200 }, (_, i) => {
+      x = by * x + Math.sqrt(1 - by * by) * normal();
+      return { ...SAMPLE, intendedMs: i * 50, sentMs: i * 50, lastByteMs: i * 50 + ms * Math.exp(0.3 * x) };
+    }),
+  );
+  const run = runOf([], null);
+  return { ...run, info: { ...run.info, mode: 'rate', n: null, bursts: 0, rate: 20, durationMs: 60_000 }, samples };
+}
+
+/** `compare` of two runs of a rate: alike, and one of 10 % more. @param {number[]} sizes @param {number} runs @returns {Row} */
+function ratesCompared(sizes, runs) {
+  const shares = [1, 1.1].map((times) =>
+    sizes.map((by) => {
+      const normal = normals(`rates ${by} ${times}`);
+      let seen = 0;
+      for (let nth = 0; nth < runs; nth++) {
+        const [effect] = compare(rateOf(normal, by), rateOf(normal, by, 100 * times)).effects;
+        if (times === 1 ? effect && (effect.lower > 0 || effect.upper < 0) : effect?.verdict === 'broken') seen++;
+      }
+      return seen / runs;
+    }),
+  );
+  const [alike = [], slower = []] = shares;
+  return {
+    what: `two runs of --rate 20 --duration 60s, latencies with an autocorrelation of ${sizes.join(', ')}: a difference is seen where there is none; 10 % more are told to be worse`,
+    must: '≤ 7 % where there is none',
+    value: `${alike.map(percent).join(', ')}; ${slower.map(percent).join(', ')}`,
+    verdict: alike.every((share) => share <= 0.07) ? 'reached' : 'falls short',
   };
 }
 
