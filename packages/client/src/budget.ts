@@ -9,7 +9,7 @@ import {
   retryAfterMs,
   upstreamMs,
 } from './rate-headers.js';
-import { type Place, type Portion, RateWindow } from './rate-window.js';
+import { type Place, RateWindow, type Sharing } from './rate-window.js';
 import { nearest, PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
 
 /** The right to send one request, once. Exactly one of the three is called, and once. */
@@ -60,7 +60,7 @@ const SPREAD_MS = 1000;
  */
 export class RateBudget {
   readonly #clock: Clock;
-  readonly #portion: Portion;
+  readonly #sharing: Sharing;
   readonly #server = new ServerClock();
   readonly #windows = new Map<Period, RateWindow>();
   readonly #inFlight = new Set<Sent>();
@@ -70,10 +70,13 @@ export class RateBudget {
   /** Refusals without a word on how long, one after another. */
   #blind = 0;
 
-  /** @param portion of each limit, 0 < share <= 1, that this process may use */
-  constructor(clock: Clock, portion: Portion) {
+  /**
+   * @param share of each limit, 0 < share <= 1, that this process may use
+   * @param slots its requests at once
+   */
+  constructor(clock: Clock, share: number, slots: number) {
     this.#clock = clock;
-    this.#portion = portion;
+    this.#sharing = { share, slots, random: () => clock.random() };
   }
 
   /** Every limit as known now. Empty while none is. */
@@ -198,8 +201,7 @@ export class RateBudget {
     for (const period of byPeriod.keys()) {
       if (this.#windows.has(period)) continue;
       const start = windowStart(period, this.#server.earliest(now));
-      const random = () => this.#clock.random();
-      this.#windows.set(period, new RateWindow(period, this.#portion, start, this.#inFlight.size, random));
+      this.#windows.set(period, new RateWindow(period, this.#sharing, start, this.#inFlight.size));
     }
     for (const period of this.#windows.keys()) {
       if (complete && !byPeriod.has(period)) this.#windows.delete(period);

@@ -6,7 +6,6 @@ import type { Scheduler } from './scheduler.js';
 
 export interface CallOptions {
   labels: ReadonlySet<string> | undefined;
-  illFormed: 'replace' | 'reject';
   signal: AbortSignal | undefined;
 }
 
@@ -32,7 +31,7 @@ export class Calls {
    * @param linger whether it waits for a moment for others to share its request
    * @throws {NerError} see the subclasses; `signal.reason` on abort
    */
-  extract(text: unknown, { labels, illFormed, signal }: CallOptions, linger: boolean): Promise<Entity[]> {
+  extract(text: unknown, { labels, signal }: CallOptions, linger: boolean): Promise<Entity[]> {
     return new Promise((resolve, reject) => {
       const end = (error: unknown) => {
         document.drop();
@@ -45,7 +44,7 @@ export class Calls {
         if (this.#waiting.size === 0) this.#leave();
       };
       let forget = () => {};
-      const document = new Document(0, text, { text: (it) => it, labels, illFormed }, ({ outcome }) => {
+      const document = new Document(0, text, { text: (it) => it, labels }, ({ outcome }) => {
         if (outcome?.ok) settle(() => resolve(outcome.entities));
         else settle(() => reject(outcome?.error));
       });

@@ -30,12 +30,6 @@ interface CommonOptions {
    * @default all
    */
   labels?: readonly string[] | undefined;
-  /**
-   * What becomes of a text with half of a surrogate pair, which no service can take: each half is sent as U+FFFD, which
-   * changes no offset, or the document is refused.
-   * @default 'replace'
-   */
-  illFormed?: 'replace' | 'reject' | undefined;
 }
 
 export interface ExtractOptions extends CommonOptions {
@@ -62,7 +56,7 @@ export interface ExtractAllOptions<D> extends CommonOptions {
 type AnySource = Partial<Iterable<unknown> & AsyncIterable<unknown>> | undefined;
 type AnyOptions<D> = Omit<ExtractAllOptions<D>, 'text'> & { text?: (document: D) => unknown };
 
-const COMMON = ['signal', 'timeoutMs', 'headers', 'labels', 'illFormed'];
+const COMMON = ['signal', 'timeoutMs', 'headers', 'labels'];
 
 /** Calls the service: one text or a stream of documents in, named entities out. */
 export class NerClient {
@@ -125,7 +119,9 @@ export class NerClient {
       throw new ConfigError('extractAll takes an iterable or async iterable of documents');
     }
     if (typeof text !== 'function') throw new ConfigError('text must be a function that finds the text in a document');
-    oneOf('order', order, ['input', 'completion']);
+    if (order !== 'input' && order !== 'completion') {
+      throw new ConfigError(`order must be 'input' or 'completion', not ${inspect(order)}`);
+    }
     const { headers = {}, ...common } = this.#common(options);
     const { concurrency } = this.#settings;
     const { signal, end } = timeLimit(options);
@@ -163,15 +159,14 @@ export class NerClient {
     return this.close();
   }
 
-  #common({ labels, illFormed = 'replace', headers, signal }: CommonOptions) {
-    oneOf('illFormed', illFormed, ['replace', 'reject']);
+  #common({ labels, headers, signal }: CommonOptions) {
     if (labels !== undefined && !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))) {
       throw new ConfigError("labels must be an array of strings, e.g. ['PERSON', 'ORG']");
     }
     if (signal !== undefined && !(signal instanceof AbortSignal))
       throw new ConfigError('signal must be an AbortSignal');
     const own = headers && checkedHeaders(headers, this.#settings.apiKeyHeader);
-    return { labels: labels && new Set(labels), illFormed, headers: own };
+    return { labels: labels && new Set(labels), headers: own };
   }
 }
 
@@ -196,9 +191,4 @@ function timeLimit({ signal, timeoutMs }: CommonOptions): { signal: AbortSignal 
     signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
     end: () => clearTimeout(timer),
   };
-}
-
-function oneOf(name: string, value: unknown, values: string[]): void {
-  if (values.includes(value as string)) return;
-  throw new ConfigError(`${name} must be ${values.map((it) => `'${it}'`).join(' or ')}, not ${inspect(value)}`);
 }

@@ -17,7 +17,6 @@ export type Outcome<D> =
 
 export interface DocumentOptions<D> {
   text: (document: D) => unknown;
-  illFormed: 'replace' | 'reject';
   labels: ReadonlySet<string> | undefined;
 }
 
@@ -228,7 +227,7 @@ export class Document<D> implements Owner {
   }
 }
 
-function checkedText<D>(document: D, { text: select, illFormed }: DocumentOptions<D>): string | DocumentError {
+function checkedText<D>(document: D, { text: select }: DocumentOptions<D>): string | DocumentError {
   let text: unknown;
   try {
     text = select(document);
@@ -237,12 +236,6 @@ function checkedText<D>(document: D, { text: select, illFormed }: DocumentOption
   }
   if (typeof text !== 'string') {
     return new DocumentError('invalid_text', `the text is ${text === null ? 'null' : typeof text}, not a string`);
-  }
-  if (illFormed === 'reject' && !text.isWellFormed()) {
-    return new DocumentError(
-      'ill_formed_text',
-      "the text holds half of a surrogate pair; illFormed: 'replace' mends it",
-    );
   }
   return text;
 }

@@ -53,16 +53,15 @@ export interface RequestInfo {
  */
 export class NerError extends Error implements RequestInfo {
   readonly code: ErrorCode;
-  readonly status: number | undefined;
-  readonly requestId: string | undefined;
-  readonly retryAfterMs: number | undefined;
+  declare readonly status?: number | undefined;
+  declare readonly requestId?: string | undefined;
+  declare readonly retryAfterMs?: number | undefined;
 
   constructor(code: ErrorCode, message: string, { cause, ...info }: RequestInfo & ErrorOptions = {}) {
     super(message, cause === undefined ? {} : { cause });
     this.code = code;
-    this.status = info.status;
-    this.requestId = info.requestId;
-    this.retryAfterMs = info.retryAfterMs;
+    // What is not known is not there: Node shows every property of an error that nobody catches.
+    for (const [name, value] of Object.entries(info)) if (value !== undefined) Object.assign(this, { [name]: value });
     this.name = new.target.name;
   }
 }
@@ -118,7 +117,6 @@ export class ServiceUnavailableError extends NerError {
 }
 
 /**
- * One document cannot be served; its neighbours can. `code`: `ill_formed_text` or `invalid_text` when it was not even
- * sent, or what the service said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
+ * One document cannot be served; its neighbours can. `code`: `invalid_text` when it was not even sent, or what the service said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
  */
 export class DocumentError extends NerError {}

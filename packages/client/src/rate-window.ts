@@ -13,10 +13,14 @@ export interface Place {
   elapsedMs: number;
 }
 
-/** What of a limit one client may use, and with how many requests at once. */
-export interface Portion {
+/** How one client shares a limit. */
+export interface Sharing {
+  /** Of the limit, 0 < share <= 1, that it may use; with 1 what others leave, and fairly. */
   share: number;
+  /** Its requests at once, and those of each other. */
   slots: number;
+  /** Chance, in [0, 1). */
+  random: () => number;
 }
 
 /** One limit of the gateway in its window of now. */
@@ -42,7 +46,7 @@ export class RateWindow {
   /** Whether others were there in the window before, and all keep to their fair part. */
   #fairly = false;
 
-  constructor(period: Period, { share, slots }: Portion, start: number, ours: number, random: () => number) {
+  constructor(period: Period, { share, slots, random }: Sharing, start: number, ours: number) {
     this.period = period;
     this.#share = share;
     this.#slots = slots;

@@ -49,7 +49,7 @@ export class Scheduler {
   constructor(settings: Settings) {
     this.#settings = settings;
     this.#sender = new Sender(settings);
-    this.#budget = new RateBudget(settings.clock, { share: settings.budgetShare, slots: settings.concurrency });
+    this.#budget = new RateBudget(settings.clock, settings.budgetShare, settings.concurrency);
     this.#slots = new Slots(settings.concurrency, settings.clock);
     this.#outage = new Outage(settings.clock, settings.outageMs);
     this.#alarm = new Alarm(settings.clock, () => this.pump());

@@ -155,13 +155,10 @@ describe('one bad document', () => {
       })),
     );
     await using ner = clientOf(gateway);
-    const documents = [{ t: 'Ada' }, { t: '\udc00' }, { t: 'Bob' }, { t: 7 }, null, { t: 'Eve' }];
-    const all = await collect(
-      ner.extractAll(documents, { text: (document) => document?.t as string, illFormed: 'reject' }),
-    );
+    const documents = [{ t: 'Ada' }, { t: 'Bob' }, { t: 7 }, null, { t: 'Eve' }];
+    const all = await collect(ner.extractAll(documents, { text: (document) => document?.t as string }));
     expect(all.map((outcome) => (outcome.ok ? outcome.entities[0]?.text : outcome.error.code))).toEqual([
       'Ada',
-      'ill_formed_text',
       'invalid_request',
       'invalid_text',
       'invalid_text',
@@ -526,7 +523,6 @@ describe('options of a run', () => {
 
   it.each([
     [{ order: 'random' }, "order must be 'input' or 'completion', not 'random'"],
-    [{ illFormed: 'drop' }, "illFormed must be 'replace' or 'reject'"],
     [{ labels: 'ORG' }, 'labels must be an array'],
     [{ text: 'body' }, 'text must be a function'],
   ])('%j is refused', async (options, sentence) => {

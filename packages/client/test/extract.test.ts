@@ -84,15 +84,12 @@ describe('extract', () => {
     expect(await ner.extract('Ada')).toHaveLength(1);
   });
 
-  it.each([
-    ['with half a surrogate pair', 'Ada \ud83d', 'ill_formed_text', 'half of a surrogate pair'],
-    ['that is no string', null as unknown as string, 'invalid_text', 'null, not a string'],
-  ])('refuses a text %s without a request', async (_, text, code, part) => {
+  it('refuses a text that is no string without a request', async () => {
     await using gateway = await startGateway();
     await using ner = clientOf(gateway);
-    const error = await ner.extract(text, { illFormed: 'reject' }).catch((e) => e);
+    const error = await ner.extract(null as unknown as string).catch((e) => e);
     expect(error).toBeInstanceOf(DocumentError);
-    expect(error).toMatchObject({ code, message: expect.stringContaining(part) });
+    expect(error).toMatchObject({ code: 'invalid_text', message: expect.stringContaining('null, not a string') });
     expect(gateway.received).toHaveLength(0);
   });
 });

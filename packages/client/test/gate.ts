@@ -12,7 +12,7 @@ export class Gate {
 
   constructor(clock: VirtualClock, share = 1) {
     this.#clock = clock;
-    this.#budget = new RateBudget(clock, { share, slots: 5 });
+    this.#budget = new RateBudget(clock, share, 5);
   }
 
   usage(): Usage[] {

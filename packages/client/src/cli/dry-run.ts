@@ -17,7 +17,7 @@ const SAMPLES = 3;
 // As kong.yaml has it.
 const INTERVAL_MS = 60_000 / 100;
 
-const TEXTS: DocumentOptions<unknown> = { text: (text) => text, labels: undefined, illFormed: 'replace' };
+const TEXTS: DocumentOptions<unknown> = { text: (text) => text, labels: undefined };
 
 interface Terms {
   limits: Limits;
