@@ -13,7 +13,7 @@ interface CompareOptions {
 
 export function compareCommand(): Command {
   return new Command('compare')
-    .description('tell whether a run is slower than another, or fails more, by whole bursts')
+    .description('tell whether a run is slower than another, or fails more')
     .argument('<a>', 'what `run --out` wrote of the one')
     .argument('<b>', 'and of the other')
     .option(
@@ -25,7 +25,7 @@ export function compareCommand(): Command {
     .option('--json', 'print one JSON object in place of the table')
     .addHelpText(
       'after',
-      '\nExit codes: 0 not worse, 1 worse or a threshold broken, 2 undecided: more bursts are needed, 3 not to be compared.',
+      '\nExit codes: 0 not worse, 1 worse or a threshold broken, 2 undecided: it takes more to tell, 3 not to be compared.',
     )
     .action(async (fileA: string, fileB: string, { failIf, json }: CompareOptions) => {
       const thresholds = failIf.map((text) => parseThreshold(text, 'compare'));

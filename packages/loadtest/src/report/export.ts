@@ -21,7 +21,9 @@ function csv({ samples }: Run): string {
 
 /** Quoted where RFC 4180 asks for it, and never a formula of a spreadsheet: headers may say anything. */
 function cell(value: string | number | null): string {
-  if (typeof value !== 'string') return String(value ?? '');
+  // To the nanosecond: some are kept in four bytes, whose last digits say nothing.
+  if (typeof value === 'number') return String(Math.round(value * 1e6) / 1e6);
+  if (value === null) return '';
   const plain = /^[=+@\t-]/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

@@ -179,10 +179,12 @@ export function burstFigure(requests: readonly Request[]): { figure: Markup; not
   const end = 1.02 * Math.max(...(answered.length > 0 ? answered : lines).map(({ toMs }) => toMs));
   const drawn = lines.map((line) => ({ ...line, toMs: Math.min(line.toMs, end) }));
   const ends = drawn.map(({ toMs }) => Math.max(0.01, toMs));
+  let log = false;
   const figure = draw('Each request of a burst as a line from its release to its last byte', ({ name }) => {
     // Warm answers beside cold ones: a logarithmic axis has room for both.
     const times = scale([...ends, end], 1.3, name === 'wide' ? 8 : 4, Plot.axisX, formatTick, 'since the release');
-    const least = times.scale.type === 'linear' ? 0 : times.scale.domain[0];
+    log = times.scale.type === 'log';
+    const least = log ? times.scale.domain[0] : 0;
     return {
       ...{ height: Math.ceil(row * rowHeight) + 52, marginTop: 8, marginBottom: 44 },
       x: { ...times.scale, domain: [least, end] },
@@ -216,7 +218,7 @@ export function burstFigure(requests: readonly Request[]): { figure: Markup; not
   const late = lines.some(({ toMs }) => toMs > end);
   return {
     figure,
-    note: `${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
+    note: `${log ? ' The axis is logarithmic: each step is some times as long.' : ''}${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
   };
 }
 

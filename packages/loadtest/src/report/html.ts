@@ -5,7 +5,7 @@ import type { Summary } from '../statistics/summary.js';
 import { Markup, markup } from './markup.js';
 import { measure } from './measured.js';
 import { formatCount, formatShare, readPercentile } from './quantity.js';
-import { accounting, asked, breakdown, care, distribution, percentiles, timeline, whatIf } from './sections.js';
+import { accounting, asked, breakdown, care, distribution, percentileSection, timeline, whatIf } from './sections.js';
 import { caveats, load, title, verdict } from './sentences.js';
 import { STYLE } from './style.js';
 
@@ -36,7 +36,7 @@ ${cautions.length > 0 ? markup`<p class="note"><a href="#caveats">Read with care
 </header>
 <main>
 ${distribution(summary, measured)}
-${percentiles(run, summary)}
+${percentileSection(run, summary)}
 ${timeline(run, measured)}
 ${breakdown(measured)}
 ${accounting(summary)}

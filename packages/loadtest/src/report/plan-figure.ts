@@ -52,10 +52,16 @@ export function planFigure(plans: readonly PlanRow[]): Markup {
             ...{ ...place, r: 9, stroke: 'var(--refused)', strokeWidth: 2 },
           },
         ),
-        Plot.text(points, {
-          ...{ ...place, text: 'name', dx: 9, dy: -9, textAnchor: 'start' },
-          ...{ stroke: 'var(--paper)', strokeWidth: 4, fill: 'var(--ink)' },
-        }),
+        // What is provisioned always stands right of its schedule: one label above, the other below.
+        ...[true, false].map((below) =>
+          Plot.text(
+            points.filter(({ scheduled }) => scheduled === below),
+            {
+              ...{ ...place, text: 'name', dx: below ? -9 : 9, dy: below ? 12 : -9 },
+              ...{ textAnchor: below ? 'end' : 'start', fill: 'var(--ink)', stroke: 'var(--paper)', strokeWidth: 4 },
+            },
+          ),
+        ),
       ],
     };
   });
@@ -63,9 +69,11 @@ export function planFigure(plans: readonly PlanRow[]): Markup {
 
 /** Cost against speed by memory size: what was measured is filled. */
 export function memoryFigure(rows: readonly MemoryRow[]): Markup {
-  const points = rows.flatMap(({ memoryMb, warm, usd, measured }) =>
-    warm && usd !== null ? [{ name: `${memoryMb} MB`, ms: warm.value, usd, measured }] : [],
-  );
+  const points = rows
+    .flatMap(({ memoryMb, warm, usd, measured }) =>
+      warm && usd !== null ? [{ memoryMb, name: `${memoryMb} MB`, ms: warm.value, usd, measured }] : [],
+    )
+    .sort((one, other) => one.memoryMb - other.memoryMb);
   const place = { x: 'usd', y: 'ms' };
   return draw('Dollars a thousand warm answers against their median, by memory size', ({ name }) => {
     const [usd, ms] = [points.map((point) => point.usd), points.map((point) => point.ms)];

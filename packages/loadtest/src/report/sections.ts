@@ -2,14 +2,14 @@ import type { Plan } from '../plan/plan.js';
 import type { Estimate } from '../plan/simulate.js';
 import type { Run } from '../run/run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
-import type { Distribution, Summary } from '../statistics/summary.js';
+import type { Summary } from '../statistics/summary.js';
 import { burstFigure, courseFigure, distributionFigure, LEAST_WORTH } from './figures.js';
 import { type Markup, markup } from './markup.js';
 import { type Breakdown, KINDS, type Measured, PARTS } from './measured.js';
 import { memoryFigure, planFigure } from './plan-figure.js';
 import { documentsLines } from './planned.js';
-import { formatCount, formatDuration, formatMs, formatRange, formatShare, readPercentile } from './quantity.js';
-import { admissions, load, plain } from './sentences.js';
+import { formatCount, formatDuration, formatMs, formatRange, formatShare } from './quantity.js';
+import { admissions, load, percentiles, plain, spreadOf, throughput } from './sentences.js';
 
 function section(heading: string, ...content: Markup[]): Markup {
   return markup`<section><h2>${heading}</h2>${content}</section>`;
@@ -35,27 +35,15 @@ export function distribution(summary: Summary, { latencies }: Measured): Markup 
   );
 }
 
-/** A column for each class, so that cold and warm stand side by side. */
-export function percentiles({ info }: Run, { latency }: Summary): Markup | string {
-  const classes = STARTS.filter((start) => latency[start] && latency[start].n > 0);
-  const names = [...classes, ...(classes.length > 1 || latency.all?.censored ? (['all'] as const) : [])];
-  const columns = names.flatMap((name) => (latency[name] ? [{ name, found: latency[name] }] : []));
-  if (columns.length === 0) return '';
-  const row = (label: string, cell: (found: Distribution) => Markup | string) =>
-    markup`<tr><th scope="row">${label}</th>${columns.map(({ found }) => markup`<td>${cell(found)}</td>`)}</tr>`;
-  const edge = (ms: number | null) => (ms === null ? '–' : formatMs(ms));
+export function percentileSection({ info }: Run, summary: Summary): Markup | string {
+  const { names, rows } = percentiles(summary, info.timeoutMs);
+  if (names.length === 0) return '';
+  const cell = ([value, interval]: [string, string]) =>
+    markup`<td>${value || (interval ? '' : '–')}${interval && markup`<small>${interval}</small>`}</td>`;
   return section(
     'Percentiles',
-    markup`<table><thead><tr><th></th>${columns.map(({ name }) => markup`<th scope="col">${name}</th>`)}</tr></thead><tbody>
-${row('n', ({ n, censored }) => markup`${formatCount(n)}${censored > 0 ? markup`<small>+ ${formatCount(censored)} timed out</small>` : ''}`)}
-${row('min', ({ min }) => edge(min))}
-${(['p50', 'p90', 'p95', 'p99'] as const).map((name) =>
-  row(name, (found) => {
-    const { value, interval } = readPercentile(found[name], found, info.timeoutMs);
-    return markup`${value ?? ''}<small>${interval}</small>`;
-  }),
-)}
-${row('max', ({ max }) => edge(max))}
+    markup`<table><thead><tr><th></th>${names.map((name) => markup`<th scope="col">${name}</th>`)}</tr></thead><tbody>
+${rows.map(({ label, cells }) => markup`<tr><th scope="row">${label}</th>${cells.map(cell)}</tr>`)}
 </tbody></table>`,
     markup`<p class="note">Below each its 95 % interval: that of the ranks, of so many independent answers as these are worth, by how much bursts (or blocks of time) differ. With fewer answers than it needs, a percentile would be little else than the slowest one: none is given.</p>`,
   );
@@ -119,9 +107,11 @@ export function accounting(summary: Summary): Markup {
   const seen = OUTCOMES.filter((outcome) => outcomes[outcome] > 0);
   const told = Object.entries(statuses).map(([status, n]) => `${status} × ${formatCount(n)}`);
   const admitted = admissions(summary);
-  const notes = [told.length > 0 && `HTTP status: ${told.join(', ')}`, admitted && `A${admitted.slice(1)}`].filter(
-    isText,
-  );
+  const notes = [
+    told.length > 0 && `HTTP status: ${told.join(', ')}`,
+    throughput(summary),
+    admitted && `A${admitted.slice(1)}`,
+  ].filter((note) => typeof note === 'string');
   return section(
     'Accounting',
     markup`<table><tbody>
@@ -177,8 +167,7 @@ const COLD: Record<Run['info']['cold'], string> = {
 };
 
 export function asked({ info, bursts, end }: Run): Markup {
-  const spreads = bursts.map(({ spreadMs }) => spreadMs).sort((a, b) => a - b);
-  const [median, most] = [spreads[spreads.length >> 1], spreads.at(-1)];
+  const spread = spreadOf({ bursts });
   const rows: [string, string][] = [
     ['Target', plain(info.target)],
     ['Load', load(info)],
@@ -188,11 +177,9 @@ export function asked({ info, bursts, end }: Run): Markup {
     ...Object.entries(info.labels).map(([name, text]): [string, string] => [plain(name), plain(text)]),
     ['Time-out', formatDuration(info.timeoutMs)],
   ];
-  if (median !== undefined && most !== undefined) {
-    rows.push([
-      'First bytes',
-      `of a burst left within ${formatMs(median)}${spreads.length > 1 ? ` (median; at most ${formatMs(most)})` : ''}`,
-    ]);
+  if (spread) {
+    const most = bursts.length > 1 ? ` (median; at most ${formatMs(spread.most)})` : '';
+    rows.push(['First bytes', `of a burst left within ${formatMs(spread.median)}${most}`]);
   }
   if (info.pair) rows.push(['Compared', `side ${info.pair.side.toUpperCase()} of two runs whose bursts alternated`]);
   rows.push(['Ended', end === 'complete' ? 'by itself' : end === 'interrupted' ? 'by Ctrl-C or an error' : 'killed']);
@@ -219,5 +206,3 @@ function documentsOf({ text: { characters, documents, requests, sha256 } }: Run[
       : `${each} characters`;
   return `${many}, SHA-256 ${plain(sha256).slice(0, 12)}…`;
 }
-
-const isText = (text: string | false | null): text is string => typeof text === 'string';

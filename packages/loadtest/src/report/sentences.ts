@@ -2,7 +2,7 @@ import { isLoopback } from '../load/loopback.js';
 import type { Run, RunInfo } from '../run/run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
 import type { Distribution, Summary } from '../statistics/summary.js';
-import { formatCount, formatDuration, formatMs, formatShare, formatTimes } from './quantity.js';
+import { formatCount, formatDuration, formatMs, formatShare, formatTimes, readPercentile } from './quantity.js';
 
 /** What was run, in a few words. */
 export function title(info: RunInfo): string {
@@ -116,6 +116,43 @@ export function caveats(run: Run, summary: Summary): string[] {
   if (statuses['404']) lines.push('404: no route matches; url must include the route, e.g. /nlp/ner.');
   if (errors.size > 0) lines.push(`connection-error: ${[...errors].map(plain).join(', ')}`);
   return lines;
+}
+
+/**
+ * A column for each class, so that cold and warm stand side by side, and one of all where there is more than one class or a
+ * time-out; each cell is a value and its interval, either of which may be empty.
+ */
+export function percentiles({ latency }: Summary, timeoutMs: number) {
+  const classes = STARTS.filter((start) => (latency[start]?.n ?? 0) > 0);
+  const names = [...classes, ...(classes.length > 1 || latency.all?.censored ? (['all'] as const) : [])];
+  const columns = names.flatMap((name) => latency[name] ?? []);
+  const row = (label: string, cell: (found: Distribution) => [value: string, interval: string]) => ({
+    label,
+    cells: columns.map(cell),
+  });
+  const edge = (ms: number | null): [string, string] => [ms === null ? '' : formatMs(ms), ''];
+  const rows = [
+    row('n', ({ n, censored }) => [
+      censored > 0 ? `${formatCount(n)} + ${formatCount(censored)} timed out` : formatCount(n),
+      '',
+    ]),
+    row('min', ({ min }) => edge(min)),
+    ...(['p50', 'p90', 'p95', 'p99'] as const).map((name) =>
+      row(name, (found) => {
+        const { value, interval } = readPercentile(found[name], found, timeoutMs);
+        return [value ?? '', interval];
+      }),
+    ),
+    row('max', ({ max }) => edge(max)),
+  ];
+  return { names, rows };
+}
+
+/** How far from one instant bursts were: the median and the greatest spread, ms; undefined without bursts. */
+export function spreadOf({ bursts }: Pick<Run, 'bursts'>): { median: number; most: number } | undefined {
+  const sorted = bursts.map(({ spreadMs }) => spreadMs).sort((a, b) => a - b);
+  const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
+  return median === undefined || most === undefined ? undefined : { median, most };
 }
 
 /** 15.8 answers, 24.2 documents, 3.2 kB of requests a second. */

@@ -74,6 +74,9 @@ tr.sum > * { border-top: 2px solid var(--ink); font-weight: 600; color: var(--in
 .asked dd { margin: 0; }
 .caveats { margin: 0.5rem 0 0; padding-left: 1.1rem; }
 .caveats li { margin-top: 0.35rem; }
+@media (min-width: 900px) {
+  .scroll { margin-inline: -5rem; }
+}
 @media (max-width: 760px) {
   .wide { display: none; }
   .narrow { display: block; }

@@ -2,9 +2,9 @@ import { styleText } from 'node:util';
 import type { Run } from '../run/run-file.js';
 import { type LatencyFrom, latencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
 import { Samples } from '../run/samples.js';
-import { type Distribution, type Summary, summarise } from '../statistics/summary.js';
+import { type Summary, summarise } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, readPercentile } from './quantity.js';
-import { admissions, caveats, plain, throughput, title, verdict } from './sentences.js';
+import { admissions, caveats, percentiles, plain, spreadOf, throughput, title, verdict } from './sentences.js';
 import { blocks, table } from './table.js';
 
 type Style = Parameters<typeof styleText>[0];
@@ -26,7 +26,7 @@ export function terminalReport(run: Run, summary: Summary): string {
   return blocks(
     [styleText('bold', title(run.info)), verdict(run, summary)],
     counts.filter((line): line is string => Boolean(line)),
-    percentiles(summary, run.info.timeoutMs),
+    table95(summary, run.info.timeoutMs),
     stages(run),
     histogram(run),
     [...facts(summary), ...caveats(run, summary)],
@@ -38,41 +38,26 @@ function accounting({ sent, outcomes }: Summary): string {
   return `sent ${sent} = ${parts.join(' + ')}`;
 }
 
-function spread({ bursts }: Run): string {
-  const sorted = bursts.map(({ spreadMs }) => spreadMs).sort((a, b) => a - b);
-  const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
-  if (median === undefined || most === undefined) return '';
-  if (sorted.length === 1) return `first bytes sent within ${formatMs(most)}`;
-  return `first bytes of a burst sent within ${formatMs(median)} (median), ${formatMs(most)} at most`;
+function spread(run: Run): string {
+  const found = spreadOf(run);
+  if (!found) return '';
+  if (run.bursts.length === 1) return `first bytes sent within ${formatMs(found.most)}`;
+  return `first bytes of a burst sent within ${formatMs(found.median)} (median), ${formatMs(found.most)} at most`;
 }
 
-/** A column for each class, so that cold and warm stand side by side. */
-function percentiles({ latency }: Summary, timeoutMs: number): string[] {
-  const classes = STARTS.filter((start) => latency[start] && latency[start].n > 0);
-  // A single class is all there is, unless there are time-outs.
-  const all = classes.length > 1 || latency.all?.censored ? (['all'] as const) : [];
-  const shown = [...classes, ...all].flatMap((name) => (latency[name] ? [{ name, found: latency[name] }] : []));
-  if (shown.length === 0) return [];
-  const row = (label: string, cell: (found: Distribution) => string) => [
+function table95(summary: Summary, timeoutMs: number): string[] {
+  const { names, rows } = percentiles(summary, timeoutMs);
+  if (names.length === 0) return [];
+  const lines = rows.map(({ label, cells }) => [
     label,
-    ...shown.map(({ found }) => cell(found)),
-  ];
-  const edge = (ms: number | null) => (ms === null ? '' : formatMs(ms));
-  const rows = [
-    ['', ...shown.map(({ name }) => name)],
-    row('n', ({ n, censored }) => (censored > 0 ? `${formatCount(n)} + ${censored} timed out` : formatCount(n))),
-    row('min', ({ min }) => edge(min)),
-    ...(['p50', 'p90', 'p95', 'p99'] as const).map((name) =>
-      row(name, (found) => {
-        const { value, interval } = readPercentile(found[name], found, timeoutMs);
-        return value === null ? interval : `${value} [${interval}]`;
-      }),
-    ),
-    row('max', ({ max }) => edge(max)),
-  ];
-  const styles: Style[] = ['dim', ...shown.map(({ name }): Style => (name === 'all' ? 'reset' : MARKS[name][1]))];
+    ...cells.map(([value, interval]) => (value && interval ? `${value} [${interval}]` : value || interval)),
+  ]);
+  const styles: Style[] = ['dim', ...names.map((name): Style => (name === 'all' ? 'reset' : MARKS[name][1]))];
   const columns = styles.map((_, column) => column);
-  return [...table(rows, columns, styles), styleText('dim', '[95 % intervals by whole bursts, or blocks of time]')];
+  return [
+    ...table([['', ...names], ...lines], columns, styles),
+    styleText('dim', '[95 % intervals by whole bursts, or blocks of time]'),
+  ];
 }
 
 /** A row for each stage of an open model whose rate changes. */

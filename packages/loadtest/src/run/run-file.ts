@@ -2,7 +2,7 @@ import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSy
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { InputError } from '../input-error.js';
-import { OUTCOMES, type Sample, STARTS } from './sample.js';
+import { Sample } from './sample.js';
 import { Samples } from './samples.js';
 
 const ms = z.number().nullable();
@@ -63,38 +63,7 @@ const BurstLine = z.object({
 });
 export type BurstInfo = Omit<z.infer<typeof BurstLine>, 'type'>;
 
-const SampleLine = z.object({
-  type: z.literal('sample'),
-  burst: z.number(),
-  index: z.number(),
-  documents: z.number().default(1),
-  characters: z.number().nullable().default(null),
-  bytes: z.number().nullable().default(null),
-  intendedMs: z.number(),
-  sentMs: z.number(),
-  firstByteMs: ms,
-  lastByteMs: ms,
-  outcome: z.enum(OUTCOMES),
-  error: word,
-  status: z.number().nullable(),
-  start: z.enum(STARTS),
-  initType: word,
-  instance: word,
-  model: word.default(null),
-  requestId: word,
-  lambdaRequestId: word,
-  initMs: ms,
-  loadMs: ms,
-  nerMs: ms,
-  kongMs: ms,
-  upstreamMs: ms,
-  limit: ms,
-  remaining: ms,
-  resetS: ms,
-  durationMs: ms,
-  billedMs: ms,
-  reportInitMs: ms,
-});
+const SampleLine = Sample.extend({ type: z.literal('sample') });
 
 /** The last line: the run ended by itself, or by Ctrl-C. */
 const EndLine = z.object({ type: z.literal('end'), reason: z.enum(['complete', 'interrupted']) });

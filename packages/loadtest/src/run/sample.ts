@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { z } from 'zod';
 
 /**
  * What became of a request. Every request has exactly one, so the counts add up to what was sent.
@@ -24,72 +25,77 @@ export type Outcome = (typeof OUTCOMES)[number];
 export const STARTS = ['cold', 'ahead', 'warm', 'unknown'] as const;
 export type Start = (typeof STARTS)[number];
 
+const ms = z.number().nullable();
+const word = z.string().nullable();
+
 /** What an answer's status line and headers say. */
-export interface Answer {
+const Answer = z.object({
   /** HTTP status; null without an answer. */
-  status: number | null;
-  start: Start;
+  status: z.number().nullable(),
+  start: z.enum(STARTS),
   /** `x-ner-init-type`: on-demand, provisioned, snapstart or proactive. */
-  initType: string | null;
+  initType: word,
   /** `x-ner-instance`: which execution environment answered. */
-  instance: string | null;
+  instance: word,
   /** `x-ner-model`: name and version. */
-  model: string | null;
+  model: word.default(null),
   /** `x-request-id`: the gateway's, or Lambda's where no gateway gave one. */
-  requestId: string | null;
+  requestId: word,
   /** `x-amzn-requestid`: Lambda's own, which its REPORT line carries. */
-  lambdaRequestId: string | null;
+  lambdaRequestId: word,
   /** Initialisation of the execution environment, ms, from `server-timing`. */
-  initMs: number | null;
+  initMs: ms,
   /** Loading the model, ms, from `server-timing`. */
-  loadMs: number | null;
+  loadMs: ms,
   /** Recognition itself, ms, from `server-timing`. */
-  nerMs: number | null;
+  nerMs: ms,
   /** Time inside Kong, ms, from `x-kong-proxy-latency` or, for Kong's own answers, `x-kong-response-latency`. */
-  kongMs: number | null;
+  kongMs: ms,
   /** Kong's wait for the function, ms, from `x-kong-upstream-latency`. */
-  upstreamMs: number | null;
+  upstreamMs: ms,
   /** Requests a window that the key may send, from `ratelimit-limit`. */
-  limit: number | null;
+  limit: ms,
   /** What was left of it, from `ratelimit-remaining`; within a burst Kong counts late, so it reads too high. */
-  remaining: number | null;
+  remaining: ms,
   /** Seconds to the next window, 1 to 60, from `ratelimit-reset`. */
-  resetS: number | null;
-}
+  resetS: ms,
+});
+export type Answer = z.infer<typeof Answer>;
 
 /** One request, kept whole. Times are ms since its burst's release (since the start of a run without bursts), monotonic. */
-export interface Sample extends Answer {
+export const Sample = Answer.extend({
   /** Which burst, from 0; 0 in a run without bursts. */
-  burst: number;
+  burst: z.number(),
   /** Position in its burst, from 0. */
-  index: number;
+  index: z.number(),
   /** How many documents it carried. */
-  documents: number;
+  documents: z.number().default(1),
   /** Of all of them, code points; null where nobody noted it. */
-  characters: number | null;
+  characters: ms.default(null),
   /** Of its body; null where nobody noted it. */
-  bytes: number | null;
+  bytes: ms.default(null),
   /** When it should have left. */
-  intendedMs: number;
+  intendedMs: z.number(),
   /** When it was written to its socket. */
-  sentMs: number;
+  sentMs: z.number(),
   /** When the first byte of the answer was read, or of an interim one (1xx) before it. */
-  firstByteMs: number | null;
+  firstByteMs: ms,
   /** When the last byte of the answer was read. */
-  lastByteMs: number | null;
-  outcome: Outcome;
+  lastByteMs: ms,
+  outcome: z.enum(OUTCOMES),
   /**
    * Why there is no complete answer: a system error code such as ECONNRESET, or `no answer`, `incomplete answer`,
    * `answer too large` (8 MiB).
    */
-  error: string | null;
+  error: word,
   /** From Lambda's REPORT line, where a log was joined, ms: the handler's time. */
-  durationMs: number | null;
+  durationMs: ms,
   /** From Lambda's REPORT line, ms: what is billed, initialisation included. */
-  billedMs: number | null;
+  billedMs: ms,
   /** From Lambda's REPORT line, ms: initialisation, with the start of Python. */
-  reportInitMs: number | null;
-}
+  reportInitMs: ms,
+});
+export type Sample = z.infer<typeof Sample>;
 
 /**
  * Where a latency starts. `sent`: bursts, whose requests leave within the spread that is printed, and a closed loop.
@@ -114,19 +120,9 @@ export function latencyMs(
 export const NO_ANSWER: Answer = {
   status: null,
   start: 'unknown',
-  initType: null,
-  instance: null,
-  model: null,
-  requestId: null,
-  lambdaRequestId: null,
-  initMs: null,
-  loadMs: null,
-  nerMs: null,
-  kongMs: null,
-  upstreamMs: null,
-  limit: null,
-  remaining: null,
-  resetS: null,
+  ...{ initType: null, instance: null, model: null, requestId: null, lambdaRequestId: null },
+  ...{ initMs: null, loadMs: null, nerMs: null, kongMs: null, upstreamMs: null },
+  ...{ limit: null, remaining: null, resetS: null },
 };
 
 /** What a REPORT line says of a request, before one was joined. */
