@@ -1,6 +1,6 @@
-import type { Text } from './document.js';
 import type { NerError } from './errors.js';
 import type { Queue } from './queue.js';
+import type { Text } from './text.js';
 
 /** The texts of one request, and what became of it so far. */
 export class Batch {
@@ -30,7 +30,7 @@ export class Batch {
   }
 
   get needed(): boolean {
-    return !this.queue.stopped && (this.texts.length === 0 || this.texts.some(({ needed }) => needed));
+    return !this.queue.stopped && (this.texts.length === 0 || this.texts.some(({ over }) => !over));
   }
 
   /** A batch of some of its texts, with its past. */

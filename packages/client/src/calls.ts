@@ -11,6 +11,8 @@ export interface CallOptions {
 
 // Longer texts than this are cut: then it matters how long one may be.
 const SHORT_TEXT = 10_000;
+// Somebody waits for each.
+const MOST_LINGERS = 5;
 
 /** Calls of one text each, which share requests. */
 export class Calls {
@@ -59,7 +61,7 @@ export class Calls {
       if (document.size > SHORT_TEXT) queue.asksLimits = true;
       queue.add(document);
       queue.flush = !linger;
-      if (linger) void this.#scheduler.linger(queue);
+      if (linger) void this.#scheduler.linger(queue, MOST_LINGERS);
       this.#scheduler.pump();
     });
   }

@@ -1,7 +1,7 @@
-import { cut, merge, type Piece } from './chunk.js';
-import { DocumentError, NerError } from './errors.js';
-import { type Entity, toUtf16 } from './offsets.js';
-import { type Limits, type Model, type Result, serviceCode } from './wire.js';
+import { DocumentError, type NerError } from './errors.js';
+import type { Entity } from './offsets.js';
+import { COST_OF_A_TEXT, type Owner, Pieces, type Text } from './text.js';
+import type { Limits, Model } from './wire.js';
 
 /** What became of one document. `index` counts the source's documents from 0. */
 export type Outcome<D> =
@@ -18,146 +18,6 @@ export type Outcome<D> =
 export interface DocumentOptions<D> {
   text: (document: D) => unknown;
   labels: ReadonlySet<string> | undefined;
-}
-
-/** What the service said of one text. */
-export interface Found {
-  result: Result;
-  model: Model;
-}
-
-// A text costs the service some time besides that for its characters: about as much as so many of them.
-export const COST_OF_A_TEXT = 100;
-
-/** What wants to know what a text, or all pieces of one, gave. */
-interface Owner {
-  /** Whether it needs nothing more. */
-  readonly over: boolean;
-  found(entities: Entity[], model: Model): void;
-  fail(error: NerError): void;
-}
-
-// {"texts":[""]}
-const BODY_AROUND_A_TEXT = 14;
-// A text has at least so many UTF-16 units to be cut again.
-const LEAST_CUT = 3000;
-
-/** One text of a request: a document's whole text, or a piece of it. */
-export class Text implements Owner {
-  /** What is sent, as JSON. */
-  readonly json: string;
-  readonly bytes: number;
-  /** How often it was sent for nothing. */
-  tries = 0;
-  readonly #pieces: Pieces;
-  readonly #number: number;
-  readonly #own: string;
-
-  constructor(pieces: Pieces, number: number, own: string) {
-    this.#pieces = pieces;
-    this.#number = number;
-    this.#own = own;
-    this.json = JSON.stringify(own.toWellFormed());
-    this.bytes = Buffer.byteLength(this.json);
-  }
-
-  /** UTF-16 units: never less than code points. */
-  get length(): number {
-    return this.#own.length;
-  }
-
-  /** How much work it is, in characters. */
-  get size(): number {
-    return this.length + COST_OF_A_TEXT;
-  }
-
-  /** Whether its document still needs it. */
-  get needed(): boolean {
-    return !this.over;
-  }
-
-  get over(): boolean {
-    return this.#pieces.over;
-  }
-
-  /** Shorter texts in its place, when it was too much by itself; none when it is short, or was cut for that before. */
-  cut(): Text[] {
-    if (this.#own.length < LEAST_CUT || this.#pieces.again) return [];
-    // A quarter of it at most.
-    return new Pieces(this.#own, Math.floor(this.#own.length / 12), this, true).rest();
-  }
-
-  settle(said: Found | NerError): void {
-    if (said instanceof NerError) this.fail(said);
-    else if ('error' in said.result) this.fail(refused(said.result));
-    else {
-      try {
-        this.found(toUtf16(this.#own, said.result.entities), said.model);
-      } catch (error) {
-        if (!(error instanceof NerError)) throw error;
-        this.fail(error);
-      }
-    }
-  }
-
-  found(entities: Entity[], model: Model): void {
-    this.#pieces.found(this.#number, entities, model);
-  }
-
-  fail(error: NerError): void {
-    this.#pieces.fail(error);
-  }
-}
-
-function refused({ error, code }: { error: string; code: string }): DocumentError {
-  const known = serviceCode(code);
-  return new DocumentError(known ?? 'refused', known ? error : `${error} (${code.slice(0, 60)})`);
-}
-
-/** The pieces of a text, which are sent as texts. */
-class Pieces {
-  /** Whether they are of a text that was a piece itself. */
-  readonly again: boolean;
-  readonly #text: string;
-  readonly #owner: Owner;
-  readonly #pieces: Piece[];
-  readonly #found: Entity[][] = [];
-  #next = 0;
-  #missing: number;
-
-  constructor(text: string, target: number, owner: Owner, again = false) {
-    this.again = again;
-    this.#text = text;
-    this.#owner = owner;
-    this.#pieces = cut(text, { target });
-    this.#missing = this.#pieces.length;
-  }
-
-  get over(): boolean {
-    return this.#owner.over;
-  }
-
-  /** The next of them; undefined when there is none left. */
-  next(): Text | undefined {
-    const piece = this.#pieces[this.#next];
-    return piece && new Text(this, this.#next++, this.#text.slice(piece.start, piece.end));
-  }
-
-  rest(): Text[] {
-    const texts: Text[] = [];
-    for (let text = this.next(); text; text = this.next()) texts.push(text);
-    return texts;
-  }
-
-  /** @param number which of them, from 0 */
-  found(number: number, entities: Entity[], model: Model): void {
-    this.#found[number] = entities;
-    if (--this.#missing === 0) this.#owner.found(merge(this.#text, this.#pieces, this.#found), model);
-  }
-
-  fail(error: NerError): void {
-    this.#owner.fail(error);
-  }
 }
 
 /** A document on its way to the service and back. */
@@ -204,9 +64,10 @@ export class Document<D> implements Owner {
   /** The next text of it to be sent; undefined when there is none left, or none is needed. */
   next({ max_text_characters, max_body_bytes }: Limits): Text | undefined {
     if (this.over) return undefined;
-    // A piece has three times the target at most, and a UTF-16 unit up to six bytes of JSON.
-    const most = Math.min(max_text_characters, max_body_bytes / 6 - BODY_AROUND_A_TEXT) / 3;
-    this.#pieces ??= new Pieces(this.#text, Math.min(10_000, Math.floor(most)), this);
+    // A piece has three times the target at most. Of bytes it has three a UTF-16 unit, and little besides its target, in
+    // all but odd texts, which the queue cuts again.
+    const target = Math.min(10_000, max_text_characters / 3, max_body_bytes / 5);
+    this.#pieces ??= new Pieces(this.#text, Math.floor(target), this);
     return this.#pieces.next();
   }
 

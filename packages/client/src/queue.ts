@@ -1,4 +1,5 @@
-import type { Document, Text } from './document.js';
+import type { Document } from './document.js';
+import type { Text } from './text.js';
 import type { Limits } from './wire.js';
 
 // {"texts":[…]}
@@ -84,7 +85,7 @@ export class Queue {
 
   /** True when no document needs anything sent. */
   get empty(): boolean {
-    while (this.#texts[0]?.needed === false) this.#drop(this.#texts.shift());
+    while (this.#texts[0]?.over) this.#drop(this.#texts.shift());
     while (this.#texts.length === 0 && this.#documents[0]?.over) this.#drop(this.#documents.shift());
     return this.#texts.length === 0 && this.#documents.length === 0;
   }
@@ -132,8 +133,10 @@ export class Queue {
   #peek(limits: Limits): Text | undefined {
     while (!this.empty && this.#texts.length === 0) {
       const text = this.#documents[0]?.next(limits);
-      if (text) this.#texts.push(text);
-      else this.#documents.shift();
+      const parts = text && text.bytes + BODY_AROUND_TEXTS > limits.max_body_bytes ? text.cut() : [];
+      if (!text) this.#documents.shift();
+      else if (parts.length > 0) this.#texts.push(...parts);
+      else this.#texts.push(text);
     }
     return this.#texts[0];
   }

@@ -13,6 +13,8 @@ export interface RunOptions<D> extends DocumentOptions<D> {
 // Documents in hand, in full requests of all slots: read, and their outcomes not yet taken. In the source's order one that
 // has to be sent several times holds back those after it, and so many that go on meanwhile.
 const REQUESTS_IN_HAND_PER_SLOT = 6;
+// A source that only trickles fills no request.
+const MOST_LINGERS = 25;
 
 // An own reason costs less than the usual one, which takes a stack trace.
 const LEFT = new Error('nobody takes outcomes any more');
@@ -99,7 +101,7 @@ export class Run<D> {
   /** Waits for something to happen. What there is leaves meanwhile, full or not. */
   async #change(): Promise<void> {
     this.#awaited = true;
-    if (!this.#queue.empty) void this.#scheduler.linger(this.#queue);
+    if (!this.#queue.empty) void this.#scheduler.linger(this.#queue, MOST_LINGERS);
     const change = new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -179,6 +181,6 @@ export class Run<D> {
     if (document.outcome) this.#wake();
     else this.#queue.add(document as Document<unknown>);
     if (this.#queue.size >= this.#scheduler.size) this.#scheduler.pump();
-    else if (this.#awaited) void this.#scheduler.linger(this.#queue);
+    else if (this.#awaited) void this.#scheduler.linger(this.#queue, MOST_LINGERS);
   }
 }

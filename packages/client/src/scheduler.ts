@@ -2,7 +2,6 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { Alarm } from './alarm.js';
 import { Batch } from './batch.js';
 import { RateBudget, type Usage } from './budget.js';
-import type { Found, Text } from './document.js';
 import { ConfigError, NerError } from './errors.js';
 import type { NerEvent, Settings } from './options.js';
 import { backOff, Outage } from './outage.js';
@@ -10,12 +9,12 @@ import { Pace } from './pace.js';
 import type { Queue } from './queue.js';
 import { Sender, type Served } from './sender.js';
 import { Slots } from './slots.js';
+import type { Found, Text } from './text.js';
 import { judge, type Next } from './verdict.js';
 import type { Description, Limits } from './wire.js';
 
 // How long a request that is not full waits for the next document: longer than reading on in a file takes.
 const LINGER_MS = 20;
-const MOST_LINGERS = 25;
 // So often a text is to blame, alone and with others, before it is settled: a bad moment passes.
 const BLAMES = 4;
 // So often the service may have no time or no room for a text, with nothing else done.
@@ -98,12 +97,15 @@ export class Scheduler {
     return [...this.#open].filter((batch) => batch.queue === queue).length;
   }
 
-  /** Lets what waits in `queue` leave, full or not, once nothing has come for a while that was waited for. */
-  async linger(queue: Queue): Promise<void> {
+  /**
+   * Lets what waits in `queue` leave, full or not, once nothing has come for a while that was waited for.
+   *
+   * @param most after so many such whiles it leaves though something came in each
+   */
+  async linger(queue: Queue, most: number): Promise<void> {
     if (queue.lingers) return;
     queue.lingers = true;
-    // What only trickles has to leave in the end.
-    for (let times = 0, stirs = -1; times < MOST_LINGERS && stirs !== queue.stirs && queue.grows; times++) {
+    for (let times = 0, stirs = -1; times < most && stirs !== queue.stirs && queue.grows; times++) {
       stirs = queue.stirs;
       await this.#settings.clock.sleep(LINGER_MS, undefined);
       // Where this process was busy for as long, what came meanwhile is not seen yet.
@@ -316,7 +318,7 @@ export class Scheduler {
     batch.queue.putBack(batch.rest);
     batch.rest = [];
     batch.blames++;
-    const [text, more] = batch.texts.filter(({ needed }) => needed);
+    const [text, more] = batch.texts.filter(({ over }) => !over);
     const sure = judge(error, this.#outage.served).next === 'split';
     if (!text) return;
     if (more) this.#halve(batch, sure);
@@ -329,7 +331,7 @@ export class Scheduler {
    * itself, both are sent.
    */
   #halve(batch: Batch, both = false): void {
-    const texts = batch.texts.filter(({ needed }) => needed);
+    const texts = batch.texts.filter(({ over }) => !over);
     if (texts.length === 0) return;
     const middle = Math.ceil(texts.length / 2);
     const [half, other] = [texts.slice(0, middle), texts.slice(middle)];

@@ -1,9 +1,9 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { Batch } from './batch.js';
 import type { Ticket } from './budget.js';
-import type { Found } from './document.js';
 import { NerError } from './errors.js';
 import type { Settings } from './options.js';
+import type { Found } from './text.js';
 import { type Reply, Transport } from './transport.js';
 import {
   type Answer,

@@ -322,7 +322,7 @@ describe('a text that is too much by itself', () => {
     for (const { text, start, end } of entities) expect(long.slice(start, end)).toBe(text);
   });
 
-  it('is cut no more than once, then is told', async () => {
+  it('is told when its parts are too much, too', async () => {
     await using gateway = await startGateway(({ texts }) =>
       tooLong(texts, 500) ? kongError(413, 'Request size limit exceeded') : undefined,
     );
@@ -341,6 +341,7 @@ describe('the bytes of a body', () => {
     ['400,000 Chinese characters in many texts', Array(400).fill('界'.repeat(1000))],
     ['400,000 in one', ['界'.repeat(400_000)]],
     ['characters that JSON escapes', Array(300).fill('\u0001'.repeat(1000))],
+    ['escapes in one', ['\u0001'.repeat(100_000)]],
     ['emoji in one text', ['😀'.repeat(200_000)]],
   ])('stay within the limit: %s', async (_, texts) => {
     for (const max_body_bytes of [1_048_576, 40_000]) {

@@ -1,6 +1,6 @@
 import type { Usage } from '../budget.js';
 import { NerClient } from '../client.js';
-import { COST_OF_A_TEXT, Document, type DocumentOptions } from '../document.js';
+import { Document, type DocumentOptions } from '../document.js';
 import { RouteError } from '../errors.js';
 import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
@@ -8,6 +8,7 @@ import type { NerEvent } from '../options.js';
 import { FIRST_SIZE, Pace } from '../pace.js';
 import { Queue } from '../queue.js';
 import { PERIODS } from '../server-clock.js';
+import { COST_OF_A_TEXT } from '../text.js';
 import { DEFAULT_LIMITS, type Limits } from '../wire.js';
 import { connectionOf, type ExtractFlags, formatOf } from './extract.js';
 import { compare } from './resume.js';
