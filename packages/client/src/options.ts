@@ -77,8 +77,8 @@ export interface NerClientOptions {
    */
   budgetShare?: number | undefined;
   /**
-   * How long the service may be away, in ms, before the client gives up with a `ServiceUnavailableError`. Waits for the
-   * rate limit do not count.
+   * How long the service may be away, in ms, before the client gives up with a `ServiceUnavailableError`; where nothing
+   * ever answered, a minute at most. Waits for the rate limit do not count.
    * @default 900_000
    */
   outageMs?: number | undefined;

@@ -42,7 +42,7 @@ describe('burst-ner merge', () => {
     expect(await read(`all.${format}`)).toBe(await read(`whole.${format}`));
     expect(await read(`all.${format}.run`)).toBe(await read(`whole.${format}.run`));
     const again = await run(extract(gateway, 'a.jsonl', 'b.csv', '--out', `all.${format}`));
-    expect(again.stderr).toContain('nothing to do: 20 documents were done before, 1 of them failed');
+    expect(again.stderr).toContain('nothing to do: 20 documents done before, 1 of them failed');
   });
 
   it('refuses shards that are not those of one run, all of them and whole', async () => {

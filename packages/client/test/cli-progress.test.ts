@@ -39,11 +39,11 @@ describe('progress', () => {
   it('promises nothing of a standard input, and counts what was done before to no rate', () => {
     const unknown = shown(undefined);
     unknown.progress.add(5, true);
-    expect(unknown.at(1000)).toBe('1 documents, 1.0/s');
+    expect(unknown.at(1000)).toBe('1 document, 1.0/s');
     const resumed = shown(1000);
     resumed.progress.add(900, undefined);
     resumed.progress.add(950, true);
-    expect(resumed.at(2000)).toBe('95 %, 1 documents, 0.5/s, 2 s left');
+    expect(resumed.at(2000)).toBe('95 %, 1 document, 0.5/s, 2 s left');
   });
 
   it('is one line on a terminal, as wide as that, and gone at the end', () => {
@@ -51,7 +51,7 @@ describe('progress', () => {
     progress.add(500, true);
     at(1000);
     progress.show();
-    expect(written).toEqual(['\r\x1b[2K██████████░░░░░░░░░░ 50 %, 1 documents,']);
+    expect(written).toEqual(['\r\x1b[2K██████████░░░░░░░░░░ 50 %, 1 document, ']);
     progress.stop();
     expect(written.at(-1)).toBe('\r\x1b[2K');
   });

@@ -36,7 +36,7 @@ describe('burst-ner extract, run again', () => {
     const rest = await run(extract(gateway, 'd.jsonl', '--out', out));
     expect(rest).toMatchObject({
       code: 0,
-      stderr: expect.stringMatching(/ 11 documents done, .*; 9 were done before, 0 of/),
+      stderr: expect.stringMatching(/ 11 documents done, .*; 9 done before, 0 of/),
     });
     expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(
       Array.from({ length: 11 }, (_, i) => `Ada ${i + 9}`),
@@ -48,7 +48,7 @@ describe('burst-ner extract, run again', () => {
     const again = await run(extract(gateway, 'd.jsonl', '--out', out));
     expect(again).toMatchObject({
       code: 0,
-      stderr: 'burst-ner: nothing to do: 20 documents were done before, 0 of them failed\n',
+      stderr: 'burst-ner: nothing to do: 20 documents done before, 0 of them failed\n',
     });
     expect([gateway.received.length, gateway.asked.length]).toEqual([2, asked]);
   });
@@ -193,12 +193,12 @@ describe('burst-ner extract, run again', () => {
     const kept = await run([...args, '--keep-failed']);
     expect(kept).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('20 documents were done before, 4 of them failed'),
+      stderr: expect.stringContaining('20 documents done before, 4 of them failed'),
     });
     const again = await run(args);
     expect(again).toMatchObject({
       code: 0,
-      stderr: expect.stringMatching(/4 documents done, 0 failed.*; 16 were done before, 0/),
+      stderr: expect.stringMatching(/4 documents done, 0 failed.*; 16 done before, 0/),
     });
     expect(gateway.received.flatMap(({ texts }) => texts)).toEqual(['Ada 3', 'Ada 7', 'Ada 13', 'Ada 17']);
     await run(extract(gateway, 'd.jsonl', '--out', 'whole.jsonl'));

@@ -32,7 +32,7 @@ describe('burst-ner extract', () => {
       { source: 'b.jsonl', line: 2, id: '2', entities: [], model: MODEL_NAME, hash: hashOf('nobody') },
     ]);
     expect(stderr).toMatch(
-      /^burst-ner: 3 documents done, 0 failed, 2 entities, 1 answers \(0 of them 429\), \d+\.\d s, en_test\/1\.0\.0\/sha256:00\n$/,
+      /^burst-ner: 3 documents done, 0 failed, 2 entities, 1 answer \(0 of them 429\), \d+\.\d s, en_test\/1\.0\.0\/sha256:00\n$/,
     );
     expect(code).toBe(0);
   });
@@ -134,7 +134,7 @@ describe('burst-ner extract', () => {
       code: 0,
       stderr: '',
       stdout:
-        '1,502 documents to do (1 cannot be read; 0 more are done), 410,890 characters: at least 5 requests, and ' +
+        '1,502 documents to do (1 cannot be read; 0 more done before), 410,890 characters: at least 5 requests, and ' +
         '1 min at 100 requests a minute; with a url and a key it tells more\n',
     });
     await write('first.jsonl', '{"text":"Ada"}\n');

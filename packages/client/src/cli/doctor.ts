@@ -8,6 +8,7 @@ import { date, readLimits } from '../rate-headers.js';
 import { type Reply, Transport } from '../transport.js';
 import { readAnswer, readDescription } from '../wire.js';
 import { explain } from './answers.js';
+import { count } from './progress.js';
 import { modelName } from './record.js';
 
 const TEXT = 'Ada Lovelace lived in London.';
@@ -69,7 +70,7 @@ async function examine(settings: Settings): Promise<void> {
   if (!result || 'error' in result) fail('one text', `the function could not do it: ${result?.error}`);
   const cold = reply.header('x-ner-cold-start') === '1' ? ', a cold start' : '';
   const found = result.entities.length;
-  say(found ? 'ok' : 'note', 'one text', `${found} entities in ${ms} ms${cold}${found ? '' : NONE_FOUND}`);
+  say(found ? 'ok' : 'note', 'one text', `${count(found, 'entity')} in ${ms} ms${cold}${found ? '' : NONE_FOUND}`);
   budget(reply);
   clock(reply, sent + ms / 2);
 }

@@ -11,6 +11,7 @@ import { PERIODS } from '../server-clock.js';
 import { COST_OF_A_TEXT } from '../text.js';
 import { DEFAULT_LIMITS, type Limits } from '../wire.js';
 import { connectionOf, type ExtractFlags, formatOf } from './extract.js';
+import { count } from './progress.js';
 import { compare } from './resume.js';
 
 // How many first requests tell how fast the service is. The first of them alone may be slower than most.
@@ -77,10 +78,10 @@ export async function dryRun(entries: AsyncGenerator<Entry, void, undefined>, fl
   const minutes = Math.ceil(Math.max(requests * intervalMs, size * msPerCharacter) / 60_000);
   const { documents, unreadable, done, characters } = counts;
   const sentence =
-    `${n(documents)} documents to do (${n(unreadable)} cannot be read; ${n(done)} more are done), ${n(characters)} ` +
-    `characters: ${asked > 0 ? 'about' : 'at least'} ${n(requests)} requests, and ${n(minutes)} min` +
-    (asked > 0 ? `, as ${n(asked)} requests tell` : ' at 100 requests a minute; with a url and a key it tells more');
-  const words = documents === 0 && done > 0 ? `nothing to do: ${n(done)} documents are done` : sentence;
+    `${count(documents, 'document')} to do (${n(unreadable)} cannot be read; ${n(done)} more done before), ` +
+    `${count(characters, 'character')}: ${asked > 0 ? 'about' : 'at least'} ${count(requests, 'request')}, and ` +
+    `${n(minutes)} min${asked > 0 ? `, by ${count(asked, 'request')}` : ' at 100 requests a minute; with a url and a key it tells more'}`;
+  const words = documents === 0 && done > 0 ? `nothing to do: ${count(done, 'document')} done before` : sentence;
   process.stdout.write(`${flags.json ? JSON.stringify({ ...counts, requests, minutes, asked }) : words}\n`);
   return 0;
 }

@@ -6,6 +6,7 @@ import { VERSION } from '../version.js';
 import { doctor } from './doctor.js';
 import { type ExtractFlags, extract, isExpected, report } from './extract.js';
 import { merge } from './merge.js';
+import { count } from './progress.js';
 import { unusable } from './record.js';
 
 // By default V8 lets 120 MB gather where 20 MB live. This halves what a large input takes, for a third more CPU.
@@ -98,7 +99,7 @@ program
   .requiredOption('--out <file>', 'write here; it must not be there yet')
   .action(async (outputs: string[], { out }: { out: string }) => {
     const { documents, failed } = await merge(outputs, out);
-    report(`merged ${outputs.length} shards: ${documents} documents, ${failed} failed`);
+    report(`merged ${outputs.length} shards: ${count(documents, 'document')}, ${failed} failed`);
     process.exitCode = failed > 0 ? 1 : 0;
   });
 

@@ -76,7 +76,7 @@ export class Progress {
     // A wait that is known of counts already: the documents of this window are all that it will have.
     const seconds = (Math.max(now, this.#wait?.until ?? 0) - this.#started) / 1000;
     const share = this.#share();
-    const parts = [`${this.#documents.toLocaleString('en')} documents`];
+    const parts = [count(this.#documents, 'document')];
     if (share !== undefined) parts.unshift(`${Math.floor(share * 100)} %`);
     if (this.#failed > 0) parts.push(`${this.#failed.toLocaleString('en')} failed`);
     if (this.#documents > 0) parts.push(`${rate(this.#documents / seconds)}/s`);
@@ -109,6 +109,11 @@ export class Progress {
 
 function rate(perSecond: number): string {
   return perSecond < 10 ? perSecond.toFixed(1) : Math.round(perSecond).toLocaleString('en');
+}
+
+/** @param noun of one, e.g. `document` */
+export function count(n: number, noun: string): string {
+  return `${n.toLocaleString('en')} ${n === 1 ? noun : noun.replace(/y?$/, (y) => (y ? 'ies' : 's'))}`;
 }
 
 /** @param seconds e.g. 41 s, 3 min, 2 h 5 min */

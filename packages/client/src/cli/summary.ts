@@ -1,3 +1,4 @@
+import { count } from './progress.js';
 import type { OutputRecord } from './record.js';
 
 /** What a run did, for its last words. */
@@ -35,15 +36,15 @@ export class Summary {
 
   toString(): string {
     if (this.documents === 0 && this.before.documents > 0) {
-      return `nothing to do: ${this.before.documents} documents were done before, ${this.before.failed} of them failed`;
+      return `nothing to do: ${count(this.before.documents, 'document')} done before, ${this.before.failed} of them failed`;
     }
     const model = this.model ? `, ${this.model}` : '';
     const before = this.before.documents
-      ? `; ${this.before.documents} were done before, ${this.before.failed} of them failed`
+      ? `; ${this.before.documents} done before, ${this.before.failed} of them failed`
       : '';
     return (
-      `${this.#done} documents done, ${this.#failed} failed, ${this.#entities} entities, ` +
-      `${this.#answers} answers (${this.#limited} of them 429), ${this.#seconds()} s${model}${before}`
+      `${count(this.#done, 'document')} done, ${this.#failed} failed, ${count(this.#entities, 'entity')}, ` +
+      `${count(this.#answers, 'answer')} (${this.#limited} of them 429), ${this.#seconds()} s${model}${before}`
     );
   }
 
