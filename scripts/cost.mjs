@@ -12,8 +12,8 @@ const RESERVED = 50;
 const MONTH_HOURS = 730;
 /** Seconds of a request that the client fills, of an initialisation, and MB that each cold start reads (docs/benchmarks.md). */
 const REQUEST_S = 3;
-const INIT_S = 0.6;
-const PLAIN_INIT_S = 2.7;
+const INIT_S = 0.12;
+const PLAIN_INIT_S = 2.9;
 const PREPARED_MB = 13;
 const PLAIN_MB = 646;
 
