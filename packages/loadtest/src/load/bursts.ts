@@ -63,7 +63,7 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
     const releasedAt = performance.timeOrigin + fired.firedAt;
     recorder.samples(fired.samples);
     recorder.burst({ burst, releasedAt: new Date(releasedAt).toISOString(), spreadMs: fired.spreadMs });
-    progress.line(`${name}: ${describe(fired.samples)}; first bytes within ${formatMs(fired.spreadMs)}`);
+    progress.line(`${name}: ${outcomesOf(fired.samples)}; first bytes within ${formatMs(fired.spreadMs)}`);
     for (const sample of fired.samples) onSample(sample, url, releasedAt);
     onQuiet();
     if (signal?.aborted) return;
@@ -71,7 +71,7 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
 }
 
 /** 18 ok (12 cold, 6 warm), 2 timeout. */
-export function describe(samples: readonly Pick<Sample, 'outcome' | 'start'>[]): string {
+export function outcomesOf(samples: readonly Pick<Sample, 'outcome' | 'start'>[]): string {
   const count = (of: (sample: Pick<Sample, 'outcome' | 'start'>) => boolean) => samples.filter(of).length;
   const starts = STARTS.map((start) => [count((s) => s.outcome === 'ok' && s.start === start), start] as const);
   const outcomes = OUTCOMES.map((outcome) => [count((s) => s.outcome === outcome), outcome] as const);

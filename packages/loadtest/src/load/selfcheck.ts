@@ -1,5 +1,6 @@
 import os from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { median } from '../statistics/percentile.js';
 import { runBurst } from './burst.js';
 import { Requests } from './requests.js';
 import type { Truth } from './truth.js';
@@ -98,8 +99,4 @@ function times() {
   const all = os.cpus().map(({ times }) => times);
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   return { idle: sum(all.map(({ idle }) => idle)), all: sum(all.flatMap((each) => Object.values(each))) };
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }

@@ -1,5 +1,6 @@
 import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
+import { median } from '../statistics/percentile.js';
 import { type Prices, runCost, type Size } from './cost.js';
 import { answersOf, type Told } from './pools.js';
 
@@ -54,7 +55,6 @@ export async function planDocuments(runs: readonly Run[], options: DocumentsOpti
     );
   }
   const sum = (of: (one: Told) => number) => told.reduce((total, one) => total + of(one), 0);
-  const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
   const perCharacterMs = sum((one) => one.nerMs ?? 0) / sum((one) => one.characters ?? 0);
   const perRequestMs = Math.max(0, median(told.map((one) => one.ms - (one.nerMs ?? 0))));
   const billedMore = Math.max(0, median(told.map((one) => one.billedMs - (one.nerMs ?? 0))));

@@ -51,6 +51,11 @@ export interface PlanOptions {
   documents?: { documents: number; characters: number; concurrency?: number };
 }
 
+const DEFAULTS = {
+  ...{ reserved: 50, limit: 100, burstsPerDay: 24, hoursADay: 8, efsMb: 0, seed: 1 },
+  ...{ memoryMb: [2048], arch: 'arm64' as Arch, prices: PRICES },
+} as const;
+
 /** Everything that a plan says and rests on: its table, its JSON and its page are made of nothing else. */
 export interface Plan {
   /** What was measured. */
@@ -136,7 +141,7 @@ export async function plan(runs: readonly Run[], options: PlanOptions): Promise<
   }
   const region = options.region ?? regionOf(mine[0]?.info.target ?? '') ?? PRICES.region;
   const prices = options.prices ?? pricesOf(region);
-  const { reserved = 50, limit = 100, burstsPerDay = 24, hoursADay = 8, efsMb = 0, seed = 1 } = options;
+  const { reserved, limit, burstsPerDay, hoursADay, efsMb, seed } = { ...DEFAULTS, ...options };
   const { arch = sizeOf(labels).arch } = options;
   // Provisioned concurrency is paid in periods of five minutes.
   const hours = Math.ceil(hoursADay * 12) / 12;
@@ -168,7 +173,7 @@ function measuredRows(runs: readonly Run[], options: PlanOptions): PlanRow[] {
     const alike = alikeOf(run);
     if (!alike) return [];
     const { n, provisioned, latencies } = alike;
-    const reserved = Math.max(provisioned, options.reserved ?? 50);
+    const reserved = Math.max(provisioned, options.reserved ?? DEFAULTS.reserved);
     const [row] = planFrom(feedOf(runs), { ...options, n: [n], provisioned: [provisioned], reserved });
     const at = (p: number) => latencies.percentile(p) as Estimate;
     return [{ ...(row as PlanRow), p50: at(0.5), p95: at(0.95), p99: at(0.99), measured: true as const }];
@@ -179,7 +184,8 @@ function measuredRows(runs: readonly Run[], options: PlanOptions): PlanRow[] {
 export function planFrom(found: Given, options: PlanOptions): PlanRow[] {
   const pool = (values: Pool | readonly number[]) => (values instanceof Pool ? values : Pool.of(values));
   const feed: Feed = { ...found, warm: pool(found.warm), cold: pool(found.cold) };
-  const { reserved = 50, seed = 1 } = options;
+  const setting = { ...DEFAULTS, ...options };
+  const { reserved, seed } = setting;
   if (options.n.includes(0)) throw new InputError('A burst has at least one request; give --n from 1.');
   const most = Math.max(...options.provisioned);
   if (most > reserved) {
@@ -190,21 +196,20 @@ export function planFrom(found: Given, options: PlanOptions): PlanRow[] {
   const random = seeded(seed);
   const mixture = new Mixture(feed, random);
   return options.n.flatMap((n) =>
-    options.provisioned.map((provisioned) => planRow({ ...options, n, provisioned, reserved }, feed, mixture, random)),
+    options.provisioned.map((provisioned) => planRow({ ...setting, n, provisioned }, feed, mixture, random)),
   );
 }
 
 /** Pools, or plain lists. */
 type Given = Omit<Feed, 'warm' | 'cold'> & Record<'warm' | 'cold', Pool | readonly number[]>;
 
-interface Setting extends Omit<PlanOptions, 'n' | 'provisioned' | 'documents'> {
+type Setting = Required<Omit<PlanOptions, 'n' | 'provisioned' | 'region' | 'documents'>> & {
   n: number;
   provisioned: number;
-  reserved: number;
-}
+};
 
 function planRow(setting: Setting, feed: Feed, mixture: Mixture, random: Random): PlanRow {
-  const { n, provisioned, reserved, limit = 100 } = setting;
+  const { n, provisioned, reserved, limit } = setting;
   const admitted = [Math.min(n, limit), n] as const;
   // What is known for sure is between both ends; figures are of the upper one, as a rule Kong's.
   const [least, most] = admitted.map((count) => sharesOf(count, setting)) as [Share, Share];
@@ -257,8 +262,8 @@ interface Cost {
 }
 
 function money(setting: Setting, { billedMs, warm: latencies }: Feed, share: Share, p95Ms: number) {
-  const { n, provisioned, burstsPerDay = 24, hoursADay = 8, arch = 'arm64', efsMb = 0, prices = PRICES } = setting;
-  const memoryMb = setting.memoryMb?.[0] ?? 2048;
+  const { n, provisioned, burstsPerDay, hoursADay, arch, efsMb, prices } = setting;
+  const memoryMb = setting.memoryMb[0] as number;
   const size = { memoryMb, arch };
   const served = count(share);
   // Refused requests come again and find an environment of their burst.

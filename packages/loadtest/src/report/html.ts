@@ -3,7 +3,7 @@ import type { Run } from '../run/run-file.js';
 import { STARTS } from '../run/sample.js';
 import type { Summary } from '../statistics/summary.js';
 import { Markup, markup } from './markup.js';
-import { measure } from './measured.js';
+import { figuresOf } from './measured.js';
 import { formatCount, formatShare, readPercentile } from './quantity.js';
 import { accounting, asked, breakdown, care, distribution, percentileSection, timeline, whatIf } from './sections.js';
 import { caveats, load, title, verdict } from './sentences.js';
@@ -15,7 +15,7 @@ import { STYLE } from './style.js';
  * @param plan what other settings would do and cost
  */
 export function htmlReport(run: Run, summary: Summary, plan?: Plan): string {
-  const measured = measure(run);
+  const measured = figuresOf(run);
   const cautions = caveats(run, summary);
   // The policy holds whatever else might get into the page: nothing is loaded, and nothing runs.
   return markup`<!doctype html>

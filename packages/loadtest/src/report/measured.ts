@@ -1,6 +1,7 @@
 import type { Run } from '../run/run-file.js';
 import { type LatencyFrom, latencyFrom, latencyMs, STARTS, type Start } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
+import { median } from '../statistics/percentile.js';
 
 /** What a request is drawn as: the start of its answer, or why there is none. */
 export const KINDS = [...STARTS, 'refused', 'failed'] as const;
@@ -19,7 +20,6 @@ export interface Request {
 /** Where the time of the answers of one class went. */
 export interface Breakdown {
   start: Start;
-  n: number;
   /** Median of the latencies, ms. */
   totalMs: number;
   /** The median of each part that answers told of, ms, in the order in which they happen; and of the rest. */
@@ -39,7 +39,7 @@ export interface Measured {
 }
 
 /** What the figures need, in one walk through the samples. */
-export function measure({ info, samples }: Run): Measured {
+export function figuresOf({ info, samples }: Run): Measured {
   const from: LatencyFrom = latencyFrom(info.mode);
   const latencies = Object.fromEntries(STARTS.map((start) => [start, [] as number[]])) as Record<Start, number[]>;
   const parts = new Map<Start, Map<Part, number[]>>();
@@ -67,8 +67,7 @@ export function measure({ info, samples }: Run): Measured {
     const mine = parts.get(start);
     if (!mine) return [];
     const medians = PARTS.flatMap((part) => (mine.has(part) ? [[part, median(mine.get(part) ?? [])]] : []));
-    const n = sorted[start].length;
-    return [{ start, n, totalMs: sorted[start][(n - 1) >> 1] ?? 0, parts: Object.fromEntries(medians) }];
+    return [{ start, totalMs: median(sorted[start]), parts: Object.fromEntries(medians) }];
   });
   return { latencies: sorted, breakdowns, requests };
 }
@@ -100,8 +99,4 @@ function push(map: Map<Part, number[]>, part: Part, ms: number): void {
   const values = map.get(part);
   if (values) values.push(ms);
   else map.set(part, [ms]);
-}
-
-function median(values: number[]): number {
-  return Float64Array.from(values).sort()[(values.length - 1) >> 1] ?? 0;
 }

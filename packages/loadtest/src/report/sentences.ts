@@ -1,6 +1,7 @@
 import { isLoopback } from '../load/loopback.js';
 import type { Run, RunInfo } from '../run/run-file.js';
 import { OUTCOMES, type Outcome, STARTS } from '../run/sample.js';
+import { median } from '../statistics/percentile.js';
 import type { Distribution, Summary } from '../statistics/summary.js';
 import { formatCount, formatDuration, formatMs, formatShare, formatTimes, readPercentile } from './quantity.js';
 
@@ -47,8 +48,8 @@ export function verdict({ info }: Run, { sent, outcomes, statuses, latency }: Su
     const found = latency[start];
     if (!found || found.n === 0) return [];
     // Among the unknown are the time-outs: their median may be one.
-    const median = found.p50.value === null ? `over ${formatDuration(info.timeoutMs)}` : formatMs(found.p50.value);
-    return [`${formatCount(found.n)} ${start} (median ${median})`];
+    const typical = found.p50.value === null ? `over ${formatDuration(info.timeoutMs)}` : formatMs(found.p50.value);
+    return [`${formatCount(found.n)} ${start} (median ${typical})`];
   });
   const { cold, warm } = latency;
   const ratio =
@@ -150,9 +151,8 @@ export function percentiles({ latency }: Summary, timeoutMs: number) {
 
 /** How far from one instant bursts were: the median and the greatest spread, ms; undefined without bursts. */
 export function spreadOf({ bursts }: Pick<Run, 'bursts'>): { median: number; most: number } | undefined {
-  const sorted = bursts.map(({ spreadMs }) => spreadMs).sort((a, b) => a - b);
-  const [median, most] = [sorted[sorted.length >> 1], sorted.at(-1)];
-  return median === undefined || most === undefined ? undefined : { median, most };
+  const spreads = bursts.map(({ spreadMs }) => spreadMs);
+  return spreads.length > 0 ? { median: median(spreads), most: Math.max(...spreads) } : undefined;
 }
 
 /** 15.8 answers, 24.2 documents, 3.2 kB of requests a second. */

@@ -16,6 +16,12 @@ export interface Percentile {
   warning: string | null;
 }
 
+/** By nearest rank; not a number without values. */
+export function median(values: Iterable<number>): number {
+  const sorted = Float64Array.from(values).sort();
+  return sorted[(sorted.length - 1) >> 1] ?? Number.NaN;
+}
+
 /**
  * The ranks (1 is the smallest value) whose values bracket percentile p of n independent values.
  *

@@ -84,24 +84,24 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
   }
   const seconds = [...spans.values()].reduce((sum, { from, to }) => sum + to - from, 0) / 1000;
   const perSecond = (count: number) => count / seconds;
-  const described = STARTS.map((start) => [start, describe(latency[start])]);
+  const byStart = STARTS.map((start) => [start, distribution(latency[start])]);
   return {
     sent,
     outcomes,
     statuses: Object.fromEntries(statuses),
-    latency: Object.fromEntries([...described, ['all', describe(all)]]) as Summary['latency'],
+    latency: Object.fromEntries([...byStart, ['all', distribution(all)]]) as Summary['latency'],
     throughput:
       seconds > 0
         ? { requests: perSecond(done.requests), documents: perSecond(done.documents), bytes: perSecond(done.bytes) }
         : null,
-    init: describe(init),
+    init: distribution(init),
     initTypes: Object.fromEntries(initTypes),
     windows: windows.inOrder(),
     others: windows.others,
   };
 }
 
-function describe(pool: Pool): Distribution | null {
+function distribution(pool: Pool): Distribution | null {
   const { sorted } = pool;
   if (sorted.length === 0) return null;
   const at = (p: number) => pool.percentile(p);
