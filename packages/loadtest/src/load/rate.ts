@@ -19,7 +19,7 @@ export interface RateOptions extends Load {
   onSample: (sample: Sample) => void;
 }
 
-/** How long before its request a connection is opened at most, ms; at least half as long. */
+/** How long before its request a connection is opened, ms, at least. */
 const AHEAD_MS = 1000;
 /** From the end of an answer until it is parsed, ms. */
 const SETTLE_MS = 100;
@@ -91,8 +91,8 @@ export async function runRate(options: RateOptions): Promise<void> {
   const under = new Set<Promise<void>>();
   for (const [index, intendedMs] of due.entries()) {
     // In the middle between two requests: what is opened at the instant of another holds up that one's answer.
-    const gapMs = Math.min(AHEAD_MS, (due[index + 1] ?? intendedMs) - intendedMs);
-    await pause(startsAt + intendedMs - AHEAD_MS + gapMs / 2 - performance.now(), signal);
+    const gapMs = Math.min(AHEAD_MS, intendedMs - (due[index - 1] ?? intendedMs));
+    await pause(startsAt + intendedMs - AHEAD_MS - gapMs / 2 - performance.now(), signal);
     if (signal?.aborted) break;
     const going = request(index, intendedMs).finally(() => under.delete(going));
     under.add(going);

@@ -66,7 +66,7 @@ export async function planDocuments(runs: readonly Run[], options: DocumentsOpti
   const from = async (startMs: number) => {
     const clock = new testing.VirtualClock();
     await clock.sleep(startMs);
-    // Of environments those that are initialised and free; of the rest what was asked of all.
+    // `free`: environments that are initialised and idle. The others count all requests.
     const all = { free: 0, requests: 0, billedMs: 0 };
     const answer = async (request: { texts: string[] }) => {
       const nerMs = perCharacterMs * request.texts.reduce((total, text) => total + text.length, 0);

@@ -2,7 +2,7 @@ import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSy
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { InputError } from '../input-error.js';
-import { Sample } from './sample.js';
+import { SAMPLE, type Sample } from './sample.js';
 import { Samples } from './samples.js';
 
 const ms = z.number().nullable();
@@ -63,7 +63,7 @@ const BurstLine = z.object({
 });
 export type BurstInfo = Omit<z.infer<typeof BurstLine>, 'type'>;
 
-const SampleLine = Sample.extend({ type: z.literal('sample') });
+const SampleLine = SAMPLE.extend({ type: z.literal('sample') });
 
 /** The last line: the run ended by itself, or by Ctrl-C. */
 const EndLine = z.object({ type: z.literal('end'), reason: z.enum(['complete', 'interrupted']) });

@@ -28,8 +28,7 @@ export type Start = (typeof STARTS)[number];
 const ms = z.number().nullable();
 const word = z.string().nullable();
 
-/** What an answer's status line and headers say. */
-const Answer = z.object({
+const ANSWER = z.object({
   /** HTTP status; null without an answer. */
   status: z.number().nullable(),
   start: z.enum(STARTS),
@@ -60,10 +59,10 @@ const Answer = z.object({
   /** Seconds to the next window, 1 to 60, from `ratelimit-reset`. */
   resetS: ms,
 });
-export type Answer = z.infer<typeof Answer>;
+/** What an answer's status line and headers say. */
+export type Answer = z.infer<typeof ANSWER>;
 
-/** One request, kept whole. Times are ms since its burst's release (since the start of a run without bursts), monotonic. */
-export const Sample = Answer.extend({
+export const SAMPLE = ANSWER.extend({
   /** Which burst, from 0; 0 in a run without bursts. */
   burst: z.number(),
   /** Position in its burst, from 0. */
@@ -95,7 +94,8 @@ export const Sample = Answer.extend({
   /** From Lambda's REPORT line, ms: initialisation, with the start of Python. */
   reportInitMs: ms,
 });
-export type Sample = z.infer<typeof Sample>;
+/** One request, kept whole. Times are ms since its burst's release (since the start of a run without bursts), monotonic. */
+export type Sample = z.infer<typeof SAMPLE>;
 
 /**
  * Where a latency starts. `sent`: bursts, whose requests leave within the spread that is printed, and a closed loop.
