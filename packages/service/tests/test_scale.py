@@ -1,0 +1,90 @@
+"""The same text has the same entities by every way: the function, the wheel, and the recipes on Ray and Spark."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import call, function_url_event
+
+from burst_ner import load
+from burst_ner_model.corpus import texts
+
+ROOT = Path(__file__).parents[3]
+#: Made by the bench, since ray and pyspark take longer to install than the whole function to test.
+PYTHON = ROOT / ".cache/scale/bin/python"
+
+Spans = list[tuple[int, int, str, str]]
+
+_FILES = """
+import json, sys
+import pyarrow as pa, pyarrow.parquet as pq
+texts, folder = json.load(sys.stdin), sys.argv[1]
+half = len(texts) // 2
+for name, first, some in (("a", 0, texts[:half]), ("b", half, texts[half:])):
+    ids = list(range(first, first + len(some)))
+    pq.write_table(pa.table({"id": ids, "text": pa.array(some, pa.string())}), f"{folder}/{name}.parquet")
+"""
+_ROWS = """
+import json, sys
+import pyarrow.parquet as pq
+print(json.dumps(pq.read_table(sys.argv[1]).to_pylist()))
+"""
+
+
+@pytest.fixture(scope="module")
+def corpus() -> list[str]:
+    """Sentences of many languages, strings made to be hard, an empty text and a long one; always the same."""
+    own = [text for _, text in texts("en", ["don't", "U.S.", "e.g."])]
+    return [*own, "", "Angela Merkel 🎉 visited Paris. " * 1_000]
+
+
+@pytest.fixture(scope="module")
+def expected(engine, corpus) -> list[Spans]:
+    """Of the engine itself, which other tests hold to spaCy."""
+    found = engine.recognize(corpus, 1e9)
+    return [[(e["start_char"], e["end_char"], e["label"], e["text"]) for e in entities] for entities in found]
+
+
+def spans(found: list) -> list[Spans]:
+    return [[(e["start"], e["end"], e["label"], e["text"]) for e in entities] for entities in found]
+
+
+def test_by_the_function(make_service, corpus, expected):
+    answer = call(make_service(), function_url_event({"texts": corpus})).json
+    found = [result["entities"] for result in answer["results"]]
+    assert [[(e["start_char"], e["end_char"], e["label"], e["text"]) for e in some] for some in found] == expected
+    assert sum(map(len, expected)) > 2_000
+
+
+def test_by_the_wheel(prepared_path, corpus, expected):
+    assert spans(load(prepared_path)(corpus)) == expected
+
+
+def run(code: str | Path, *arguments: str | Path, given: str = "") -> str:
+    """In the environment that has Ray and Spark, with the package of this checkout."""
+    command = [PYTHON, *(["-c", code] if isinstance(code, str) else [code]), *arguments]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "packages/service")}
+    result = subprocess.run(command, input=given, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-4_000:]
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def source(corpus, tmp_path_factory) -> Path:
+    """The corpus in Parquet files, and behind it a text that is null, which has no entities."""
+    if not (PYTHON.exists() and shutil.which("java")):
+        pytest.skip("Not run on Ray and Spark: they need Java and the packages that `npm run bench -- scale` installs.")
+    folder = tmp_path_factory.mktemp("source")
+    run(_FILES, folder, given=json.dumps([*corpus, None]))
+    return folder
+
+
+@pytest.mark.parametrize("engine", ["ray", "spark"])
+def test_by_a_recipe(engine, source, prepared_path, tmp_path, expected):
+    run(ROOT / "bench/scale/run.py", engine, "2", prepared_path, source, tmp_path / "out")
+    rows = sorted(json.loads(run(_ROWS, tmp_path / "out")), key=lambda row: row["id"])
+    assert [row["id"] for row in rows] == list(range(len(expected) + 1))
+    assert spans([row["entities"] for row in rows]) == [*expected, []]
