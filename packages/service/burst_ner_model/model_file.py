@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 MAGIC = b"BURSTNER"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_BYTES, ENTRY_BYTES, ALIGNMENT = 64, 32, 64
 
 
@@ -70,7 +70,7 @@ class Tok2VecInfo:
     width: int = 0
     stride: int = 0
     parts: int = 0
-    rows: int = 0
+    inputs: int = 0
     depth: int = 0
     window: int = 0
     pieces: int = 0

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thinc.api import Model
 
 # Parts of Array.TOK2VEC.
-_TABLE, _BIAS, _GAIN, _SHIFT, _VECTOR_MIXER, _VECTOR_TABLE, _LAYER = 0, 1, 2, 3, 4, 5, 0x10
+_TABLE, _BIAS, _GAIN, _SHIFT, _MIXER, _VECTOR_TABLE, _LAYER = 0, 1, 2, 3, 4, 5, 0x10
 # Parts of Array.NER and of Array.PARSER.
 _OUTSIDE_BIAS, _INSIDE_BIAS, _NER_UPPER, _UPPER_OUTSIDE = 3, 4, 5, 7
 _PRESENT, _ABSENT, _PARSER_BIAS, _PARSER_UPPER = 1, 2, 3, 4
@@ -85,31 +85,38 @@ class Tok2Vec:
         attributes = [intify_attr(column) for column in _node(embed, "extract_features").attrs["columns"]]
         if unknown := set(attributes) - {IS_SPACE, LOWER, NORM, ORTH, PREFIX, SHAPE, SPACY, SUFFIX}:
             raise Unsupported(f"{what} reads {_names(unknown)}, which the engine does not have")
-        mixed: list[np.ndarray] = []
+        tables: list[np.ndarray] = []
+        mixers: list[np.ndarray] = []
         parts: list[Part] = []
-        rows = column = 0
+        column = 0
         for node in embed.walk(order="dfs_pre"):
             if node.name not in ("hashembed", "charembed", "static_vectors"):
                 continue
             # The mixer takes the sources side by side; each has its part of it, (its columns, pieces * stride).
             mixer = self._mixer(weights[:, :, column : column + node.get_dim("nO")])
+            column += node.get_dim("nO")
             if node.name == "hashembed":
                 table = node.get_param("E")
                 attribute = attributes[node.attrs["column"] or 0]
-                parts.append((attribute, node.attrs["seed"], len(table), rows))
-                mixed.append(table.astype("f8") @ mixer)
+                parts.append((attribute, node.attrs["seed"], len(table), _up(table.shape[1])))
+                tables.append(table)
+                mixers.append(mixer)
             elif node.name == "charembed":
                 for i, table in enumerate(node.get_param("E")):
-                    parts.append((_BYTES + i, 0, len(table), rows + i * len(table)))
                     at = i * table.shape[1]
-                    mixed.append(table.astype("f8") @ mixer[at : at + table.shape[1]])
-            else:
-                self._static_vectors(node, vocab, mixer, what)
-            rows = sum(map(len, mixed))
-            column += node.get_dim("nO")
-        info.parts, info.rows = len(parts), rows
+                    parts.append((_BYTES + i, 0, len(table), _up(table.shape[1])))
+                    tables.append(table)
+                    mixers.append(mixer[at : at + table.shape[1]])
+            elif self._static_vectors(node, vocab, what):
+                vector_mixer = mixer
+        if self.vectors is not None:
+            mixers.append(vector_mixer)
+        mixer = np.concatenate([_padded(one.T, _up(len(one))).T for one in mixers])
+        info.parts, info.inputs = len(parts), len(mixer)
+        flat = [_padded(table, _up(table.shape[1])).reshape(-1) for table in tables]
         self.arrays |= {
-            _TABLE: np.concatenate(mixed).astype("<f2" if self._half else "<f4"),
+            _TABLE: np.concatenate(flat).astype("<f2" if self._half else "<f4"),
+            _MIXER: _packed(mixer),
             _BIAS: self._by_piece(maxout.get_param("b"), _EMBED_PIECES),
             _GAIN: _padded(norm.get_param("G"), info.stride),
             _SHIFT: _padded(norm.get_param("b"), info.stride),
@@ -117,15 +124,16 @@ class Tok2Vec:
         return parts
 
     def _mixer(self, weights: np.ndarray) -> np.ndarray:
-        """(width, pieces, inputs) to (inputs, 3 * stride), in float64."""
-        return np.array([self._by_piece(one, _EMBED_PIECES) for one in np.moveaxis(weights, 2, 0)], dtype="f8")
+        """(width, pieces, inputs) to (inputs, 3 * stride)."""
+        return np.array([self._by_piece(one, _EMBED_PIECES) for one in np.moveaxis(weights, 2, 0)])
 
     def _by_piece(self, values: np.ndarray, pieces: int) -> np.ndarray:
         """(width, pieces) to [pieces * stride], piece by piece; one that is not there is the last one again."""
         there = [values[:, min(piece, values.shape[1] - 1)] for piece in range(pieces)]
         return np.concatenate([_padded(piece, self.info.stride) for piece in there])
 
-    def _static_vectors(self, node: "Model", vocab: "Vocab", mixer: np.ndarray, what: str) -> None:
+    def _static_vectors(self, node: "Model", vocab: "Vocab", what: str) -> bool:
+        """Takes the table that a layer reads; returns whether it has rows."""
         from spacy.attrs import LOWER, NORM, ORTH
         from spacy.ml import staticvectors
         from spacy.vectors import Vectors
@@ -139,15 +147,15 @@ class Tok2Vec:
         if vectors.attr not in (LOWER, NORM, ORTH):
             raise Unsupported(f"{what} reads vectors by {_names({vectors.attr})}, which the engine does not have")
         if not len(vectors.data):
-            return
+            return False
         weights = node.get_param("W")
         self.vectors = vectors
         info = self.info
-        info.vector_attr, info.vector_width, info.vector_rows = vectors.attr, len(weights), len(vectors.data)
+        info.vector_attr, info.vector_width, info.vector_rows = vectors.attr, _up(len(weights)), len(vectors.data)
         kind = "<f2" if self._half else "<f4"
         size = info.vector_rows * info.vector_width * np.dtype(kind).itemsize
-        self.arrays[_VECTOR_MIXER] = mixer.astype("<f4")
         self.arrays[_VECTOR_TABLE] = Blocks(size, _folded(vectors.data, weights, kind, what))
+        return True
 
     def _encode(self, model: "Model", encode: "Model", what: str) -> None:
         info = self.info
@@ -181,7 +189,7 @@ class Tok2Vec:
             inputs = weights.reshape(info.width, info.pieces, 2 * window + 1, info.width)
             panel = np.zeros((2 * window + 1, info.stride, info.pieces, info.stride), dtype="f4")
             panel[:, : info.width, :, : info.width] = inputs.transpose(2, 3, 1, 0)
-            self.arrays[at] = _packed(panel.reshape((2 * window + 1) * info.stride, -1))
+            self.arrays[at] = _convolution(panel.reshape(2 * window + 1, info.stride, -1))
             self.arrays[at + 1] = self._by_piece(bias, info.pieces)
             if norms:
                 self.arrays[at + 2] = _padded(norms[i].get_param("G"), info.stride)
@@ -289,6 +297,14 @@ def _packed(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(matrix.reshape(rows, columns // _PANEL, _PANEL).swapaxes(0, 1), dtype="<f4")
 
 
+def _convolution(matrices: np.ndarray) -> np.ndarray:
+    """The weights of a layer, (2 * window + 1, K, N), in the form that the engine takes for its window."""
+    if len(matrices) != 3:
+        return _packed(matrices.reshape(-1, matrices.shape[2]))
+    a, b, c = matrices.astype("f8")
+    return np.stack([_packed(matrix) for matrix in (a, (a + b + c) / 2, (a - b + c) / 2, c)])
+
+
 def _padded(values: np.ndarray, columns: int) -> np.ndarray:
     """Zeros behind the last axis, up to so many columns."""
     return np.pad(values, [(0, 0)] * (values.ndim - 1) + [(0, columns - values.shape[-1])])
@@ -300,7 +316,7 @@ def _up(width: int) -> int:
 
 def _folded(vectors: np.ndarray, weights: np.ndarray, kind: str, what: str) -> Iterator[bytes]:
     """Blocks of the vectors multiplied with their weights."""
-    transposed = weights.T.astype("f8")
+    transposed = _padded(weights.T.astype("f8"), _up(len(weights)))
     for start, end in pairwise([*range(0, len(vectors), _BLOCK), len(vectors)]):
         with np.errstate(over="ignore"):
             block = (vectors[start:end].astype("f8") @ transposed).astype(kind)

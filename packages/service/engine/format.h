@@ -16,7 +16,7 @@
 
 #include <stdint.h>
 
-enum { FORMAT_VERSION = 1, HEADER_BYTES = 64, ENTRY_BYTES = 32, ALIGNMENT = 64 };
+enum { FORMAT_VERSION = 2, HEADER_BYTES = 64, ENTRY_BYTES = 32, ALIGNMENT = 64 };
 
 /* The five patterns of a tokenizer, in this order. */
 enum { PREFIX, SUFFIX, INFIX, TOKEN_MATCH, URL_MATCH, PATTERNS };
@@ -61,13 +61,16 @@ enum Section {
   /* Of tok2vec k: TOK2VEC + k * 0x1000 + one of these. `stride` is `width` rounded up to 16; what is beyond `width` is 0.
      "packed (K, N)" is a matrix with K rows and N columns, N a multiple of 16, as [N / 16][K][16]. */
   TOK2VEC = 0x1000,
-  EMBED_TABLE = 0,   /* [rows, 3 * stride]: tables of hashes, already multiplied with their part of the mixer; f32 or f16 */
+  EMBED_TABLE = 0,   /* [rows, width] of each part, one behind the other; f32 or f16 */
   EMBED_BIAS = 1,    /* [3 * stride], then gain [stride] and shift [stride] of the layer normalisation */
   EMBED_GAIN = 2,
   EMBED_SHIFT = 3,
-  VECTOR_MIXER = 4,  /* [vector_width, 3 * stride]: the mixer's part for static vectors */
+  EMBED_MIXER = 4,   /* packed (inputs, 3 * stride): what makes one row of those of the parts and the static vector */
   VECTOR_TABLE = 5,  /* [vector rows, vector_width]: static vectors, already multiplied with their weights; f32 or f16 */
-  LAYER = 0x10,      /* LAYER + 4 * i of layer i: weights packed ((2 * window + 1) * stride, pieces * stride) */
+  LAYER = 0x10,      /* LAYER + 4 * i of layer i: weights packed ((2 * window + 1) * stride, pieces * stride). Where the
+                        window is 1, instead four matrices packed (stride, pieces * stride), of which two rows are made
+                        (Winograd's F(2, 3)): a, (a + b + c) / 2, (a - b + c) / 2 and c of the three that are above each
+                        other in the plain one */
   LAYER_BIAS = 1,    /* LAYER + 4 * i + 1: [pieces * stride]; piece by piece */
   LAYER_GAIN = 2,    /* left out, as the shift, where the layers are not normalized */
   LAYER_SHIFT = 3,
@@ -120,20 +123,20 @@ enum { NO_SENTENCES, BY_PARSER, BY_SENTER, BY_SENTENCIZER };
 /* What follows the product of a layer. */
 enum { MAXOUT, MISH };
 /* Attributes, numbered as by spaCy. BYTES + i: the i-th byte that Doc.to_utf8_array gives (no hash: the row is
-   first_row + byte, 255 where there is none). */
+   the byte itself, 255 where there is none). */
 enum { IS_SPACE_ATTR = 6, ORTH = 65, LOWER = 66, NORM = 67, SHAPE = 68, PREFIX_ATTR = 69, SUFFIX_ATTR = 70, SPACY_ATTR = 81, BYTES = 1024 };
 
 struct Tok2VecInfo {
   uint32_t width, stride;
   uint32_t parts;         /* of PARTS; 0: there is no such tok2vec */
-  uint32_t rows;          /* of EMBED_TABLE */
+  uint32_t inputs;        /* of EMBED_MIXER: the widths of the parts, then vector_width */
   uint32_t depth, window, pieces; /* of the encoder; the embedding has 3 pieces */
   uint32_t activation;    /* MAXOUT or MISH; both with a residual connection */
   uint32_t normalized;    /* 1: layer normalisation behind each layer's activation */
   uint32_t padded;        /* 1: as MaxoutWindowEncoder, rows of zeros around a text go through the layers with it;
                              0: as MishWindowEncoder, each layer sees zeros there */
   uint32_t vector_attr;   /* 0: no static vectors; else ORTH, LOWER or NORM */
-  uint32_t vector_width, vector_rows;
+  uint32_t vector_width, vector_rows; /* the width a multiple of 16 */
 };
 
 struct SearchInfo { uint32_t hidden, pieces, columns, moves, has_upper; };
@@ -166,6 +169,6 @@ struct Outside { uint32_t move, label, begins, go_on, end; }; /* label: 1 + its 
 struct ParserMove { uint32_t kind, label, new_label, wanted; }; /* kind: SHIFT REDUCE LEFT RIGHT BREAK as 0 to 4. Labels are
    numbers of distinct strings. `label` "a||b" becomes new_label "a" and looks for a head labelled `wanted` "b";
    elsewhere new_label = label, wanted = 0xFFFFFFFF */
-struct Part { uint32_t attr, seed, rows, first_row; };
+struct Part { uint32_t attr, seed, rows, width; }; /* width: a multiple of 16 */
 
 #endif

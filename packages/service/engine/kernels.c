@@ -58,6 +58,28 @@ static void multiply(const float *a, size_t lda, uint32_t rows, uint32_t inner, 
   }
 }
 
+static void to_pairs(const float *rows, uint32_t pairs, uint32_t n, float *y) {
+  const size_t apart = (size_t)pairs * n;
+  for (uint32_t pair = 0; pair < pairs; pair++, rows += 2 * (size_t)n)
+    for (uint32_t i = 0; i < n; i += 8, y += 8) {
+      const Vector a = load(rows + i), b = load(rows + n + i), c = load(rows + 2 * n + i), d = load(rows + 3 * n + i);
+      store(y, a - c);
+      store(y + apart, b + c);
+      store(y + 2 * apart, c - b);
+      store(y + 3 * apart, b - d);
+    }
+}
+
+static void from_pairs(const float *products, uint32_t pairs, uint32_t n, float *y) {
+  const size_t apart = (size_t)pairs * n;
+  for (uint32_t pair = 0; pair < pairs; pair++, y += 2 * (size_t)n)
+    for (uint32_t i = 0; i < n; i += 8, products += 8) {
+      const Vector b = load(products + apart), c = load(products + 2 * apart);
+      store(y + i, load(products) + b + c);
+      store(y + n + i, b - c - load(products + 3 * apart));
+    }
+}
+
 /* x * tanh(log(1 + exp(x))); thinc takes x itself from 20 on. */
 static float mish(float x) {
   return x >= 20 ? x : x * tanhf(log1pf(expf(x)));
@@ -107,10 +129,6 @@ static void add(float *sum, const void *row, uint32_t n, bool half) {
   }
 }
 
-static void add_scaled(float *sum, float factor, const float *row, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) sum[i] += factor * row[i];
-}
-
 static void greatest(const float *state, uint32_t hidden, uint32_t pieces, float *y) {
   memcpy(y, state, hidden * sizeof *y);
   for (uint32_t p = 1; p < pieces; p++) {
@@ -135,7 +153,8 @@ static void score(const float *hidden, uint32_t n, const float *upper, const flo
   uint32_t at = 0;
   if (moves < 8) {
     memcpy(scores, bias, moves * sizeof *scores);
-    for (uint32_t i = 0; i < n; i++) add_scaled(scores, hidden[i], upper + (size_t)i * moves, moves);
+    for (uint32_t i = 0; i < n; i++)
+      for (uint32_t k = 0; k < moves; k++) scores[k] += hidden[i] * upper[(size_t)i * moves + k];
     return;
   }
   for (; at + 32 <= moves; at += 32) score_columns(hidden, n, upper, bias, moves, scores, at, 4);
@@ -144,4 +163,4 @@ static void score(const float *hidden, uint32_t n, const float *upper, const flo
   if (at < moves) score_columns(hidden, n, upper, bias, moves, scores, moves - 8, 1);
 }
 
-const struct Kernels KERNELS = {multiply, activate, add, add_scaled, greatest, score};
+const struct Kernels KERNELS = {multiply, activate, to_pairs, from_pairs, add, greatest, score};

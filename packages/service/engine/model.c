@@ -289,34 +289,37 @@ static bool check_tok2vec(struct Model *m, uint32_t k, const struct Part *parts)
   if (!i->parts) return true;
   const uint32_t base = TOK2VEC + k * 0x1000;
   if (!i->width || i->width > 4096 || i->stride % 16 || i->stride < i->width || i->stride - i->width > 15) return false;
-  if (!i->rows || i->rows > 1u << 27 || i->depth > MOST_LAYERS - 1 || i->window > 16 || !i->pieces || i->pieces > 8) return false;
+  if (i->depth > MOST_LAYERS - 1 || i->window > 16 || !i->pieces || i->pieces > 8) return false;
   if (i->activation > MISH || i->normalized > 1 || i->padded > 1 || (i->activation == MISH && i->pieces != 1)) return false;
   const uint64_t columns = 3 * (uint64_t)i->stride;
-  t->table = array(m, base + EMBED_TABLE, i->rows * columns, m->info->half);
   t->bias = array(m, base + EMBED_BIAS, columns, false);
   t->gain = array(m, base + EMBED_GAIN, i->stride, false);
   t->shift = array(m, base + EMBED_SHIFT, i->stride, false);
-  if (!t->table || !t->bias || !t->gain || !t->shift) return false;
   t->parts = parts;
+  uint64_t numbers = 0, inputs = 0;
   for (uint32_t p = 0; p < i->parts; p++) {
     const struct Part *part = &parts[p];
-    const uint32_t rows = part->attr >= BYTES ? 256 : part->rows;
-    if (!rows || rows > i->rows || part->first_row > i->rows - rows || part->attr >= BYTES + 1024) return false;
+    if (!part->rows || part->rows > 1u << 27 || !part->width || part->width > 4096 || part->width % 16) return false;
+    if (part->attr >= BYTES && (part->rows != 256 || part->attr >= BYTES + 1024)) return false;
+    numbers += (uint64_t)part->rows * part->width, inputs += part->width;
     const uint32_t a = part->attr;
     if (a < BYTES && a != IS_SPACE_ATTR && a != SPACY_ATTR && (a < ORTH || a > SUFFIX_ATTR)) return false;
     if (a == SPACY_ATTR) t->reads_spacy = true;
   }
   if (i->vector_attr) {
-    if (i->vector_attr < ORTH || i->vector_attr > NORM || i->vector_width > 4096 || i->vector_width % 8) return false;
-    t->mixer = array(m, base + VECTOR_MIXER, i->vector_width * columns, false);
+    if (i->vector_attr < ORTH || i->vector_attr > NORM || i->vector_width > 4096 || i->vector_width % 16) return false;
     t->vectors = array(m, base + VECTOR_TABLE, (uint64_t)i->vector_rows * i->vector_width, m->info->half);
-    if (!i->vector_width || !t->mixer || !t->vectors) return false;
+    if (!i->vector_width || !t->vectors) return false;
+    inputs += i->vector_width;
   }
+  t->table = array(m, base + EMBED_TABLE, numbers, m->info->half);
+  t->mixer = array(m, base + EMBED_MIXER, inputs * columns, false);
+  if (i->inputs != inputs || !t->table || !t->mixer || !t->bias || !t->gain || !t->shift) return false;
   for (uint32_t n = 0; n < i->depth; n++) {
     struct Layer *layer = &t->layers[n];
     const uint32_t number = base + LAYER + 4 * n;
     const uint64_t outputs = (uint64_t)i->pieces * i->stride;
-    layer->weights = array(m, number, (2 * i->window + 1) * i->stride * outputs, false);
+    layer->weights = array(m, number, (i->window == 1 ? 4 : 2 * i->window + 1) * i->stride * outputs, false);
     layer->bias = array(m, number + LAYER_BIAS, outputs, false);
     if (!layer->weights || !layer->bias) return false;
     if (!i->normalized) continue;

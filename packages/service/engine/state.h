@@ -65,7 +65,7 @@ struct Engine {
 
   /* Of the tokenizer, tok2vecs, searches, and the answer. */
   struct Buffer frames, lowest, pieces, suffixes, spans, seen, chars, bytes, tokens, documents;
-  struct Buffer scores, rows, places, products;
+  struct Buffer inputs, rows, places, products;
   struct Buffer vectors, slots, slot_of, parse, arcs, queue, coming, state;
   struct Buffer entities, searched, answer;
 };
