@@ -167,7 +167,7 @@ static bool is_cut(const struct Engine *engine, const struct Entity *entity) {
 }
 
 /* What sentences change: no entity goes on over a beginning. An action differs only where the search without them went on
-   over one, so texts without such an entity are done, and those without an entity of several tokens need no sentences. */
+   over one, so entities that none cuts stay, and texts without an entity of several tokens need no sentences. */
 static uint32_t respect_sentences(struct Engine *engine, uint32_t count, uint32_t found) {
   struct Document *documents = engine->documents.data, *longer = documents + count;
   const struct Entity *entities = engine->entities.data;
@@ -176,19 +176,15 @@ static uint32_t respect_sentences(struct Engine *engine, uint32_t count, uint32_
     if (entities[i].end - entities[i].first > 1 && (!some || longer[some - 1].text != documents[entities[i].document].text))
       longer[some++] = documents[entities[i].document];
   find_sentences(engine, longer, some);
-  reserve(engine, &engine->searched, found * sizeof *entities);
   uint32_t searched = 0;
-  for (uint32_t i = 0, end; i < found; i = end) {
-    const uint32_t d = entities[i].document;
-    bool cut = false;
-    for (end = i; end < found && entities[end].document == d; end++) cut = cut || is_cut(engine, &entities[end]);
-    if (cut) {
-      searched = find_entities(engine, documents + d, 1, d, &engine->searched, searched);
-      continue;
+  for (const struct Entity *e = entities, *all = entities + found; e < all;) {
+    if (is_cut(engine, e)) {
+      const struct Entity *olds = e;
+      while (olds < all && olds->document == e->document) olds++;
+      searched = find_again(engine, &documents[e->document], &e, olds, searched);
+    } else {
+      append(engine, &engine->searched, searched++, *e++);
     }
-    struct Entity *to = reserve(engine, &engine->searched, ((size_t)searched + end - i) * sizeof *to);
-    memcpy(to + searched, entities + i, (end - i) * sizeof *to);
-    searched += end - i;
   }
   return searched;
 }
@@ -202,7 +198,7 @@ int32_t ner_find(Engine *engine, const uint32_t *chars, const uint32_t *lengths,
   }
   engine->deadline = seconds_now() + seconds;
   const uint32_t count = tokenize_all(engine, chars, lengths, texts);
-  uint32_t entities = count ? find_entities(engine, engine->documents.data, count, 0, &engine->entities, 0) : 0;
+  uint32_t entities = count ? find_entities(engine, engine->documents.data, count) : 0;
   const struct Buffer *from = &engine->entities;
   if (engine->model.info->sentences != NO_SENTENCES && entities) {
     entities = respect_sentences(engine, count, entities);

@@ -60,23 +60,38 @@ static bool goes_on(struct Search *s, const float *coming) {
   return score_of(s, s->open->go_on) >= score_of(s, s->open->end); /* I is before L, and so wins when they are equal */
 }
 
-uint32_t find_entities(struct Engine *engine, const struct Document *documents, uint32_t count, uint32_t number,
-                       struct Buffer *entities, uint32_t found) {
+void append(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity) {
+  struct Entity *all = entities->data;
+  if ((found + 1) * sizeof *all > entities->bytes) all = reserve(engine, entities, 2 * (found + 64) * sizeof *all);
+  all[found] = entity;
+}
+
+/* Searches from a place of the stream on, outside an entity. With `old`, an entity of those that were found before, from its
+   first token on and until both searches are outside, since from there on they are one; `old` is then the first entity
+   behind that, at most `olds`. */
+static uint32_t search(struct Engine *engine, const struct Stream *stream, uint64_t at, uint32_t number, struct Buffer *entities,
+                       uint32_t found, const struct Entity **old, const struct Entity *olds) {
   const struct Model *m = &engine->model;
   const uint32_t stride = m->tok2vec[0].info.stride, columns = m->info->ner.columns;
   const struct Token *tokens = engine->tokens.data;
-  const struct Stream stream = open_stream(engine, 0, documents, count);
+  const struct Document *documents = stream->documents;
   const uint32_t hidden = m->info->ner.hidden;
   float *state = reserve(engine, &engine->state, (3 * columns + hidden + m->outsides) * sizeof *state);
   struct Search s = {engine, NULL, 0, state, state + columns, state + 2 * columns, state + 3 * columns, state + 3 * columns + hidden};
   float *coming = reserve(engine, &engine->coming, (size_t)BLOCK * columns * sizeof *coming);
   uint32_t numbers[BLOCK], rows, d = 0;
-  for (uint64_t at = stream.begins[0]; at < stream.end;) {
-    const float *vector = encode(engine, &stream, &at, numbers, &rows);
+  const uint32_t from = old ? (*old)->first : 0;
+  while (at < stream->end) {
+    const float *vector = encode(engine, stream, &at, numbers, &rows);
     engine->kernels->multiply(vector, stride, rows, stride, m->ner_lower[0], columns, coming);
     for (uint32_t r = 0; r < rows; r++, vector += stride) {
       const uint32_t t = numbers[r];
       while (t >= documents[d].first + documents[d].count) d++;
+      if (t < from) continue;
+      if (old && !s.open && t > from) {
+        while (*old < olds && (*old)->end <= t) ++*old;
+        if (*old == olds || (*old)->first >= t) return found;
+      }
       const bool ends = t + 1 == documents[d].first + documents[d].count || tokens[t + 1].starts;
       if (s.open) {
         const bool on = goes_on(&s, coming + (size_t)r * columns) && !ends;
@@ -96,11 +111,24 @@ uint32_t find_entities(struct Engine *engine, const struct Document *documents, 
           continue;
         }
       }
-      struct Entity *all = entities->data;
-      if ((found + 1) * sizeof *all > entities->bytes) all = reserve(engine, entities, 2 * (found + 64) * sizeof *all);
-      all[found++] = (struct Entity){number + d, s.first, t + 1, s.open->label - 1};
+      append(engine, entities, found++, (struct Entity){number + d, s.first, t + 1, s.open->label - 1});
       s.open = NULL;
     }
   }
+  if (old) *old = olds;
   return found;
+}
+
+uint32_t find_entities(struct Engine *engine, const struct Document *documents, uint32_t count) {
+  const struct Stream stream = open_stream(engine, 0, documents, count);
+  return search(engine, &stream, stream.begins[0], 0, &engine->entities, 0, NULL, NULL);
+}
+
+uint32_t find_again(struct Engine *engine, const struct Document *document, const struct Entity **old,
+                    const struct Entity *olds, uint32_t found) {
+  struct Stream stream = open_stream(engine, 0, document, 1);
+  stream.block = SHORT_BLOCK;
+  /* Pairs of rows are those of the first search, and so are their numbers. */
+  const uint64_t at = stream.begins[0] + ((*old)->first - document->first) / 2 * 2;
+  return search(engine, &stream, at, (*old)->document, &engine->searched, found, old, olds);
 }

@@ -10,9 +10,17 @@ struct Entity {
   uint32_t label;
 };
 
-/* Appends the entities of documents to `entities`, of which `found` are there; returns their new number. No entity goes on
-   over a token that starts a sentence. `number` is that of the first document. */
-uint32_t find_entities(struct Engine *engine, const struct Document *documents, uint32_t count, uint32_t number,
-                       struct Buffer *entities, uint32_t found);
+/* Puts an entity behind the `found` ones that are there. */
+void append(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity);
+
+/* Puts the entities of documents into engine->entities, and returns how many there are. No entity goes on over a token that
+   starts a sentence. */
+uint32_t find_entities(struct Engine *engine, const struct Document *documents, uint32_t count);
+
+/* Searches again from the first token of `old`, an entity of a document that a sentence cuts, to where nothing has changed:
+   `old` is then the first entity there, at most `olds`. Appends to engine->searched, of which `found` are there, and returns
+   their new number. */
+uint32_t find_again(struct Engine *engine, const struct Document *document, const struct Entity **old,
+                    const struct Entity *olds, uint32_t found);
 
 #endif

@@ -139,14 +139,14 @@ static void word_row(struct Engine *engine, uint32_t k, const struct Token *toke
 
 struct Stream open_stream(struct Engine *engine, uint32_t k, const struct Document *documents, uint32_t count) {
   const struct Tok2VecInfo *info = &engine->model.tok2vec[k].info;
-  struct Stream stream = {k, documents, count, info->window * info->depth, NULL, 0};
+  struct Stream stream = {k, documents, count, info->window * info->depth, BLOCK, NULL, 0};
   stream.begins = reserve(engine, &engine->places, count * sizeof *stream.begins);
   uint64_t at = 0;
   for (uint32_t d = 0; d < count; d++) {
     stream.begins[d] = at + stream.pad;
-    at += stream.pad + documents[d].count;
+    stream.end = stream.begins[d] + documents[d].count;
+    at = stream.end + stream.end % 2; /* a text has the same pairs of rows alone and among others */
   }
-  stream.end = at;
   return stream;
 }
 
@@ -195,7 +195,7 @@ static void convolve(struct Engine *engine, const struct Tok2Vec *t, const struc
 const float *encode(struct Engine *engine, const struct Stream *stream, uint64_t *at, uint32_t *tokens, uint32_t *count) {
   look_at_clock(engine);
   const uint64_t from = *at;
-  const uint32_t n = stream->end - from < BLOCK ? (uint32_t)(stream->end - from) : BLOCK;
+  const uint32_t n = stream->end - from < stream->block ? (uint32_t)(stream->end - from) : stream->block;
   *at += n;
   const struct Tok2Vec *t = &engine->model.tok2vec[stream->k];
   const uint32_t stride = t->info.stride, around = t->info.window * t->info.depth;
