@@ -180,9 +180,9 @@ variable "runtime" {
 }
 
 variable "memory_size" {
-  description = "Memory in MB. Lambda gives CPU in proportion: 1769 MB is one vCPU."
+  description = "Memory in MB. Lambda gives CPU in proportion: 1769 MB is one vCPU, which is all that one request uses."
   type        = number
-  default     = 2048
+  default     = 1769
 
   validation {
     condition     = var.memory_size >= 1536 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size

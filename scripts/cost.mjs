@@ -7,15 +7,19 @@ const prices = JSON.parse(fs.readFileSync(path.join(root, 'packages/loadtest/src
 
 // What infra/variables.tf has by default.
 const ARCH = 'arm64';
-const GB = 2;
+const MB = 1769;
+const GB = MB / 1024;
 const RESERVED = 50;
 const MONTH_HOURS = 730;
 /** Seconds of a request that the client fills, of an initialisation, and MB that each cold start reads (docs/benchmarks.md). */
 const REQUEST_S = 3;
-const INIT_S = 0.12;
-const PLAIN_INIT_S = 2.9;
-const PREPARED_MB = 13;
-const PLAIN_MB = 646;
+const INIT_S = 0.08;
+const PLAIN_INIT_S = 3.3;
+const PREPARED_MB = 16;
+/** Of the files of a plain pipeline of en_core_web_lg's shape. */
+const PLAIN_MB = 617;
+/** Of a Fargate task with as much CPU. */
+const TASK_GB = 2;
 
 /** List prices of us-east-1 that prices.json does not have, 2026-11-27, in USD. */
 const CLOUDWATCH = { metric: 0.3, alarm: 0.1, dashboard: 3, logGb: 0.5 }; // https://aws.amazon.com/cloudwatch/pricing/
@@ -27,8 +31,8 @@ const [METRICS, ALARMS] = [6, 6];
 const LOG_LINE = 1300;
 /** Function URLs let through so many a second for each environment that is reserved. */
 const URL_RATE = 10;
-/** MB of a prepared model of en_core_web_lg's size, folded to 16 bits. */
-const MODEL_MB = 100;
+/** MB of a prepared model of en_core_web_lg's shape, vectors as f16. */
+const MODEL_MB = 214;
 
 const { request, duration, provisioned, provisionedDuration } = prices.lambda;
 const run = (/** @type {number} */ seconds) => seconds * GB * duration[ARCH];
@@ -36,7 +40,7 @@ const read = (/** @type {number} */ mb) => (mb / 1000) * prices.efs.elasticRead.
 const kept = (/** @type {number} */ environments, /** @type {number} */ hours) =>
   environments * hours * 3600 * GB * provisioned[ARCH];
 const log = (LOG_LINE / 1e9) * CLOUDWATCH.logGb;
-const task = prices.fargate.cpu[ARCH] + GB * prices.fargate.memory[ARCH];
+const task = prices.fargate.cpu[ARCH] + TASK_GB * prices.fargate.memory[ARCH];
 const burst = (/** @type {number} */ init) => 50 * (request.usd + run(init + REQUEST_S));
 const BURSTS = 24 * (MONTH_HOURS / 24);
 
@@ -77,7 +81,7 @@ const usd = (/** @type {number} */ value) =>
 const width = Math.max(...rows.map(([what]) => what.length));
 const line = (/** @type {string} */ what, /** @type {string} */ value, /** @type {string} */ per) =>
   `| ${what.padEnd(width)} | ${value.padStart(9)} | ${per.padEnd(7)} |`;
-console.log(`List prices of ${prices.region}, ${prices.date}; ${ARCH}, ${GB} GB.\n`);
+console.log(`List prices of ${prices.region}, ${prices.date}; ${ARCH}, ${MB} MB.\n`);
 console.log([line('what', 'USD', ''), `| ${'-'.repeat(width)} | ${'-'.repeat(8)}: | ${'-'.repeat(7)} |`].join('\n'));
 console.log(rows.map(([what, value, per]) => line(what, usd(value), per)).join('\n'));
 console.log(`\nFive Fargate tasks that always run are cheaper than Lambda from ${Math.round(busyHours).toLocaleString('en')} busy environment hours a month,

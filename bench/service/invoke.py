@@ -17,7 +17,7 @@ context = SimpleNamespace(
     aws_request_id="bench",
     function_name="spacy-ner-service",
     function_version="$LATEST",
-    memory_limit_in_mb="2048",
+    memory_limit_in_mb="1769",
     get_remaining_time_in_millis=lambda: 30_000,
 )
 handler = importlib.import_module(sys.argv[1]).handler

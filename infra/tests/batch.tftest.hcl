@@ -29,7 +29,7 @@ run "worker" {
     condition = [
       aws_lambda_function.batch[0].function_name, aws_lambda_function.batch[0].handler, aws_lambda_function.batch[0].timeout,
       aws_lambda_function.batch[0].memory_size, aws_lambda_function.batch[0].publish, aws_lambda_function.batch[0].reserved_concurrent_executions,
-    ] == ["spacy-ner-service-batch", "burst_ner.batch.handler", 900, 2048, true, 50]
+    ] == ["spacy-ner-service-batch", "burst_ner.batch.handler", 900, 1769, true, 50]
     error_message = "The worker is not the one that is documented, or takes environments of the callers'."
   }
   assert {

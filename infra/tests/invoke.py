@@ -13,7 +13,7 @@ import traceback
 class Context:
     function_name = "test"
     function_version = "1"
-    memory_limit_in_mb = "2048"
+    memory_limit_in_mb = "1769"
     aws_request_id = "00000000-0000-4000-8000-000000000000"
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:test"
 

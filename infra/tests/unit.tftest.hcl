@@ -37,7 +37,7 @@ run "function" {
     condition = [
       aws_lambda_function.ner.function_name, aws_lambda_function.ner.handler, aws_lambda_function.ner.runtime,
       aws_lambda_function.ner.architectures, aws_lambda_function.ner.memory_size, aws_lambda_function.ner.timeout,
-    ] == ["spacy-ner-service", "burst_ner.handler.handler", "python3.13", tolist(["arm64"]), 2048, 30]
+    ] == ["spacy-ner-service", "burst_ner.handler.handler", "python3.13", tolist(["arm64"]), 1769, 30]
     error_message = "The function is not the one that is documented."
   }
   assert {

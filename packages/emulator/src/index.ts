@@ -99,7 +99,7 @@ export interface EmulatorOptions {
   /**
    * The function's memory size in MB, 128 to 10,240: it has that part of a core which Lambda gives it (a whole one at
    * 1,769). Memory itself is not bounded. Linux, root.
-   * @default unbounded CPU, and a function that is told 2048
+   * @default unbounded CPU, and a function that is told 1769
    */
   memoryMb?: number;
   /**

@@ -40,7 +40,7 @@ describe('an execution environment', () => {
     const reports = lines.filter((line) => line.startsWith('REPORT'));
     expect(reports).toHaveLength(2);
     expect(reports[0]).toMatch(
-      /^REPORT RequestId: \S+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 2048 MB\t(Max Memory Used: \d+ MB\t)?Init Duration: [\d.]+ ms$/,
+      /^REPORT RequestId: \S+\tDuration: [\d.]+ ms\tBilled Duration: \d+ ms\tMemory Size: 1769 MB\t(Max Memory Used: \d+ MB\t)?Init Duration: [\d.]+ ms$/,
     );
     expect(reports[1]).not.toContain('Init Duration');
   });

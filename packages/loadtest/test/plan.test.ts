@@ -68,7 +68,7 @@ test('provisioned, 2 GB, x86: five at all times are $109.50 a month', () => {
 
 test('a thousand requests of 1 s, 2 GB, x86 cost $0.0335; refused requests are paid for when they come again', () => {
   expect(runCost(1000, 1000, 2048, 'x86_64')).toBeCloseTo(1000 * (2e-7 + 2 * 1.66667e-5), 12);
-  const options = { arch: 'x86_64', burstsPerDay: 24, reserved: 5, provisioned: [2] } as const;
+  const options = { arch: 'x86_64', memoryMb: [2048], burstsPerDay: 24, reserved: 5, provisioned: [2] } as const;
   const burst = runCost(5, 3000, 2048, 'x86_64') + runCost(15, 100, 2048, 'x86_64');
   expect(row(options).dollarsAMonth.onDemand).toBeCloseTo(burst * 730, 9);
   // Of the fifteen that come again, six find one of the two that are provisioned.

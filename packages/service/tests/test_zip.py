@@ -31,7 +31,7 @@ context = types.SimpleNamespace(
     function_name="spacy-ner-service",
     function_version="1",
     invoked_function_arn="arn:aws:lambda:us-east-1:0:function:spacy-ner-service:live",
-    memory_limit_in_mb=2048,
+    memory_limit_in_mb=1769,
     get_remaining_time_in_millis=lambda: 30_000,
 )
 answer = handler(json.loads(sys.argv[2]), context)

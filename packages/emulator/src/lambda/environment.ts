@@ -39,7 +39,7 @@ export interface FunctionConfig {
   timeScale?: number;
   /**
    * In MB; told to the function and to the log.
-   * @default 2048
+   * @default 1769
    */
   memoryMb?: number;
   /** Bounds how fast the processes read code and model. */
@@ -188,7 +188,7 @@ export class Environment {
         reportLine({
           requestId,
           durationMs,
-          memoryMb: this.#config.memoryMb ?? 2048,
+          memoryMb: this.#config.memoryMb ?? 1769,
           maxMemoryMb: this.#maxMemoryMb,
           initMs: this.#initReported ? undefined : this.initMs,
           initBilled: this.initType === 'on-demand',
@@ -279,7 +279,7 @@ export class Environment {
 
   /** @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
   #variables(): Record<string, string> {
-    const { runtime, taskRoot, handler, variables, memoryMb = 2048 } = this.#config;
+    const { runtime, taskRoot, handler, variables, memoryMb = 1769 } = this.#config;
     const inherited = INHERITED.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
     return {
       ...Object.fromEntries(inherited),

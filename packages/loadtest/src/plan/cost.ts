@@ -108,7 +108,7 @@ export interface Size {
 
 /** What a run's labels say of it, else what infra/ makes. */
 export function sizeOf(labels: Readonly<Record<string, string>> = {}): Size {
-  return { memoryMb: Number(labels['memory'] ?? 2048), arch: labels['arch'] === 'x86_64' ? 'x86_64' : 'arm64' };
+  return { memoryMb: Number(labels['memory'] ?? 1769), arch: labels['arch'] === 'x86_64' ? 'x86_64' : 'arm64' };
 }
 
 /**

@@ -35,7 +35,7 @@ export interface PlanOptions {
   burstsPerDay?: number;
   /** How long a schedule keeps the provisioned environments each day; all bursts fall into it. @default 8 */
   hoursADay?: number;
-  /** The function's memory sizes, MB; the first is the one of the rows. @default what the runs are labelled, else 2048 */
+  /** The function's memory sizes, MB; the first is the one of the rows. @default what the runs are labelled, else 1769 */
   memoryMb?: readonly number[];
   /** @default what the runs are labelled, else 'arm64' */
   arch?: Arch;
@@ -53,7 +53,7 @@ export interface PlanOptions {
 
 const DEFAULTS = {
   ...{ reserved: 50, limit: 100, burstsPerDay: 24, hoursADay: 8, efsMb: 0, seed: 1 },
-  ...{ memoryMb: [2048], arch: 'arm64' as Arch, prices: PRICES },
+  ...{ memoryMb: [1769], arch: 'arm64' as Arch, prices: PRICES },
 } as const;
 
 /** Everything that a plan says and rests on: its table, its JSON and its page are made of nothing else. */
