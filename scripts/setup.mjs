@@ -7,7 +7,7 @@ import { setUpEngine, setUpPython } from './python.mjs';
 import { root, step, UserError } from './step.mjs';
 
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
-const built = ['client', 'loadtest', 'emulator'];
+const built = ['client', 'loadtest', 'emulator', 'batch'];
 
 /**
  * Prepares the checkout. A second call finds what the first one made and takes milliseconds.

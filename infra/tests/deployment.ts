@@ -120,7 +120,7 @@ export class Deployment {
   }
 
   /** What Terraform keeps of the account: resources by address without index, and outputs. */
-  state(): { resources: { address: string; attributes: Attributes }[]; outputs: Record<string, unknown> } {
+  state(): { resources: { address: string; attributes: Attributes }[]; outputs: Record<string, { value: unknown }> } {
     const state = JSON.parse(readFileSync(join(this.#terraform.folder, 'terraform.tfstate'), 'utf8'));
     return {
       resources: state.resources.flatMap(({ type, name, instances }: StoredResource) =>
@@ -212,6 +212,19 @@ export class Deployment {
     const [printed, log] = await Promise.all([text(child.stdout), text(child.stderr)]);
     if (printed) return JSON.parse(printed);
     throw new Error(`${Handler} ended without an answer: ${log}`);
+  }
+
+  /** Of the account, for the environment. */
+  get credentials(): Record<string, string> {
+    return CREDENTIALS;
+  }
+
+  /** Puts an object into a bucket, which is made when it is not there. */
+  async put(bucket: string, key: string, body: string | Buffer): Promise<void> {
+    const headers = { authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request' };
+    await fetch(`${this.#moto}/${bucket}`, { method: 'PUT', headers });
+    const { ok, status } = await fetch(`${this.#moto}/${bucket}/${key}`, { method: 'PUT', headers, body });
+    if (!ok) throw new Error(`${key}: ${status}`);
   }
 
   /** Where calls of AWS go that are not to be told in `calls`. */

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { cpSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
 import { Deployment, type Variables } from './deployment.js';
@@ -294,11 +295,12 @@ describe
     };
 
     beforeAll(async () => {
-      aws = new Deployment(String(python));
+      aws = new Deployment(String(python), { kill: 0.2, lose: 0.2, slow_down: 0.05 });
       await model(join(aws.task, 'model'));
       writeFileSync(aws.file('function.zip'), 'code');
       Object.assign(variables, { code_zip: aws.file('function.zip') });
       await aws.start();
+      await aws.put('company', 'documents/README.txt', 'no documents');
       empty = await aws.holdings();
     });
     afterAll(() => {
@@ -345,6 +347,68 @@ describe
       expect(resources.find(({ address }) => address === 'aws_lambda_function_url.live')?.attributes).toMatchObject(
         url,
       );
+    });
+
+    test.sequential('a batch: planned, started, followed, mended and collected, each document once', async () => {
+      const machine = String(aws.state().outputs['batch_state_machine_arn']?.value);
+      const [input, output] = ['s3://company/documents/', 's3://company/records/first/'];
+      const cli = async (...args: string[]) => {
+        const command = [join(infra, '../packages/batch/dist/cli.js'), ...args, '--json'];
+        const env = { ...aws.credentials, AWS_ENDPOINT_URL: aws.endpoint, BURST_NER_STATE_MACHINE: machine };
+        const { stdout, code = 0 } = await run(process.execPath, command, { env }).catch((error) => error);
+        return { code, ...JSON.parse(stdout || '{}') };
+      };
+      const ended = async () => {
+        for (;;) {
+          const status = await cli('status', output);
+          if (status.code !== 3) return status;
+        }
+      };
+      // What is not the text costs next to nothing, and makes the file long enough for two parts.
+      const records = Array.from({ length: 40 }, (_, id) =>
+        JSON.stringify({ id: String(id), text: `Ada Lovelace wrote to Łódź ${id}.`, html: 'x'.repeat(40_000) }),
+      );
+      await aws.put('company', 'documents/a.jsonl', records.join('\n'));
+      await aws.put('company', 'documents/b/rows.csv', 'id,text\n"40","Ada Lovelace\nwrote."\n41,Paris\n');
+      await aws.put('company', 'documents/c.jsonl.gz', gzipSync('{"id":"42","text":"Paris"}\n{'));
+      await aws.put('company', 'documents/d.jsonl', Buffer.from('{"id":"43","text":"Paris"}', 'utf16le'));
+      await aws.put('company', 'documents/e.jsonl', Buffer.from('\ufeff{"id":"44","text":"Paris"}', 'utf16le'));
+
+      expect(await cli('plan', input)).toMatchObject({ code: 0, files: 5, others: 1, parts: 6 });
+      expect(await cli('start', input, '--out', output)).toMatchObject({ code: 0, parts: 6, missing: 6 });
+      expect(await cli('start', input, '--out', output)).toMatchObject({ code: 2 }); // it runs
+      const first = await ended();
+      expect(first).toMatchObject({
+        code: 1,
+        state: 'SUCCEEDED',
+        parts: { all: 6, done: 5, running: 0, failed: 1 },
+        documents: { done: 45, failed: 2, errors: { unreadable: 2 } },
+        failed: [{ name: 'e.jsonl', reason: 's3://company/documents/e.jsonl is UTF-16; convert it to UTF-8 first.' }],
+      });
+      expect(await cli('collect', output)).toMatchObject({ code: 2 });
+
+      await aws.put('company', 'documents/e.jsonl', '{"id":"44","text":"Paris"}');
+      expect(await cli('retry-failed', output)).toMatchObject({ code: 0, parts: 6, missing: 1 });
+      const reason = 's3://company/documents/e.jsonl is not what it was when it was planned; plan again.';
+      expect(await ended()).toMatchObject({ code: 1, failed: [{ reason }] });
+      expect(await cli('start', input, '--out', output)).toMatchObject({ code: 0, parts: 6, missing: 1 });
+      expect(await ended()).toMatchObject({ parts: { done: 6, failed: 0 }, documents: { done: 46 } });
+      expect(await cli('start', input, '--out', output)).toMatchObject({ code: 0, missing: 0 });
+      expect(await cli('start', input, '--out', output, '--offsets', 'code-points')).toMatchObject({ code: 2 });
+      expect(await cli('cancel', output)).toMatchObject({ was: 'SUCCEEDED' });
+
+      const all = aws.file('all.jsonl');
+      expect(await cli('collect', output, '--to', all)).toMatchObject({ code: 0, documents: 46 });
+      const found = readFileSync(all, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+      expect(found.map(({ id }) => id ?? null)).toEqual([
+        ...Array.from({ length: 43 }, (_, id) => String(id)),
+        null, // the rest of c.jsonl.gz
+        null, // d.jsonl
+        '44',
+      ]);
     });
 
     test.sequential('a version without its model is not released', async () => {

@@ -3,6 +3,7 @@ import { defineConfig } from 'tsup';
 export default defineConfig({
   entry: {
     index: 'src/index.ts',
+    prices: 'src/plan/cost.ts',
     cli: 'src/cli/main.ts',
     report: 'src/report/html.ts',
     truth: 'src/load/truth.ts',
@@ -10,6 +11,6 @@ export default defineConfig({
   },
   format: 'esm',
   target: 'node20',
-  dts: { entry: 'src/index.ts' },
+  dts: { entry: { index: 'src/index.ts', prices: 'src/plan/cost.ts' } },
   clean: true,
 });

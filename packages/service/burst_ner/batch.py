@@ -25,7 +25,12 @@ def handler(event: dict, context: object) -> dict:
 def _open() -> Worker:
     folder = os.environ.get("SPACY_MODEL_PATH", "")
     recognizer, source = load(folder)
-    return Worker(open_storage(), recognizer, f"{source.name}/{source.version}/{source.digest()[:12]}")
+    return Worker(
+        open_storage(),
+        recognizer,
+        f"{source.name}/{source.version}/{source.digest()[:12]}",
+        size={"memory": os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", ""), "machine": os.uname().machine},
+    )
 
 
 try:

@@ -33,6 +33,7 @@ class Worker:
         recognizer: Recognizer,
         model: str,
         *,
+        size: dict[str, str] | None = None,
         now: Callable[[], float] = time.monotonic,
         max_output: int = MAX_OUTPUT,
     ) -> None:
@@ -41,6 +42,7 @@ class Worker:
             storage: where files are, and records go.
             recognizer: finds the entities.
             model: name/version/digest, for records.
+            size: what an object's metadata says of where the worker runs, for its price.
             now: gives seconds, by a clock that never goes back.
             max_output: see MAX_OUTPUT.
         """
@@ -48,6 +50,7 @@ class Worker:
         self._recognizer = recognizer
         self._model = model
         self._told_model = model.encode("ascii", "backslashreplace").decode()  # an object's metadata is ASCII
+        self._size = size or {}
         self._now = now
         self._max_output = max_output
 
@@ -84,6 +87,7 @@ class Worker:
         deadline = Deadline(remaining_s, self._now, reserve_s=reserve_s, max_work_s=remaining_s)
         with tempfile.TemporaryFile() as body:
             told = self._write(part, work, deadline, body, failed)
+            told |= self._size
             told["ms"] = str(round((self._now() - started) * 1000))
             body.seek(0)
             if not self._storage.write(bucket, key, body, told):

@@ -1,0 +1,141 @@
+import { DescribeMapRunCommand, ListMapRunsCommand } from '@aws-sdk/client-sfn';
+import * as z from 'zod';
+import type { Account } from './account.js';
+import { spent } from './forecast.js';
+import { lengthOf } from './parts.js';
+import { type Place, placeName } from './place.js';
+import { Output, type PartRecords } from './records.js';
+import { Books, currentExecution, type Execution, type Run, regionOf } from './run.js';
+
+export interface FailedPart {
+  name: string;
+  /** Where it begins in its file; bytes. */
+  start: number;
+  reason: string;
+}
+
+export interface Status {
+  output: string;
+  state: Execution['status'];
+  /** Why it ended before its end. */
+  error: string | undefined;
+  parts: { all: number; done: number; running: number; failed: number };
+  documents: { done: number; failed: number; errors: Record<string, number>; aSecond: number | null };
+  /** Some of the parts that failed. */
+  failed: FailedPart[];
+  /** Seconds since the current execution began, and that are left about. */
+  seconds: number;
+  secondsLeft: number | null;
+  /** List prices, US dollars; attempts that were lost are not among them. */
+  usd: { soFar: number; inAll: number | null };
+}
+
+/** The state of a part that was given up (infra/batch.asl.tftpl). */
+const Note = z.object({
+  part: z.object({ name: z.string(), start: z.int() }),
+  failure: z.object({ Error: z.string(), Cause: z.string() }),
+});
+const NOTES = 20;
+
+/** Tells how far a run is, again and again. */
+export class Follower {
+  readonly #account: Account;
+  readonly #books: Books;
+  readonly #output: Output;
+  #parts: PartRecords['part'][] | undefined;
+
+  constructor(account: Account, output: Place) {
+    this.#account = account;
+    this.#books = new Books(account, output);
+    this.#output = new Output(account, output);
+  }
+
+  async look(now = Date.now()): Promise<Status> {
+    const run = await this.#books.runOrFail();
+    const execution = await currentExecution(this.#account, run);
+    this.#parts ??= await this.#books.parts();
+    const records = await this.#output.of(this.#parts);
+    const running = execution.status === 'RUNNING' ? await this.#running(run) : 0;
+    const failed = await this.#failed(run, records);
+    const began = execution.started?.getTime() ?? now;
+    const seconds = ((execution.stopped?.getTime() ?? now) - began) / 1000;
+    return { ...summary(run, records, began, seconds, execution), ...this.#told(records, running, failed) };
+  }
+
+  #told(records: PartRecords[], running: number, failed: FailedPart[]) {
+    const done = records.filter((one) => one.done).length;
+    return {
+      output: placeName(this.#books.output),
+      parts: { all: records.length, done, running, failed: failed.length },
+      failed: failed.slice(0, NOTES),
+    };
+  }
+
+  async #running(run: Run): Promise<number> {
+    const executionArn = run.executions.at(-1)?.arn;
+    const { mapRuns } = await this.#account.states.send(new ListMapRunsCommand({ executionArn }));
+    const mapRunArn = mapRuns?.[0]?.mapRunArn;
+    if (!mapRunArn) return 0;
+    const { itemCounts } = await this.#account.states.send(new DescribeMapRunCommand({ mapRunArn }));
+    return itemCounts?.running ?? 0;
+  }
+
+  /** What the state machine noted, of parts that have no records. */
+  async #failed(run: Run, records: PartRecords[]): Promise<FailedPart[]> {
+    const id = run.executions.at(-1)?.id;
+    const { bucket } = this.#books.output;
+    const notes: FailedPart[] = [];
+    const missing = new Set(records.filter(({ done }) => !done).map(({ part }) => part.name));
+    for await (const { key } of this.#account.list({ bucket, prefix: this.#books.key(`${id}/failed/`) })) {
+      const note: unknown = JSON.parse(String((await this.#account.read(bucket, key)) ?? '{}'));
+      // Step Functions may write a string as JSON has it.
+      const parsed = Note.safeParse(typeof note === 'string' ? JSON.parse(note) : note);
+      if (!parsed.success || !missing.has(parsed.data.part.name)) continue;
+      const { part, failure } = parsed.data;
+      notes.push({ name: part.name, start: part.start, reason: reasonOf(failure.Error, failure.Cause) });
+    }
+    return notes;
+  }
+}
+
+/** Lambda's cause is JSON with the message in it. */
+function reasonOf(error: string, cause: string): string {
+  try {
+    const { errorMessage } = JSON.parse(cause);
+    return error === 'PartError' ? errorMessage : `${error}: ${errorMessage}`;
+  } catch {
+    return `${error}: ${cause}`.slice(0, 300);
+  }
+}
+
+function summary(run: Run, records: PartRecords[], began: number, seconds: number, execution: Execution) {
+  const objects = records.flatMap((one) => one.objects);
+  const errors: Record<string, number> = {};
+  for (const object of objects) {
+    for (const [code, count] of Object.entries(object.errors)) errors[code] = (errors[code] ?? 0) + count;
+  }
+  const sum = (of: (one: PartRecords) => number) => records.reduce((total, one) => total + of(one), 0);
+  const all = sum(({ part }) => lengthOf(part));
+  const doneBytes = sum((one) => (one.done ? lengthOf(one.part) : 0));
+  // Of this execution alone: one that goes on begins with what others did.
+  const mine = records.filter(
+    (one) => one.done && one.objects.some(({ modified }) => modified.getTime() >= began - 1000),
+  );
+  const mineBytes = mine.reduce((total, one) => total + lengthOf(one.part), 0);
+  const mineDocuments = mine.flatMap((one) => one.objects).reduce((total, { documents }) => total + documents, 0);
+  const soFar = spent(objects, regionOf(run.stateMachine) ?? 'us-east-1');
+  const goesOn = execution.status === 'RUNNING' && mineBytes > 0 && seconds > 0;
+  return {
+    state: execution.status,
+    error: execution.error,
+    documents: {
+      done: objects.reduce((total, { documents }) => total + documents, 0),
+      failed: objects.reduce((total, { failed }) => total + failed, 0),
+      errors,
+      aSecond: mineDocuments > 0 && seconds > 0 ? mineDocuments / seconds : null,
+    },
+    seconds,
+    secondsLeft: goesOn ? ((all - doneBytes) / mineBytes) * seconds : null,
+    usd: { soFar, inAll: doneBytes > 0 ? (soFar * all) / doneBytes : null },
+  };
+}

@@ -1,0 +1,90 @@
+// The batch command as npm's users get it.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { homedir, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
+import { publint } from 'publint';
+import { formatMessage } from 'publint/utils';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+
+const source = fileURLToPath(new URL('..', import.meta.url));
+const folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-package-'));
+const installed = path.join(folder, 'node_modules/@burst-ner/batch');
+let tarball: string;
+let files: string[];
+
+beforeAll(() => {
+  const args = ['pack', source, '--json', '--pack-destination', folder];
+  const [pack] = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', cwd: folder }));
+  files = pack.files.map((file: { path: string }) => file.path);
+  tarball = path.join(folder, pack.filename);
+  // With its dependencies and nothing else of this checkout.
+  mkdirSync(installed, { recursive: true });
+  execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed]);
+  const resolve = createRequire(path.join(source, 'package.json')).resolve;
+  const { dependencies } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
+  for (const name of Object.keys(dependencies)) {
+    const [at = ''] = resolve(name).split(`${name}${path.sep}`);
+    mkdirSync(path.dirname(path.join(folder, 'node_modules', name)), { recursive: true });
+    symlinkSync(path.join(at, name), path.join(folder, 'node_modules', name));
+  }
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const run = (...args: string[]) =>
+  spawnSync(process.execPath, [path.join(installed, 'dist/cli.js'), ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env['PATH'], AWS_EC2_METADATA_DISABLED: 'true', AWS_REGION: 'eu-west-1' },
+  });
+
+test('the tarball holds the build, its types, README and LICENSE, and no word of where it was made', () => {
+  expect(files.filter((name) => !/^dist\/[\w-]+\.(js|d\.ts)$/.test(name)).sort()).toEqual([
+    ...['LICENSE', 'README.md', 'package.json'],
+  ]);
+  for (const file of files) {
+    const text = readFileSync(path.join(source, file), 'utf8');
+    for (const leak of [path.resolve(source, '../..'), homedir(), 'sourceMappingURL'])
+      expect(text, file).not.toContain(leak);
+  }
+});
+
+test('it has no fault that publint knows', async () => {
+  const { buffer } = new Uint8Array(readFileSync(tarball));
+  const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true });
+  expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
+});
+
+test('its types are right for ES modules, which it is alone', async () => {
+  const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
+  const problems = 'problems' in result ? result.problems : [];
+  const others = problems.filter(({ kind }) => kind !== 'CJSResolvesToESM');
+  expect(others.filter((problem) => !('resolutionKind' in problem && problem.resolutionKind === 'node10'))).toEqual([]);
+});
+
+test('the command says what it is, and plans on paper', () => {
+  const help = run('--help').stdout;
+  for (const name of ['plan', 'start', 'status', 'retry-failed', 'cancel', 'collect'])
+    expect(help).toContain(`  ${name} `);
+  const { stdout, stderr, status } = run('plan', '--documents', '1000000');
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  expect(stdout).toMatch(/^documents {2}about 1,000,000, 1,000 characters each\n/);
+  expect(stdout).toContain('ASSUMED: measure it with --trial');
+});
+
+test('what the user can mend is one sentence, and exit code 2', () => {
+  const refused = (args: string[], sentence: string | RegExp) => {
+    const { stdout, stderr, status } = run(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(sentence);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+  };
+  refused(['plan'], /^error: plan needs a place in S3, or --documents/);
+  refused(['plan', 'company/documents'], /^error: company\/documents is no place in S3; give one such as s3:/);
+  refused(['plan', '--documents', '0'], /give a whole number from 1 on/);
+  refused(['start', 's3://company/documents/'], /--out <place>' not specified/);
+  refused(['start', 's3://company/documents/', '--out', 's3://company/out/'], /start needs --state-machine/);
+  refused(['status', 's3://company/out/'], /log in to AWS \(aws sso login\), or set AWS_PROFILE/);
+});
