@@ -67,7 +67,7 @@ function makeCheckout() {
   cpSync(path.join(root, 'infra/variables.tf'), path.join(checkout, 'infra/variables.tf'));
   for (const name of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', 'tsconfig.base.json', 'node_modules'])
     link(name);
-  for (const name of ['client', 'emulator', 'loadtest']) link(`packages/${name}`);
+  for (const name of ['client', 'emulator', 'loadtest', 'batch']) link(`packages/${name}`);
   const service = [
     'burst_ner',
     'engine',

@@ -87,7 +87,7 @@ function asRecords({ key, modified }: Listed, told: Record<string, string>): Rec
     failed: number('failed'),
     model: told['model'] ?? '',
     ms: number('ms'),
-    memoryMb: number('memory') || 2048,
+    memoryMb: number('memory') || 1769,
     arch: told['machine'] === 'x86_64' ? 'x86_64' : 'arm64',
     modified,
   };

@@ -83,7 +83,7 @@ const planCommand = withJson(withMachine(withFields(new Command('plan'))))
   .option('--documents <count>', 'in the place of an input: so many documents', number)
   .option('--characters <count>', 'with --documents: of each', number, 1000)
   .option('--concurrency <count>', 'parts at once (default with --state-machine: its own)', number, 50)
-  .option('--memory <mb>', 'of the worker', number, 2048)
+  .option('--memory <mb>', 'of the worker', number, 1769)
   .addOption(new Option('--arch <name>', 'of the worker').choices(['arm64', 'x86_64']).default('arm64'))
   .option('--region <name>', 'of the prices (default with --state-machine: its own)', 'us-east-1')
   .action(async (input: string | undefined, flags: PlanFlags) => print(flags, await planned(input, flags), planReport));
