@@ -1,4 +1,4 @@
-"""The same text has the same entities by every way: the function, the wheel, and the recipes on Ray and Spark."""
+"""The same text has the same entities by every way: function, batch worker, wheel, and the recipes on Ray and Spark."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import pytest
 from conftest import call, function_url_event
 
 from burst_ner import load
+from burst_ner.part import Worker
 from burst_ner_model.corpus import texts
 
 ROOT = Path(__file__).parents[3]
@@ -57,6 +58,44 @@ def test_by_the_function(make_service, corpus, expected):
     found = [result["entities"] for result in answer["results"]]
     assert [[(e["start_char"], e["end_char"], e["label"], e["text"]) for e in some] for some in found] == expected
     assert sum(map(len, expected)) > 2_000
+
+
+class Memory:
+    """In the place of S3, which infra/tests/test_batch.py has."""
+
+    written = b""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def blocks(self, bucket, key, etag, start, size):
+        yield self._content[start:size]
+
+    def find(self, bucket, key):
+        return None
+
+    def write(self, bucket, key, body, metadata):
+        self.written = body.read()
+        return True
+
+
+@pytest.mark.parametrize("offsets", ["code-points", "utf-16"])
+def test_by_the_batch_worker(engine, corpus, expected, offsets):
+    content = "\n".join(json.dumps({"id": place, "text": text}) for place, text in enumerate(corpus)).encode()
+    part = {"key": "a", "name": "a", "etag": "", "format": "jsonl", "gzip": False, "start": 0}
+    work = {"in": {"bucket": "in"}, "out": {"bucket": "out", "prefix": ""}, "fields": {"text": "text", "id": None}}
+    memory = Memory(content)
+    event = {"part": part | {"size": len(content), "end": len(content)}, "work": work | {"offsets": offsets}}
+    assert Worker(memory, engine, "model").run(event, 900, pytest.fail)["done"]
+    records = [json.loads(line) for line in memory.written.splitlines()]
+    assert [record["id"] for record in records] == list(range(len(corpus)))
+    if offsets == "code-points":
+        assert spans([record["entities"] for record in records]) == expected
+    else:  # as JavaScript cuts
+        for text, record in zip(corpus, records, strict=True):
+            units = text.encode("utf-16-le")
+            found = [units[2 * e["start"] : 2 * e["end"]].decode("utf-16-le") for e in record["entities"]]
+            assert found == [e["text"] for e in record["entities"]]
 
 
 def test_by_the_wheel(prepared_path, corpus, expected):
