@@ -1,12 +1,10 @@
 // Ray and Spark run the recipes of docs/scale.md on one core and on two; beside them bare processes over the same files.
-import child_process from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.mjs';
-import { root } from '../../scripts/step.mjs';
 import { figure, median, spread } from '../median.mjs';
-import { python, setUpScale } from './environment.mjs';
+import { run, setUpScale } from './environment.mjs';
 
 /** Documents of 1 KB, in files of equal size: few for the jobs that tell what a job costs without them. */
 const FILES = 8;
@@ -21,13 +19,13 @@ export async function rows({ quick }) {
   const model = await prepareModel(describeModel(DEFAULT_MODEL));
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-scale-'));
   try {
-    const many = quick ? 100 : 500;
+    const many = quick ? 100 : 400;
     await run('documents.py', [path.join(folder, 'few'), FILES, FEW]);
     await run('documents.py', [path.join(folder, 'many'), FILES, many]);
     /** @type {Record<typeof ENGINES[number], Rates>} */
     const rates = { spark: { one: [], two: [] }, ray: { one: [], two: [] }, bare: { one: [], two: [] } };
     const documents = FILES * (many - FEW);
-    for (let round = 0; round < (quick ? 1 : 3); round++) {
+    for (let round = 0; round < (quick ? 1 : 2); round++) {
       for (const engine of ENGINES) {
         for (const cores of [1, 2]) {
           const seconds = await job(engine, cores, model, folder);
@@ -91,35 +89,4 @@ function row(what, rates, bare) {
     peers: { 'two bare processes against one': `${figure(most, 2)} x, ${figure(bare.two, 0)} documents/s` },
     verdict: reached ? 'reached' : falls ? 'falls short' : 'undecided',
   };
-}
-
-/**
- * @param {string} script of this folder
- * @param {(string | number)[]} args
- * @returns {Promise<number[]>} the numbers that it prints
- */
-function run(script, args) {
-  const child = child_process.spawn(python, [path.join(root, 'bench/scale', script), ...args.map(String)], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (data) => {
-    out += data;
-  });
-  child.stderr.on('data', (data) => {
-    said = (said + data).slice(-4_000);
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => {
-      if (code === 0)
-        resolve(
-          out
-            .split('\n')
-            .filter((line) => /^[\d.]+$/.test(line))
-            .map(Number),
-        );
-      else reject(new Error(`${script} ${args[0]} failed:\n${said}`));
-    });
-  });
 }

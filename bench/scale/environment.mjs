@@ -10,8 +10,7 @@ import { root, step, UserError } from '../../scripts/step.mjs';
 const venv = path.join(root, '.cache/scale');
 const lock = path.join(root, 'bench/scale/requirements.lock');
 
-/** Its interpreter. */
-export const python = path.join(venv, 'bin/python');
+const python = path.join(venv, 'bin/python');
 
 /** @throws {UserError} without Java, which Spark needs, or without a package index */
 export async function setUpScale() {
@@ -38,4 +37,35 @@ export async function setUpScale() {
   await step('Build the wheels', servicePython, ['-m', 'tools.wheel', wheels], { cwd });
   const install = ['--no-index', '--find-links', wheels, '--force-reinstall', 'burst-ner'];
   await step('Install the wheel', python, [...pip, ...install]);
+}
+
+/**
+ * @param {string} script of this folder
+ * @param {(string | number)[]} args
+ * @returns {Promise<number[]>} the numbers that it prints, a line each
+ */
+export function run(script, args) {
+  const child = child_process.spawn(python, [path.join(root, 'bench/scale', script), ...args.map(String)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [out, said] = ['', ''];
+  child.stdout.on('data', (data) => {
+    out += data;
+  });
+  child.stderr.on('data', (data) => {
+    said = (said + data).slice(-4_000);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0)
+        resolve(
+          out
+            .split('\n')
+            .filter((line) => /^[\d.]+$/.test(line))
+            .map(Number),
+        );
+      else reject(new Error(`${script} ${args[0]} failed:\n${said}`));
+    });
+  });
 }

@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "packaging", "spacy", "thinc"):
             raise
-        install = f"{sys.executable} -m pip install 'burst-ner[build]'"
+        install = f"{sys.executable} -m pip install 'spacy>=3.8.18,<3.9'"
         print(f"This needs spaCy, which is not here; install it with: {install}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

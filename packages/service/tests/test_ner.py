@@ -132,7 +132,7 @@ class TestModels:
         command = [sys.executable, "-S", "-m", "burst_ner_model", "build", str(model_path), str(tmp_path / "out")]
         run = subprocess.run(command, cwd=SERVICE, capture_output=True, text=True, check=False)
         assert (run.returncode, run.stdout) == (2, "")
-        advice = "-m pip install 'burst-ner[build]'"
+        advice = "-m pip install 'spacy>=3.8.18,<3.9'"
         assert run.stderr == f"This needs spaCy, which is not here; install it with: {sys.executable} {advice}\n"
 
 
