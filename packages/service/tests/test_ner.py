@@ -15,6 +15,7 @@ import pytest
 
 import burst_ner
 from burst_ner import SetupError, load
+from burst_ner.prepared import FORMAT
 from burst_ner_model.corpus import texts as corpus_texts
 
 SERVICE = Path(__file__).parent.parent
@@ -110,8 +111,10 @@ class TestModels:
 
     def test_of_another_format(self, prepared_path, tmp_path):
         manifest = json.loads((prepared_path / "manifest.json").read_text())
-        (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"format": 3}))
-        with pytest.raises(SetupError, match=r"has format 3, and this burst-ner reads format 2; build it anew"):
+        (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"format": FORMAT + 1}))
+        with pytest.raises(
+            SetupError, match=rf"has format {FORMAT + 1}, and this burst-ner reads format {FORMAT}; build"
+        ):
             load(tmp_path)
 
     def test_that_only_spacy_can_run(self, prepared_path, tmp_path):
