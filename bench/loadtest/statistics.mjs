@@ -51,8 +51,8 @@ export async function rows({ quick = false } = {}) {
     judged('p50', [0, 0.03, 0.06, 0.1], runs),
     judged('p95', [0, 0.03, 0.06, 0.1], runs),
     ...['p50', 'p95'].map((name) => following(/** @type {'p50' | 'p95'} */ (name), [0, 0.5, 0.9], runs / 4)),
-    ratesCompared([0, 0.5, 0.9], runs / 4),
-    ...[5, 20].map((bursts) => planned(bursts, [0, 0.05, 0.1, 0.2], quick ? 100 : 500)),
+    ratesCompared([0, 0.5, 0.9], runs / 2),
+    ...[5, 20].map((bursts) => planned(bursts, [0, 0.05, 0.1, 0.2], 500)),
     memory(),
   ];
 }

@@ -3,7 +3,7 @@ import { expect, test, vi } from 'vitest';
 import { Progress } from '../src/cli/progress.js';
 import { runBursts } from '../src/load/bursts.js';
 import { Requests } from '../src/load/requests.js';
-import { Recorder } from '../src/run/recorder.js';
+import { Recorder } from '../src/run/run-file.js';
 import { INFO } from './report/run.js';
 import { answerNer, listen } from './server.js';
 

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { compareCommand } from '../src/cli/compare.js';
 import { InputError } from '../src/input-error.js';
 import { comparisonReport } from '../src/report/comparison.js';
-import { RunFile, type RunInfo } from '../src/run/run-file.js';
+import { Recorder, type RunInfo } from '../src/run/run-file.js';
 import type { Sample } from '../src/run/sample.js';
 import { compare } from '../src/statistics/compare.js';
 import { INFO, repeat, run, runOf, sample, samplesOf } from './report/run.js';
@@ -18,7 +18,7 @@ describe('the command', () => {
 
   const written = (medians: readonly number[], info: Partial<RunInfo> = {}, more: Partial<Sample> = {}) => {
     const file = join(mkdtempSync(join(tmpdir(), 'burst-ner-load-')), 'run.ndjson');
-    const out = new RunFile(file, { ...INFO, n: 5, bursts: medians.length, ...info });
+    const out = new Recorder({ ...INFO, n: 5, bursts: medians.length, ...info }, file);
     out.samples(samplesOf(medians, more));
     out.end('complete');
     return file;

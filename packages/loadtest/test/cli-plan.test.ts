@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { planCommand } from '../src/cli/plan.js';
 import { PRICES } from '../src/plan/cost.js';
-import { RunFile } from '../src/run/run-file.js';
+import { Recorder } from '../src/run/run-file.js';
 import type { Sample } from '../src/run/sample.js';
 import { INFO, sample } from './report/run.js';
 
@@ -31,7 +31,7 @@ const temporary = (name: string) => path.join(mkdtempSync(path.join(tmpdir(), 'b
 
 function runFile(...samples: Sample[]): string {
   const name = temporary('run.ndjson');
-  const file = new RunFile(name, INFO);
+  const file = new Recorder(INFO, name);
   file.samples(samples);
   file.end('complete');
   return name;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
-import { type BurstInfo, RunFile, readRun } from '../src/run/run-file.js';
+import { type BurstInfo, Recorder, readRun } from '../src/run/run-file.js';
 import type { Sample } from '../src/run/sample.js';
 import { Samples } from '../src/run/samples.js';
 import { bursts, INFO, sample } from './report/run.js';
@@ -50,7 +50,7 @@ const LOST = sample(0, {
 
 function written(samples: readonly Sample[], end?: 'complete' | 'interrupted'): string {
   const file = temporary();
-  const run = new RunFile(file, INFO);
+  const run = new Recorder(INFO, file);
   run.samples(samples);
   run.burst(BURST);
   if (end) run.end(end);
@@ -158,18 +158,18 @@ test('the command that keeps the rest takes any name', async () => {
 test('a run takes no file that holds something, and one that measured nothing leaves none that does', async () => {
   const file = written([FULL], 'complete');
   const before = readFileSync(file, 'utf8');
-  expect(() => new RunFile(file, INFO)).toThrow(
+  expect(() => new Recorder(INFO, file)).toThrow(
     new InputError(`${file} holds something already; give another name, or delete it.`),
   );
   expect(readFileSync(file, 'utf8')).toBe(before);
   const empty = temporary();
-  new RunFile(empty, INFO).end('interrupted');
+  new Recorder(INFO, empty).end('interrupted');
   expect(readFileSync(empty, 'utf8')).toBe('');
-  expect(() => new RunFile(empty, INFO).end('interrupted')).not.toThrow();
+  expect(() => new Recorder(INFO, empty).end('interrupted')).not.toThrow();
 });
 
 test('a file that cannot be written', () => {
-  expect(() => new RunFile('/nowhere/run.ndjson', INFO)).toThrow(
+  expect(() => new Recorder(INFO, '/nowhere/run.ndjson')).toThrow(
     new InputError(
       'Cannot write /nowhere/run.ndjson (ENOENT); is there such a folder, with room, and may you write to it?',
     ),

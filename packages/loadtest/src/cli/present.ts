@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { InputError } from '../input-error.js';
 import type { CrossCheck } from '../load/cross-check.js';
 import type { Plan } from '../plan/plan.js';
-import { jsonReport } from '../report/json.js';
 import { formatMs } from '../report/quantity.js';
+import { caveats, verdict } from '../report/sentences.js';
 import { terminalReport } from '../report/terminal.js';
 import type { Run } from '../run/run-file.js';
 import { latencyFrom } from '../run/sample.js';
@@ -49,6 +49,12 @@ export async function present(run: Run, { json, html, failIf, crossCheck }: Pres
   );
   if (html !== undefined) await writePage(html, run);
   return settle(summary.outcomes.ok === 0 ? 1 : exitCode(judgements.map(({ verdict }) => verdict)), problems);
+}
+
+/** A run for machines: what was asked for, what came of it, and what to keep in mind. Times are ms. */
+export function jsonReport(run: Run, summary: Summary): object {
+  const { info, bursts, end } = run;
+  return { run: info, end, bursts, verdict: verdict(run, summary), ...summary, caveats: caveats(run, summary) };
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { Progress } from '../cli/progress.js';
 import { formatDuration, formatMs } from '../report/quantity.js';
-import type { Recorder } from '../run/recorder.js';
+import type { Recorder } from '../run/run-file.js';
 import { OUTCOMES, type Sample, STARTS } from '../run/sample.js';
 import { runBurst } from './burst.js';
 import { pause } from './clock.js';

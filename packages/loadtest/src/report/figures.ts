@@ -218,7 +218,7 @@ export function burstFigure(requests: readonly Request[]): { figure: Markup; not
   const late = lines.some(({ toMs }) => toMs > end);
   return {
     figure,
-    note: `${log ? ' The axis is logarithmic: each step is some times as long.' : ''}${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
+    note: `${log ? ' The axis is logarithmic.' : ''}${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
   };
 }
 

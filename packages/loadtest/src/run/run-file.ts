@@ -80,19 +80,24 @@ export interface Run {
   end: 'complete' | 'interrupted' | null;
 }
 
-/** Writes a run line by line, each at once, so that what was measured is on disk whatever happens next. */
-export class RunFile {
-  readonly #fd: number;
-  readonly #file: string;
-  #measured = false;
+/**
+ * Keeps a run as it is measured: in memory, and in its file when it has one, line by line, each at once, so that what was
+ * measured is on disk whatever happens next.
+ */
+export class Recorder {
+  readonly run: Run;
+  readonly #fd: number | undefined;
+  readonly #file: string | undefined;
 
   /**
-   * The first line is written at once: a second run finds that the file is taken.
+   * The file's first line is written at once: a second run finds that it is taken.
    *
    * @throws {InputError} when the file cannot be written, or holds something
    */
-  constructor(file: string, info: RunInfo) {
+  constructor(info: RunInfo, file?: string) {
+    this.run = { info, samples: new Samples(), bursts: [], end: null };
     this.#file = file;
+    if (file === undefined) return;
     try {
       const found = statSync(file, { throwIfNoEntry: false });
       if (found?.isFile() && found.size > 0) throw taken(file);
@@ -105,28 +110,33 @@ export class RunFile {
     this.#write({ type: 'run', format: 1, ...info });
   }
 
+  /** @throws {InputError} when the file can no longer be written; what came before is kept in memory all the same */
   samples(samples: readonly Sample[]): void {
-    this.#measured = true;
+    for (const sample of samples) this.run.samples.push(sample);
     this.#write(...samples.map((sample) => ({ type: 'sample', ...sample })));
   }
 
+  /** @throws {InputError} as above */
   burst(burst: BurstInfo): void {
+    this.run.bursts.push(burst);
     this.#write({ type: 'burst', ...burst });
   }
 
-  /** One that measured nothing leaves an empty file, which the next may have. */
+  /** One that measured nothing leaves an empty file, which the next may have. @throws {InputError} as above */
   end(reason: 'complete' | 'interrupted'): void {
-    if (this.#measured) this.#write({ type: 'end', reason });
-    else if (fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd);
-    closeSync(this.#fd);
+    this.run.end = reason;
+    if (this.run.samples.length > 0) this.#write({ type: 'end', reason });
+    else if (this.#fd !== undefined && fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd);
+    if (this.#fd !== undefined) closeSync(this.#fd);
   }
 
   #write(...lines: object[]): void {
+    if (this.#fd === undefined) return;
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
     } catch (error) {
-      throw unwritable(this.#file, error);
+      throw unwritable(this.#file ?? '', error);
     }
   }
 }

@@ -27,10 +27,10 @@ export function median(values: Iterable<number>): number {
  *
  * The interval holds for any continuous distribution: the number of values below the true percentile is binomial (n, p),
  * so two order statistics bracket it with a known probability (David and Nagaraja, Order Statistics, 7.1). Each side
- * misses with at most half of what the confidence leaves.
+ * misses with at most 2.5 %.
  */
-export function rankInterval(n: number, p: number, confidence = 0.95): { lower: number | null; upper: number | null } {
-  const tail = (1 - confidence) / 2;
+export function rankInterval(n: number, p: number): { lower: number | null; upper: number | null } {
+  const tail = 0.025;
   let lower: number | null = null;
   // Logarithms, because (1 - p) ** n is 0 in a double long before n is large.
   let logPmf = n * Math.log1p(-p);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
-import { RunFile } from '../../src/run/run-file.js';
+import { Recorder } from '../../src/run/run-file.js';
 import { bursts, INFO } from './run.js';
 
 /** The built command: `pnpm build` comes first. */
@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), 'burst-ner-report-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const RUN = join(folder, 'run.ndjson');
-const file = new RunFile(RUN, { ...INFO, bursts: 5, everyMs: 61_000 });
+const file = new Recorder({ ...INFO, bursts: 5, everyMs: 61_000 }, RUN);
 const samples = bursts(5, 20, { cold: 12 }).map((found, i) => ({ ...found, lambdaRequestId: `id-${i}` }));
 for (const burst of [0, 1, 2, 3, 4]) {
   file.samples(samples.filter((found) => found.burst === burst));
@@ -63,7 +63,7 @@ test('a threshold that cannot be judged hides no other one, and no failure', () 
   expect(missing.code).toBe(3);
   expect(report(RUN, '--fail-if', 'ahead.p50 > 3s', '--fail-if', 'cold.p50 > 3ms').code).toBe(1);
   const failed = join(folder, 'failed.ndjson');
-  const nothing = new RunFile(failed, INFO);
+  const nothing = new Recorder(INFO, failed);
   nothing.samples(
     samples.slice(0, 20).map((found) => ({ ...found, outcome: '5xx', status: 503, start: 'unknown' }) as const),
   );

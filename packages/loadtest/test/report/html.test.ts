@@ -1,8 +1,8 @@
 import { parseHTML } from 'linkedom';
 import { expect, test } from 'vitest';
+import { jsonReport } from '../../src/cli/present.js';
 import type { Plan } from '../../src/plan/plan.js';
 import { htmlReport } from '../../src/report/html.js';
-import { jsonReport } from '../../src/report/json.js';
 import type { Run } from '../../src/run/run-file.js';
 import { summarise } from '../../src/statistics/summary.js';
 import { bursts, INFO, PLAN, run, sample } from './run.js';
