@@ -30,7 +30,6 @@ export class FairShare {
   #seen: number | undefined;
   /** What a fair part was too little by, when the last window was not used up. */
   #unused = 0;
-  #part = 0;
   #sent = 0;
   /** Where in each spread ours leave, in this window and in the next. */
   #chance: number;
@@ -80,8 +79,7 @@ export class FairShare {
   part(limit: number): number {
     const clients = this.#clients;
     if (clients === undefined) return GREETINGS;
-    this.#part = limit * Math.min(1, USED / clients + this.#unused);
-    return Math.floor(this.#part + this.#rounding);
+    return Math.floor(limit * Math.min(1, USED / clients + this.#unused) + this.#rounding);
   }
 
   /** When the next request may leave, in ms after the window's begin; undefined when it has to be in the next window. */

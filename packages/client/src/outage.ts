@@ -82,6 +82,13 @@ export class Outage {
     this.doubts.clear();
   }
 
+  /** Forgets what nobody waits for any more. @returns it */
+  sweep(): Batch[] {
+    const dropped = [...this.doubts].filter(({ needed }) => !needed);
+    for (const doubt of dropped) this.doubts.delete(doubt);
+    return dropped;
+  }
+
   /**
    * A request was answered so that the service is there: those that were sent before it and failed are to blame.
    *

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { Alarm } from './alarm.js';
+import { Backlog } from './backlog.js';
 import { Batch } from './batch.js';
 import { RateBudget, type Usage } from './budget.js';
 import { ConfigError, NerError } from './errors.js';
@@ -19,7 +20,6 @@ const LINGER_MS = 20;
 const BLAMES = 4;
 // So often the service may have no time or no room for a text, with nothing else done.
 const TRIES = 6;
-const TOO_MUCH = new Set(['too_large', 'deadline_exceeded', 'response_too_large']);
 
 /** Sends what waits in queues: so many requests at once, within the rate limit, and again where that helps. */
 export class Scheduler {
@@ -30,8 +30,7 @@ export class Scheduler {
   readonly #pace = new Pace();
   readonly #queues = new Set<Queue>();
   readonly #open = new Set<Batch>();
-  /** Put back: they go before what waits in queues. */
-  readonly #again: Batch[] = [];
+  readonly #again: Backlog;
   readonly #asking = new Set<Promise<unknown>>();
   readonly #outage: Outage;
   readonly #alarm: Alarm;
@@ -50,6 +49,7 @@ export class Scheduler {
     this.#sender = new Sender(settings);
     this.#budget = new RateBudget(settings.clock, settings.budgetShare, settings.concurrency);
     this.#slots = new Slots(settings.concurrency, settings.clock);
+    this.#again = new Backlog(settings.clock);
     this.#outage = new Outage(settings.clock, settings.outageMs);
     this.#alarm = new Alarm(settings.clock, () => this.pump());
   }
@@ -82,13 +82,8 @@ export class Scheduler {
 
   /** Gives up what nobody waits for any more. */
   sweep(): void {
-    const unneeded = (batch: Batch) => !batch.needed;
-    const { doubts } = this.#outage;
-    for (const batch of [...doubts, ...this.#again].filter(unneeded)) {
-      if (!doubts.delete(batch)) this.#again.splice(this.#again.indexOf(batch), 1);
-      batch.queue.putBack(batch.rest);
-    }
-    for (const batch of [...this.#open].filter(unneeded)) batch.stop.abort();
+    for (const { queue, rest } of [...this.#outage.sweep(), ...this.#again.sweep()]) queue.putBack(rest);
+    for (const batch of [...this.#open]) if (!batch.needed) batch.stop.abort();
     this.pump();
   }
 
@@ -174,12 +169,12 @@ export class Scheduler {
 
   /** When there is something to send, whether it may be sent or not. */
   #due(now: number): number | undefined {
-    const due = Math.min(...this.#again.map((batch) => batch.due));
+    const { due } = this.#again;
     if (due <= now || this.#ready()) return now;
     const [doubt] = this.#outage.doubts;
     if (doubt) {
       // All that is left is in doubt: a probe tells.
-      if (!this.#outage.begun && this.#open.size === 0 && this.#again.length === 0) this.#pause(doubt, 'split');
+      if (!this.#outage.begun && this.#open.size === 0 && this.#again.empty) this.#pause(doubt, 'split');
       if (this.#outage.begun) return now;
     }
     return due === Number.POSITIVE_INFINITY ? undefined : due;
@@ -200,10 +195,9 @@ export class Scheduler {
       this.#pace.extra(true);
       return new Batch(doubt.queue, []);
     }
-    const now = this.#settings.clock.now();
-    const at = this.#again.findIndex((batch) => batch.due <= now);
-    this.#pace.extra(at >= 0);
-    if (at >= 0) return this.#again.splice(at, 1)[0] as Batch;
+    const again = this.#again.take();
+    this.#pace.extra(again !== undefined);
+    if (again) return again;
     const queue = this.#ready() as Queue;
     // The others' turn comes next.
     this.#queues.delete(queue);
@@ -238,7 +232,7 @@ export class Scheduler {
   /** The service is there: what was sent before and failed was not its fault. */
   #up(batch: Batch): void {
     const { blamed, pardoned } = this.#outage.over(batch);
-    this.#again.push(...pardoned);
+    for (const doubt of pardoned) this.#again.later(doubt, 0);
     for (const doubt of blamed) this.#blame(doubt);
   }
 
@@ -255,10 +249,10 @@ export class Scheduler {
       // for nothing else before it, is too much by itself.
       const free = size > 0 && !(code === 'response_too_large' && i === 0);
       if (later && (free || ++text.tries < TRIES)) undone.push(text);
-      else undone.push(...settled(text, it));
+      else undone.push(...text.settle(it));
     }
     queue.putBack(undone);
-    if (rest.length > 0) this.#halve(Object.assign(new Batch(queue, rest), { blames, pardons }));
+    if (rest.length > 0) this.#again.halve(Object.assign(new Batch(queue, rest), { blames, pardons }));
   }
 
   #failed(batch: Batch, error: unknown, sentAt: number): void {
@@ -272,12 +266,12 @@ export class Scheduler {
     if (next === 'stop') this.#stop(error);
     else if (next === 'wait') {
       batch.attempts--;
-      this.#putBack(batch);
+      this.#again.first(batch);
     } else if (next === 'slow down') {
       this.#slots.throttled(sentAt);
       this.#busy(batch, error);
     } else if (next === 'pause' || next === 'pause briefly') {
-      this.#putBack(batch);
+      this.#again.first(batch);
       this.#pause(batch, next);
     } else if (next === 'split') {
       if (batch.texts.length === 0) this.#up(batch);
@@ -295,12 +289,7 @@ export class Scheduler {
     const ms = backOff(++batch.throttles, error.retryAfterMs, clock.random());
     this.#busySince ??= now;
     if (now + ms - this.#busySince > outageMs) this.#stop(this.#outage.unavailable(error, this.#busySince));
-    else this.#later(batch, ms);
-  }
-
-  /** It goes first. A probe is never sent again. */
-  #putBack(batch: Batch): void {
-    if (batch.texts.length > 0) this.#again.unshift(batch);
+    else this.#again.later(batch, ms);
   }
 
   #pause(batch: Batch, next: Next): void {
@@ -321,35 +310,16 @@ export class Scheduler {
     const [text, more] = batch.texts.filter(({ over }) => !over);
     const sure = judge(error, this.#outage.served).next === 'split';
     if (!text) return;
-    if (more) this.#halve(batch, sure);
-    else if (sure || batch.blames >= BLAMES) batch.queue.putBack(settled(text, error));
-    else this.#later(batch, backOff(batch.blames, undefined, this.#settings.clock.random()));
-  }
-
-  /**
-   * Sends the first half. Whether it is served tells which one has the text to blame; where either may be too much by
-   * itself, both are sent.
-   */
-  #halve(batch: Batch, both = false): void {
-    const texts = batch.texts.filter(({ over }) => !over);
-    if (texts.length === 0) return;
-    const middle = Math.ceil(texts.length / 2);
-    const [half, other] = [texts.slice(0, middle), texts.slice(middle)];
-    this.#again.push(batch.part(half, both ? [] : other));
-    if (both && other.length > 0) this.#again.push(batch.part(other));
-  }
-
-  #later(batch: Batch, ms: number): void {
-    if (batch.texts.length === 0) return;
-    batch.due = this.#settings.clock.now() + ms;
-    this.#again.push(batch);
+    if (more) this.#again.halve(batch, sure);
+    else if (sure || batch.blames >= BLAMES) batch.queue.putBack(text.settle(error));
+    else this.#again.later(batch, backOff(batch.blames, undefined, this.#settings.clock.random()));
   }
 
   /** Ends every call. What is not settled by now has no outcome. */
   #stop(error: unknown): void {
     this.#outage.end();
     this.#busySince = undefined;
-    this.#again.length = 0;
+    this.#again.clear();
     for (const queue of [...this.#queues]) queue.stop(error);
   }
 
@@ -384,21 +354,12 @@ export class Scheduler {
   }
 
   #idle(): boolean {
-    const working = this.#open.size + this.#again.length + this.#outage.doubts.size + this.#asking.size > 0;
-    return !working && ![...this.#queues].some(({ awaited }) => awaited);
+    const working = this.#open.size + this.#outage.doubts.size + this.#asking.size > 0;
+    return !working && this.#again.empty && ![...this.#queues].some(({ awaited }) => awaited);
   }
 
   /** What is called may abort a call: not in the midst of something. */
   #tell(event: NerEvent): void {
     queueMicrotask(() => this.#settings.onEvent(event));
   }
-}
-
-/** Settles a text, unless it was too much by itself and can be cut: what is to be sent in its place. */
-function settled(text: Text, said: Found | NerError): Text[] {
-  const code = said instanceof NerError ? said.code : 'code' in said.result ? said.result.code : '';
-  const tooMuch = TOO_MUCH.has(code) || (said instanceof NerError && said.status === 413);
-  const parts = tooMuch ? text.cut() : [];
-  if (parts.length === 0) text.settle(said);
-  return parts;
 }

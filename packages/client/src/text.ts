@@ -22,6 +22,7 @@ export interface Owner {
 
 // A text has at least so many UTF-16 units to be cut again: pieces of it are shorter.
 const LEAST_CUT = 3000;
+const TOO_MUCH = new Set(['too_large', 'deadline_exceeded', 'response_too_large']);
 
 /** One text of a request: a document's whole text, or a piece of it. */
 export class Text implements Owner {
@@ -57,23 +58,19 @@ export class Text implements Owner {
     return this.#pieces.over;
   }
 
-  /** Shorter texts in its place, when it was too much by itself; none when it is short. */
+  /** Shorter texts in its place; none when it is short. */
   cut(): Text[] {
     if (this.#own.length < LEAST_CUT) return [];
     return new Pieces(this.#own, Math.floor(this.#own.length / 5), this).rest();
   }
 
-  settle(said: Found | NerError): void {
-    if (said instanceof NerError) this.fail(said);
-    else if ('error' in said.result) this.fail(refused(said.result));
-    else {
-      try {
-        this.found(toUtf16(this.#own, said.result.entities), said.model);
-      } catch (error) {
-        if (!(error instanceof NerError)) throw error;
-        this.fail(error);
-      }
-    }
+  /** @returns where it was too much by itself, and can be cut, what is to be sent in its place: it is not settled then */
+  settle(said: Found | NerError): Text[] {
+    const code = said instanceof NerError ? said.code : 'code' in said.result ? said.result.code : '';
+    const tooMuch = TOO_MUCH.has(code) || (said instanceof NerError && said.status === 413);
+    const parts = tooMuch ? this.cut() : [];
+    if (parts.length === 0) this.#settle(said);
+    return parts;
   }
 
   found(entities: Entity[], model: Model): void {
@@ -82,6 +79,17 @@ export class Text implements Owner {
 
   fail(error: NerError): void {
     this.#pieces.fail(error);
+  }
+
+  #settle(said: Found | NerError): void {
+    try {
+      if (said instanceof NerError) throw said;
+      if ('error' in said.result) throw refused(said.result);
+      this.found(toUtf16(this.#own, said.result.entities), said.model);
+    } catch (error) {
+      if (!(error instanceof NerError)) throw error;
+      this.fail(error);
+    }
   }
 }
 
