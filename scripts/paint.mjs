@@ -2,7 +2,7 @@
 import process from 'node:process';
 
 /** OntoNotes' labels by kind, and the background (256-colour palette) of each kind. Black on them is readable. */
-const KINDS = /** @type {const} */ ([
+export const KINDS = /** @type {const} */ ([
   [117, ['PERSON', 'NORP']],
   [222, ['ORG', 'PRODUCT', 'WORK_OF_ART', 'LAW', 'LANGUAGE', 'EVENT']],
   [157, ['GPE', 'LOC', 'FAC']],

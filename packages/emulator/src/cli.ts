@@ -3,9 +3,11 @@ import { once } from 'node:events';
 import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { type Emulator, startEmulator } from './index.js';
+import { type Emulator, type EmulatorEvent, startEmulator } from './index.js';
+import { type Page, startPage } from './page.js';
 import { printable } from './view/printable.js';
 import { jsonReport, lineReport, viewReport } from './view/report.js';
+import { Tally } from './view/tally.js';
 
 interface UpOptions {
   kong: string;
@@ -22,6 +24,7 @@ interface UpOptions {
   slowStore?: number;
   memory?: number;
   compat?: true;
+  page: boolean;
   log?: string;
   json?: true;
 }
@@ -56,13 +59,17 @@ program
   .option('--slow-store <MBPS>', 'bound how fast code and model are read the first time, in MB/s, as from EFS', rate)
   .option('--memory <MB>', 'memory size: the part of a core that Lambda gives it, a whole one at 1769', count)
   .option('--compat', 'drive the handler without awslambdaric, as off Linux')
+  .option('--no-page', "serve no page: without this, one is on loopback, at the port above the gateway's if it is free")
   .option('--log <file>', 'append the log of the platform and of the function to a file')
   .option('--json', 'print one JSON object a line: first {"event":"ready", …}, then what happens; never a key')
   .action(up);
 
 await program.parseAsync();
 
-async function up({ idle, compat, log, json, memory, ...options }: UpOptions, command: Command): Promise<void> {
+async function up(
+  { idle, compat, page: wanted, log, json, memory, ...options }: UpOptions,
+  command: Command,
+): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
@@ -74,7 +81,9 @@ async function up({ idle, compat, log, json, memory, ...options }: UpOptions, co
   // A terminal or a reader that has gone away.
   process.stdout.on('error', () => stop.abort());
   const view = process.stdout.isTTY && process.env['TERM'] !== 'dumb';
-  const report = json ? jsonReport() : view ? viewReport(options.reserved, onSignal) : lineReport();
+  // One tally for the terminal and the page.
+  const tally = new Tally();
+  const report = json ? jsonReport() : view ? viewReport(tally, options.reserved, onSignal) : lineReport();
   let failure: Error | undefined;
   const file = log === undefined ? undefined : createWriteStream(log, { flags: 'a' });
   file?.on('error', ({ message }) => {
@@ -88,16 +97,21 @@ async function up({ idle, compat, log, json, memory, ...options }: UpOptions, co
       compat: compat ?? false,
       ...(memory !== undefined && { memoryMb: memory }),
       ...(file && { log: ({ time, stream, line }) => void file.write(`${time} ${stream} ${line}\n`) }),
-      onEvent: report.event,
+      onEvent(event: EmulatorEvent) {
+        tally.add(event);
+        report.event(event);
+      },
       signal: stop.signal,
     });
+    let page: Page | undefined;
     try {
-      report.ready(emulator);
+      if (wanted) page = await startPage(emulator, tally, options);
+      report.ready(emulator, page?.url);
       if (!stop.signal.aborted) await once(stop.signal, 'abort');
       report.stopping();
     } finally {
       // Whatever becomes of what it prints.
-      await emulator.close();
+      await Promise.all([page?.close(), emulator.close()]);
     }
   } catch (error) {
     if (!stop.signal.aborted) failure = error as Error;

@@ -147,8 +147,8 @@ export interface Emulator {
   endpoint: string;
   /** The Function URL behind the gateway, with a slash at the end, and its certificate in PEM, made at start. */
   functionUrl: { url: string; ca: string };
-  /** API keys by consumer. */
-  keys: { 'batch-processor': string; 'load-generator': string };
+  /** API keys by consumer. `page` is here alone: made anew at each start, with batch-processor's rights, counted apart. */
+  keys: { 'batch-processor': string; 'load-generator': string; page: string };
   /** The names of the keys that were made up here. */
   generatedKeys: ('batch-processor' | 'load-generator')[];
   runtime: RuntimeName;
@@ -220,7 +220,7 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   );
   const secrets: Record<string, string> = {};
   for (const name of [...Object.values(KEYS), ORIGIN_SECRET]) {
-    secrets[name] = env[name] || randomBytes(24).toString('base64url');
+    secrets[name] = env[name] || newKey();
   }
   const config: FunctionConfig = {
     runtime,
@@ -260,15 +260,17 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
       trust(await renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url }), functionUrl.ca);
     const text = await read();
     const { port = 0 } = options;
+    const guest = { username: 'page', key: newKey(), like: secrets[KEYS['batch-processor']] ?? '' };
     const onAnswer = (answered: Answered) => onEvent?.({ event: 'answer', ...answered });
     const gateway = await listen(
-      () => startGateway({ file: kong, text, port, onAnswer, ...pick(options, ['now', 'timeScale']) }),
+      () => startGateway({ file: kong, text, port, guest, onAnswer, ...pick(options, ['now', 'timeScale']) }),
       port,
       '--port',
     );
     closers.push(() => gateway.close());
     const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
-    const keys = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]])) as Emulator['keys'];
+    const given = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]]));
+    const keys = { ...given, page: guest.key } as Emulator['keys'];
     const folders = [path.resolve(options.model), config.taskRoot, runtime.packages];
     if (slowStore) config.store = await SlowStore.open(folders, slowStore, runtime.python);
     if (memoryMb !== undefined) config.cpu = new CpuShare(memoryMb, config.store?.group);
@@ -302,6 +304,8 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
     signal?.removeEventListener('abort', abort);
   }
 }
+
+const newKey = () => randomBytes(24).toString('base64url');
 
 async function renderKong(file: string, env: Record<string, string>): Promise<string> {
   const text = await readFile(file, 'utf8');

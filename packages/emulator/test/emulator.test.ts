@@ -113,7 +113,8 @@ describe('startEmulator', () => {
     });
     expect((await post(endpoint, keys['load-generator'])).statusCode).toBe(200);
     expect((await post(endpoint, 'another-key')).statusCode).toBe(401);
-    expect(keys).toEqual({ 'batch-processor': KEY, 'load-generator': expect.stringMatching(/^[\w-]{32}$/) });
+    const madeUp = expect.stringMatching(/^[\w-]{32}$/);
+    expect(keys).toEqual({ 'batch-processor': KEY, 'load-generator': madeUp, page: madeUp });
     expect(generatedKeys).toEqual(['load-generator']);
     expect(runtime).toBe(process.platform === 'linux' ? 'awslambdaric' : 'compat runtime');
     expect(stats()).toMatchObject({ requests: 2, coldStarts: 1 });
@@ -319,6 +320,7 @@ describe('burst-ner-emulator up', () => {
       endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/nlp\/ner$/),
       functionUrl: expect.stringMatching(/^https:\/\/127\.0\.0\.1:\d+\/$/),
       runtime: process.platform === 'linux' ? 'awslambdaric' : 'compat runtime',
+      page: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/$/),
     });
     const { pid } = await (await post(ready.endpoint)).json();
     expect(JSON.parse(await line(/cold start/))).toMatchObject({ event: 'cold start', initMs: expect.any(Number) });
@@ -442,8 +444,9 @@ def handler(event, context):
     execFileSync('mkfifo', [log]);
     const reader = spawn('cat', [log], { stdio: 'ignore' });
     later(() => void reader.kill());
-    const { line, end } = up(['--service', service(), '--json', '--log', log]);
-    const { endpoint } = JSON.parse(await line(/ready/));
+    const { line, end } = up(['--service', service(), '--json', '--no-page', '--log', log]);
+    const { endpoint, page } = JSON.parse(await line(/ready/));
+    expect(page).toBeUndefined();
     const { pid } = await (await post(endpoint)).json();
     reader.kill();
     await once(reader, 'exit');

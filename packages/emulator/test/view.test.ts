@@ -1,7 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AnswerEvent, Emulator, EmulatorEvent, EnvironmentState } from '../src/index.js';
-import { frame, type Picture, summary } from '../src/view/frame.js';
+import { type Addresses, frame, summary } from '../src/view/frame.js';
+import type { Picture } from '../src/view/picture.js';
 import { jsonReport, lineReport } from '../src/view/report.js';
 import { Tally } from '../src/view/tally.js';
 
@@ -25,12 +26,12 @@ const environment = (at: number, more: Partial<EnvironmentState> = {}): Environm
   ...more,
 });
 
-const picture = (more: Partial<Picture> = {}): Picture => ({
+const picture = (more: Partial<Picture & Addresses> = {}): Picture & Addresses => ({
   ...{ endpoint: 'http://127.0.0.1:8000/nlp/ner', key: 'the key', runtime: 'awslambdaric', upMs: 133_000, now: NOW },
   ...{ reserved: 20, environments: [], tally: tallyOf([]) },
   ...more,
 });
-const plain = (more: Partial<Picture>, columns = 79, rows = 24) =>
+const plain = (more: Partial<Picture & Addresses>, columns = 79, rows = 24) =>
   frame(picture(more), { columns, rows, colour: false });
 const wide = (line: string) => [...stripVTControlCharacters(line)].length;
 
@@ -49,11 +50,12 @@ describe('a frame', () => {
       environment(2, { ahead: true, requests: 0 }),
       environment(3, { state: 'cold', requests: 0, initMs: undefined, rssMb: undefined, ageMs: 300 }),
     ];
-    expect(plain({ tally, environments }).join('\n')).toBe(
+    expect(plain({ tally, environments, page: 'http://127.0.0.1:8001/' }).join('\n')).toBe(
       `
 Burst NER emulator                                   awslambdaric · up 2 m 13 s
 
 address      http://127.0.0.1:8000/nlp/ner
+page         http://127.0.0.1:8001/
 key          the key
 
 budget       ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  0 of 100 left · new in 40 s · batch-processor

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { fail, headRefusal, refuse } from './answer.js';
 import { parseConfig } from './config.js';
+import { entityId } from './consumers.js';
 import { Counters } from './counters.js';
 import { Exchange } from './exchange.js';
 import { RefusedHead, readHead } from './head.js';
@@ -39,6 +40,8 @@ export interface GatewayOptions {
    * @default 1
    */
   readonly timeScale?: number;
+  /** A consumer beside those of the file, with the groups and limits of the one that `like` is a key of. */
+  readonly guest?: { readonly username: string; readonly key: string; readonly like: string };
   /** Told of every request once its response closes. */
   readonly onAnswer?: (answer: Answered) => void;
 }
@@ -91,11 +94,16 @@ export interface Gateway {
  * @throws {NodeJS.ErrnoException} EADDRINUSE when the port is taken
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const { file, text, port, now = Date.now, timeScale = 1, onAnswer } = options;
+  const { file, text, port, now = Date.now, timeScale = 1, guest, onAnswer } = options;
   const counters = new Counters();
   const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
+    const model = guest && credentials.find(guest.like)?.consumer;
+    if (model) {
+      const { username, key } = guest;
+      credentials.add(key, { ...model, username, id: entityId('consumers', username) });
+    }
     const scaled = services.map((service) => ({
       ...service,
       connectTimeout: service.connectTimeout / timeScale,

@@ -1,23 +1,14 @@
 import type { EnvironmentState } from '../lambda/environment.js';
+import type { Picture } from './picture.js';
 import { printable } from './printable.js';
-import type { Budget, Second, Tally } from './tally.js';
+import type { Budget, Second } from './tally.js';
 
-/** What there is to see at one moment. */
-export interface Picture {
-  endpoint: string;
+/** How a person gets at it. */
+export interface Addresses {
   /** What may be seen of the key. */
   key: string;
-  runtime: string;
-  /** Since the start, in ms. */
-  upMs: number;
-  /** Epoch ms. */
-  now: number;
-  reserved: number;
-  environments: readonly EnvironmentState[];
-  tally: Pick<
-    Tally,
-    'answers' | 'limited' | 'throttled' | 'failed' | 'broken' | 'coldStarts' | 'last' | 'budget' | 'seconds' | 'news'
-  >;
+  /** The page's address, if there is one. */
+  page?: string | undefined;
 }
 
 /** The terminal it is shown on. */
@@ -47,13 +38,14 @@ const LEVELS = '▁▂▃▄▅▆▇█';
 const LABEL = 13;
 
 /** One frame: as many lines as fit the terminal or fewer, none of them wider than it. */
-export function frame(picture: Picture, size: Size): string[] {
+export function frame(picture: Picture & Addresses, size: Size): string[] {
   const { tally, environments } = picture;
   const width = size.columns;
   const top: Span[][] = [
     ends([['Burst NER emulator', 'strong']], [[`${picture.runtime} · up ${duration(picture.upMs)}`, 'quiet']], width),
     [],
     [label('address'), [picture.endpoint]],
+    ...(picture.page ? [[label('page'), [picture.page]] satisfies Span[]] : []),
     [label('key'), [picture.key]],
     [],
     budgetLine(tally.budget, picture.now, width),

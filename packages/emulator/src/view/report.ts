@@ -1,13 +1,15 @@
 import type { Emulator, EmulatorEvent } from '../index.js';
 import { frame, summary } from './frame.js';
+import { takePicture } from './picture.js';
 import { printable } from './printable.js';
 import { Screen } from './screen.js';
-import { sentence, Tally } from './tally.js';
+import { sentence, type Tally } from './tally.js';
 
 /** What a running emulator prints, in one of three ways. */
 export interface Report {
   event(event: EmulatorEvent): void;
-  ready(emulator: Emulator): void;
+  /** @param page its address, if there is one */
+  ready(emulator: Emulator, page?: string): void;
   /** The end has begun. */
   stopping(): void;
 }
@@ -19,8 +21,8 @@ export function jsonReport(): Report {
   const print = (value: object) => console.log(JSON.stringify(value));
   return {
     event: print,
-    ready: ({ endpoint, functionUrl, runtime }) =>
-      print({ event: 'ready', endpoint, functionUrl: functionUrl.url, runtime }),
+    ready: ({ endpoint, functionUrl, runtime }, page) =>
+      print({ event: 'ready', endpoint, functionUrl: functionUrl.url, runtime, page }),
     stopping() {},
   };
 }
@@ -33,7 +35,7 @@ export function lineReport(): Report {
       const line = sentence(event);
       if (line) console.log(printable(line));
     },
-    ready: (emulator) => console.log(welcome(emulator, process.stdout.isTTY)),
+    ready: (emulator, page) => console.log(welcome(emulator, page, process.stdout.isTTY)),
     stopping: () => console.log('Stopping …'),
   };
 }
@@ -41,27 +43,24 @@ export function lineReport(): Report {
 /**
  * A live view on the terminal.
  *
+ * @param tally that is told of every event
  * @param reserved concurrency, to be shown
  * @param stop what Ctrl-C and q do
  */
-export function viewReport(reserved: number, stop: () => void): Report {
+export function viewReport(tally: Tally, reserved: number, stop: () => void): Report {
   const { stdout, stdin } = process;
-  const tally = new Tally();
-  const started = performance.now();
   let close = () => {};
   console.log('Starting …');
   return {
-    event: (event) => tally.add(event),
-    ready(emulator) {
+    // The tally has them already.
+    event() {},
+    ready(emulator, page) {
       // The whole key stays on the ordinary screen, which nobody sees who is shown the view.
-      console.log(`${welcome(emulator, true)}${stdin.isTTY ? 'k goes to the live view and back.\n' : ''}`);
+      console.log(`${welcome(emulator, page, true)}${stdin.isTTY ? 'k goes to the live view and back.\n' : ''}`);
       const key = `${keyHint(emulator)}${stdin.isTTY ? ' · k shows a line to paste' : ''}`;
       const screen = new Screen(stdout);
       const draw = () => {
-        const picture = {
-          ...{ endpoint: emulator.endpoint, key, runtime: emulator.runtime, reserved, tally },
-          ...{ upMs: performance.now() - started, now: Date.now(), environments: emulator.environments() },
-        };
+        const picture = { ...takePicture(emulator, tally, reserved), key, page };
         const { columns = 80, rows = 24 } = stdout;
         // The last column stays free: erasing the rest of a line would take what stands there.
         screen.show(frame(picture, { columns: columns - 1, rows, colour: !process.env['NO_COLOR'] }));
@@ -100,7 +99,7 @@ export function viewReport(reserved: number, stop: () => void): Report {
 const VARIABLE = 'DECK_BATCH_PROCESSOR_KEY';
 
 /** @param terminal whether a person sees it, who may see a key that was made up */
-function welcome(emulator: Emulator, terminal: boolean): string {
+function welcome(emulator: Emulator, page: string | undefined, terminal: boolean): string {
   const { endpoint, functionUrl, runtime, keys } = emulator;
   const show = terminal && isMadeUp(emulator);
   const hidden = isMadeUp(emulator)
@@ -109,7 +108,7 @@ function welcome(emulator: Emulator, terminal: boolean): string {
   const header = show ? `'apikey: ${keys['batch-processor']}'` : `"apikey: $${VARIABLE}"`;
   return `
 Kong and Lambda are up (${runtime}).
-  address  ${endpoint}
+  address  ${endpoint}${page ? `\n  page     ${page}` : ''}
   function ${functionUrl.url}
   key      ${show ? keys['batch-processor'] : hidden}
 Try it:

@@ -43,6 +43,8 @@ export class Tally {
   budget: Budget | undefined;
   /** The newest last. */
   readonly news: News[] = [];
+  /** By performance.now(). */
+  readonly started = performance.now();
   readonly #seconds = new Map<number, Second>();
   readonly #now: () => number;
 
