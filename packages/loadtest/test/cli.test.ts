@@ -186,7 +186,7 @@ test('--dry-run says what it takes and sends nothing, without a key', async () =
   expect(stdout).toBe(`5 bursts of 200 every 90 s to http://ner.invalid/nlp/ner
   requests  1,000
   time      6 min, at most 7 min if answers time out
-  cost      about $0.03, if Lambda bills 1 s each at 2048 MB (arm64)
+  cost      about $0.02, if Lambda bills 1 s each at 1769 MB (arm64)
   limit     100 a minute may cut this: up to 200 in a calendar minute; Kong counts late, so it may let more of one burst through
 Nothing was sent.
 `);
