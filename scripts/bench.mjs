@@ -11,7 +11,7 @@ import { command, root, UserError } from './step.mjs';
 const MODULES = {
   client: ['rate', 'fleet', 'outage', 'throughput', 'abort', 'chunk', 'unicode', 'cli'],
   emulator: ['gateway', 'lambda'],
-  scale: ['wheel', 'clusters'],
+  scale: ['wheel', 'clusters', 'batch'],
   loadtest: ['accuracy', 'loop', 'cold', 'plan', 'questions', 'report', 'statistics'],
 };
 const USAGE = `Usage: npm run bench -- service [PART ...]|${Object.keys(MODULES).join('|')} [--json] [--quick] [--write]`;

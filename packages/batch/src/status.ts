@@ -30,12 +30,9 @@ export interface Status {
   usd: { soFar: number; inAll: number | null };
 }
 
-/** The state of a part that was given up (infra/batch.asl.tftpl). */
-const Note = z.object({
-  part: z.object({ name: z.string(), start: z.int() }),
-  failure: z.object({ Error: z.string(), Cause: z.string() }),
-});
-const NOTES = 20;
+const Note = z.object({ failure: z.object({ Error: z.string(), Cause: z.string() }) });
+/** How many are read: who has more to mend sees enough. */
+const REASONS = 20;
 
 /** Tells how far a run is, again and again. */
 export class Follower {
@@ -67,7 +64,7 @@ export class Follower {
     return {
       output: placeName(this.#books.output),
       parts: { all: records.length, done, running, failed: failed.length },
-      failed: failed.slice(0, NOTES),
+      failed: failed.slice(0, REASONS),
     };
   }
 
@@ -80,26 +77,27 @@ export class Follower {
     return itemCounts?.running ?? 0;
   }
 
-  /** What the state machine noted, of parts that have no records. */
+  /** What the state machine noted, of parts that have no records; of the first ones with their reasons. */
   async #failed(run: Run, records: PartRecords[]): Promise<FailedPart[]> {
-    const id = run.executions.at(-1)?.id;
     const { bucket } = this.#books.output;
-    const notes: FailedPart[] = [];
+    const prefix = this.#books.key(`${run.executions.at(-1)?.id}/failed/`);
     const missing = new Set(records.filter(({ done }) => !done).map(({ part }) => part.name));
-    for await (const { key } of this.#account.list({ bucket, prefix: this.#books.key(`${id}/failed/`) })) {
-      const note: unknown = JSON.parse(String((await this.#account.read(bucket, key)) ?? '{}'));
-      // Step Functions may write a string as JSON has it.
-      const parsed = Note.safeParse(typeof note === 'string' ? JSON.parse(note) : note);
-      if (!parsed.success || !missing.has(parsed.data.part.name)) continue;
-      const { part, failure } = parsed.data;
-      notes.push({ name: part.name, start: part.start, reason: reasonOf(failure.Error, failure.Cause) });
+    const failed: FailedPart[] = [];
+    for await (const { key } of this.#account.list({ bucket, prefix })) {
+      const [, name = '', start] = /^(.*)\/(\d+)\.json$/.exec(key.slice(prefix.length)) ?? [];
+      if (!missing.has(name)) continue;
+      const reason = failed.length < REASONS ? reasonOf((await this.#account.read(bucket, key)) ?? '{}') : '';
+      failed.push({ name, start: Number(start), reason });
     }
-    return notes;
+    return failed;
   }
 }
 
-/** Lambda's cause is JSON with the message in it. */
-function reasonOf(error: string, cause: string): string {
+/** Of the state of a part that was given up (infra/batch.asl.tftpl). Lambda's cause is JSON with the message in it. */
+function reasonOf(note: Buffer | string): string {
+  const state: unknown = JSON.parse(String(note));
+  // Step Functions may write a string as JSON has it.
+  const { Error: error, Cause: cause } = Note.parse(typeof state === 'string' ? JSON.parse(state) : state).failure;
   try {
     const { errorMessage } = JSON.parse(cause);
     return error === 'PartError' ? errorMessage : `${error}: ${errorMessage}`;
