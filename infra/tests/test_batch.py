@@ -250,15 +250,24 @@ def test_a_part_that_does_not_fit_goes_on_where_it_was(s3, recognizer, monkeypat
     [event] = events(s3, key, gzip.compress(body) if key.endswith(".gz") else body)
     worker = Worker(storage.open_storage(), recognizer, "en/1/abc", now=Clock())
     finish(worker, event, 12)
-    assert len(s3.list_objects_v2(Bucket=OUT)["Contents"]) > 2
+    assert len(s3.list_objects_v2(Bucket=OUT)["Contents"]) > 1
     hashes = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
     assert [one["hash"] for one in records(s3)] == hashes
     # Nor does one whose records need more room than there is.
     for entry in s3.list_objects_v2(Bucket=OUT)["Contents"]:
         s3.delete_object(Bucket=OUT, Key=entry["Key"])
     finish(Worker(storage.open_storage(), recognizer, "en/1/abc", max_output=1000), event)
-    assert len(s3.list_objects_v2(Bucket=OUT)["Contents"]) > 2
+    assert len(s3.list_objects_v2(Bucket=OUT)["Contents"]) > 1
     assert [one["hash"] for one in records(s3)] == hashes
+
+
+def test_parts_that_end_where_a_line_does_and_do_not_fit(s3, recognizer, monkeypatch):
+    monkeypatch.setattr(part, "MAX_BATCH_CHARACTERS", 1)
+    lines = [json.dumps({"id": number, "text": "Paris"}) + "\n" for number in range(12)]
+    cuts = [len("".join(lines[:number])) for number in (4, 8)]
+    for event in events(s3, "a.jsonl", "".join(lines).encode(), cuts=cuts):
+        finish(Worker(storage.open_storage(), recognizer, "en/1/abc", max_output=1), event)
+    assert [one["id"] for one in records(s3)] == list(range(12))
 
 
 def test_what_no_repetition_would_mend(s3, worker, recognizer):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from .deadline import Deadline
 from .documents import Document, read_documents
 from .errors import PartError
-from .recognizer import MAX_BATCH_CHARACTERS, Recognizer
+from .recognizer import MAX_BATCH_CHARACTERS, MAX_BATCH_TEXTS, Recognizer
 from .record import OFFSETS, Recorder
 from .results import found
 from .storage import Storage
@@ -116,7 +116,7 @@ class Worker:
         count = characters = written = 0
         end, done = part["start"], True
         most = self._recognizer.limits["max_text_characters"]
-        for batch in _batches(documents, most):
+        for batch in _batches(documents):
             texts = [document.text for document in batch if _asked(document, most)]
             deadline.full = count == 0
             results = found([texts] if texts else [], self._recognizer, deadline, failed)
@@ -139,8 +139,8 @@ class Worker:
             else:
                 if written < self._max_output and deadline.left() > 0:
                     continue
-            # More may be left. Whether there is, the next attempt sees.
-            done = False
+            # What begins at the part's end is another one's, by that name.
+            done = part["end"] is not None and end >= part["end"]
             break
         if count == 0 and not done:
             raise TimeoutError("The time was over before the first document was done.")
@@ -165,13 +165,13 @@ def _too_large(most: int) -> dict:
     return {"error": f"This text has more than {most:,} characters; cut it.", "code": "too_large"}
 
 
-def _batches(documents: Iterable[Document], most: int) -> Iterator[list[Document]]:
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     """Documents that are worked on together; each batch has one at least, and one that is long is alone."""
     batch: list[Document] = []
     characters = 0
     for document in documents:
         size = len(document.text) if document.text else 0
-        if batch and (characters + size > MAX_BATCH_CHARACTERS or len(batch) == 1024):
+        if batch and (characters + size > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS):
             yield batch
             batch, characters = [], 0
         batch.append(document)

@@ -35,7 +35,6 @@ class Storage:
         """The bytes of an object from `start` to its end at `size`, BLOCK at a time, of this version alone."""
         for at in range(start, size, BLOCK):
             asked = f"bytes={at}-{min(at + BLOCK, size) - 1}"
-            # A body that ends early is not tried again by the client.
             answer = self._call("get_object", bucket, key, Range=asked, IfMatch=etag)
             yield answer["Body"].read()
 
