@@ -19,7 +19,7 @@ export async function rows({ quick }) {
   const model = await prepareModel(describeModel(DEFAULT_MODEL));
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-scale-'));
   try {
-    const many = quick ? 100 : 400;
+    const many = quick ? 200 : 400;
     await run('documents.py', [path.join(folder, 'few'), FILES, FEW]);
     await run('documents.py', [path.join(folder, 'many'), FILES, many]);
     /** @type {Record<typeof ENGINES[number], Rates>} */
@@ -30,6 +30,7 @@ export async function rows({ quick }) {
         for (const cores of [1, 2]) {
           const seconds = await job(engine, cores, model, folder);
           rates[engine][cores === 1 ? 'one' : 'two'].push(documents / seconds);
+          console.error(`  ${engine}, cores: ${cores}, ${Math.round(documents / seconds)} documents/s`);
         }
       }
     }
