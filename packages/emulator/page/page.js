@@ -28,7 +28,7 @@ const kind = (label) => {
   return name ? `kind kind-${name}` : 'kind';
 };
 const ms = (value) =>
-  value < 10 ? `${value.toFixed(1)} ms` : value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+  value < 1000 ? `${value.toFixed(value < 10 ? 1 : 0)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 const age = (value) => {
   const s = Math.floor(value / 1000);
   if (s < 60) return `${s} s`;
@@ -41,6 +41,13 @@ const count = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;
 const write = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
+/** The same for children, by what they are drawn from. */
+function draw(element, from, children) {
+  const key = JSON.stringify(from);
+  if (element.dataset.from === key) return;
+  element.dataset.from = key;
+  element.replaceChildren(...children(from));
+}
 
 // One text.
 
@@ -118,10 +125,8 @@ function timing({ ms: total, headers }) {
         ['model', load],
       ]
     : [['Lambda', upstream - ner]];
-  return [...own, ['entities', ner], ['Kong and the way', total - upstream]].map(([name, value]) => [
-    name,
-    Math.max(0, value),
-  ]);
+  // What rounds to nothing is none.
+  return [...own, ['entities', ner], ['Kong and the rest', total - upstream]].filter(([, value]) => value >= 0.05);
 }
 
 const PARTS = {
@@ -130,7 +135,7 @@ const PARTS = {
   handler: 'part-2',
   model: 'part-4',
   entities: 'part-3',
-  'Kong and the way': 'part-5',
+  'Kong and the rest': 'part-5',
 };
 
 function showTiming(answer, good) {
@@ -250,21 +255,14 @@ function showPicture({ endpoint, runtime, upMs, now, reserved, environments, tal
   showBudget(tally.budget, now);
   showSeconds(tally.seconds);
   showEnvironments(environments, reserved, now);
-  const news = tally.news.slice(-NEWS).reverse();
-  const told = JSON.stringify(news);
-  if ($('news').dataset.told === told) return;
-  $('news').dataset.told = told;
-  $('news').replaceChildren(
-    ...news.map(({ at, text, times }) =>
-      make(
-        'li',
-        '',
-        make('time', '', new Date(at).toTimeString().slice(0, 8)),
-        times > 1 ? `${text} × ${times}` : text,
-      ),
-    ),
+  draw($('news'), tally.news.slice(-NEWS).reverse(), (news) =>
+    news.length === 0
+      ? [make('li', 'soft', 'Nothing out of the ordinary yet.')]
+      : news.map(({ at, text, times }) => {
+          const time = make('time', '', new Date(at).toTimeString().slice(0, 8));
+          return make('li', '', time, times > 1 ? `${text} × ${times}` : text);
+        }),
   );
-  if (news.length === 0) $('news').append(make('li', 'soft', 'Nothing out of the ordinary yet.'));
 }
 
 function showCounts({ answers, limited, throttled, failed, broken, coldStarts }) {
@@ -314,11 +312,14 @@ function showSeconds(seconds) {
 }
 
 function showEnvironments(environments, reserved, now) {
-  const states = ['cold', 'busy', 'warm'].map((state) => {
-    const number = environments.filter((each) => each.state === state).length;
-    return make('span', number > 0 ? state : '', `${SHAPES[state]} ${number} ${state}`);
-  });
-  $('states').replaceChildren(...states, make('span', '', `at most ${reserved} at once`));
+  const states = ['cold', 'busy', 'warm'].map((state) => [
+    state,
+    environments.filter((each) => each.state === state).length,
+  ]);
+  draw($('states'), states, () => [
+    ...states.map(([state, n]) => make('span', n > 0 ? state : '', `${SHAPES[state]} ${n} ${state}`)),
+    make('span', '', `at most ${reserved} at once`),
+  ]);
   const there = new Set(environments.map(({ id }) => id));
   for (const environment of environments) showEnvironment(environment);
   for (const [id, card] of cards) {
@@ -335,22 +336,17 @@ function showEnvironments(environments, reserved, now) {
 function showEnvironment({ id, state, initType, ahead, ageMs, requests, initMs, rssMb }) {
   let card = cards.get(id);
   if (!card) {
-    card = { state: make('b'), words: make('small') };
-    card.element = make('li', '', card.state, make('small', '', id.slice(0, 8)), card.words);
+    card = { state: make('b'), use: make('small'), init: make('small') };
+    card.element = make('li', '', card.state, make('code', '', id.slice(0, 8)), card.use, card.init);
     cards.set(id, card);
     $('environments').append(card.element);
   }
   card.element.className = state;
   write(card.state, `${SHAPES[state]} ${state}`);
-  const facts = [
-    count(requests, 'request'),
-    age(ageMs),
-    initMs !== undefined && `init ${ms(initMs)}`,
-    rssMb !== undefined && `${rssMb} MB`,
-    initType === 'provisioned-concurrency' ? 'provisioned' : ahead && 'proactive',
-  ];
-  const words = facts.filter(Boolean).map((fact) => fact.replaceAll(' ', '\u00a0'));
-  write(card.words, words.join(' · '));
+  const how = initType === 'provisioned-concurrency' ? ' · provisioned' : ahead ? ' · proactive' : '';
+  write(card.use, `${count(requests, 'request')} · ${age(ageMs)}${how}`);
+  const init = [initMs !== undefined && `init ${ms(initMs)}`, rssMb !== undefined && `${rssMb} MB`];
+  write(card.init, init.filter(Boolean).join(' · '));
 }
 
 const events = new EventSource('/events');

@@ -33,6 +33,7 @@ const TEXT = '😀 <b>PERSON</b> met ORG and a secret GPE';
 const folder = makeFolder({ 'burst_ner/handler.py': HANDLER });
 const tally = new Tally();
 const events: EmulatorEvent[] = [];
+const log: string[] = [];
 let emulator: Emulator;
 let page: Page;
 beforeAll(async () => {
@@ -40,6 +41,7 @@ beforeAll(async () => {
     ...{ kong: KONG, service: folder, python: PYTHON, model: '/', env: {} },
     // At the start of a minute that does not end.
     now: () => Date.UTC(2026, 0, 5, 12),
+    log: ({ line }) => void log.push(line),
     onEvent(event) {
       events.push(event);
       tally.add(event);
@@ -121,7 +123,21 @@ describe("the page's server", () => {
       expect(headers['content-security-policy']).not.toContain('unsafe');
       for (const key of Object.values(emulator.keys)) expect(JSON.stringify(headers) + text).not.toContain(key);
     }
-    expect(JSON.stringify(events)).not.toContain('secret');
+  });
+
+  test('goes on when a browser leaves in the middle of a burst', async () => {
+    const before = tally.answers;
+    const leave = new AbortController();
+    const response = await fetch(`${page.url}burst`, {
+      method: 'POST',
+      headers: JSON_TYPE,
+      body,
+      signal: leave.signal,
+    });
+    expect(response.status).toBe(200);
+    leave.abort();
+    await vi.waitFor(() => expect(tally.answers).toBe(before + 20), { timeout: 20_000, interval: 10 });
+    expect((await ask('/')).status).toBe(200);
   });
 
   test("takes any free port where the one above the gateway's is taken", async () => {
@@ -129,6 +145,15 @@ describe("the page's server", () => {
     expect(other.url).not.toBe(page.url);
     expect((await fetch(other.url)).status).toBe(200);
     await other.close();
+  });
+
+  test('tells nobody of a text', async () => {
+    const said = [vi.spyOn(process.stdout, 'write'), vi.spyOn(process.stderr, 'write'), vi.spyOn(console, 'log')];
+    for (const target of ['/ner', '/burst']) await ask(target, JSON_TYPE, body);
+    const told = JSON.stringify([said.map((spy) => spy.mock.calls), events, log]);
+    vi.restoreAllMocks();
+    expect(log.join()).toContain('REPORT');
+    expect(told).not.toContain('secret');
   });
 
   test('is at most 60 KB', () => {
@@ -167,7 +192,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
     expect(await words('marked')).toBe('😀 <b>PERSONPERSON</b> met ORGORG and a secret GPEGPE');
     expect(JSON.parse(await words('json')).entities).toHaveLength(3);
     expect(await words('outcome')).toMatch(/^3 entities in .+ ms, warm\.$/);
-    expect(await words('parts')).toMatch(/^Lambda .+entities 2\.5 msKong and the way /);
+    expect(await words('parts')).toMatch(/^Lambda .+entities 2\.5 msKong and the rest /);
   });
 
   test('a label that is not wanted is not marked', async () => {
