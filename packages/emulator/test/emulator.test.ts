@@ -364,6 +364,8 @@ describe('burst-ner-emulator up', () => {
     const [before = '', ...views] = seen.split('\x1b[?1049h');
     const [first = '', second = ''] = views.map((view) => view.split('\x1b[?1049l')[0]);
     expect(before).toContain('Kong and Lambda are up');
+    const page = /^ {2}page +(http:\/\/127\.0\.0\.1:\d+\/)\r?$/m.exec(before)?.[1];
+    expect(first).toContain(page ?? 'no page');
     expect(first).toContain('\x1b[?25l');
     expect(first).toContain('99 of 100 left');
     expect(first.replaceAll('\x1b[0m', '')).toMatch(/○ warm {3}[0-9a-f]{8} {2}1 /);

@@ -227,7 +227,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
     await until(async () => expect(await words('environments')).toContain(`· gone${gone?.id.slice(0, 8)}`));
   });
 
-  test('every control has a name, and each is reached by the keyboard', async () => {
+  test('every control has a name, and what comes of it is told to who does not see it', async () => {
     const nameless = `[...document.querySelectorAll('button, input, textarea, meter, [role=img], [tabindex="0"]')]
       .filter((e) => !(e.ariaLabel || e.labels?.length || e.textContent.trim() || e.getAttribute('aria-labelledby')))
       .map((e) => e.outerHTML)`;
