@@ -6,7 +6,7 @@ import type { Emulator } from './index.js';
 import { type Picture, takePicture } from './view/picture.js';
 import type { Tally } from './view/tally.js';
 
-/** What the page's browser gets, and nothing else does. */
+/** The page's server, while it listens. */
 export interface Page {
   /** With a slash at the end. */
   url: string;
@@ -140,8 +140,8 @@ interface Shown {
 }
 
 const SHOWN = [
-  ...['server-timing', 'x-ner-cold-start', 'x-ner-init-type', 'x-ner-instance', 'x-ner-model'],
-  ...['x-kong-upstream-latency', 'ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset', 'retry-after'],
+  ...['server-timing', 'x-ner-cold-start', 'x-ner-init-type', 'x-kong-upstream-latency'],
+  ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
 ];
 
 function ask({ endpoint, keys }: Emulator, agent: Agent, body: Buffer): Promise<Shown> {
