@@ -93,10 +93,12 @@ class Account:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout)
 
-    def finish(self, machine: str, output: str) -> dict:
-        while (status := self.command(machine, "status", output))["state"] == "RUNNING":
+    def finish(self, machine: str, source: str, output: str) -> dict:
+        """Starts a batch and waits for its end, by what takes next to no CPU."""
+        execution = self.command(machine, "start", source, "--out", output)["execution"]
+        while self._states.describe_execution(executionArn=execution)["status"] == "RUNNING":
             time.sleep(0.5)
-        return status
+        return self.command(machine, "status", output)
 
 
 def process(kind: str, *arguments: str) -> dict:
@@ -137,8 +139,7 @@ def killed(account: Account) -> dict:
     function = Lambda({"kill": 0.05, "lose": 0.01, "slow_down": 0.01, "within": 0.1})
     lambda_eval_utils._invoke_lambda_function = function.invoke
     output = f"s3://{BUCKET}/killed/"
-    account.command(machine, "start", f"s3://{BUCKET}/parts/", "--out", output)
-    status = account.finish(machine, output)
+    status = account.finish(machine, f"s3://{BUCKET}/parts/", output)
     function.close()
     ids: Counter[str] = Counter()
     for name in account.command(machine, "collect", output)["objects"]:
@@ -164,8 +165,7 @@ def planned(account: Account, lines: list[bytes]) -> dict:
     source, output = f"s3://{BUCKET}/plan/", f"s3://{BUCKET}/planned/"
     plan = account.command(machine, "plan", source, "--out", output, "--trial", "--arch", "x86_64")
     function.billed_s = 0.0
-    account.command(machine, "start", source, "--out", output)
-    status = account.finish(machine, output)
+    status = account.finish(machine, source, output)
     function.close()
     prices = json.loads((ROOT / "packages/loadtest/src/plan/prices.json").read_text())["lambda"]
     billed = function.billed_s * 1769 / 1024 * prices["duration"]["x86_64"] + plan["parts"] * prices["request"]["usd"]
