@@ -74,6 +74,12 @@ test('the command says what it is, and plans on paper', () => {
   expect(stdout).toContain('ASSUMED: measure it with --trial');
 });
 
+test('the plan of docs/batch.md is what its command prints', () => {
+  const page = readFileSync(path.join(source, '../../docs/batch.md'), 'utf8');
+  const [, command = '', printed] = /```\nburst-ner-batch (plan .*)\n```\n\n```text\n([\s\S]*?)```/.exec(page) ?? [];
+  expect(run(...command.split(' ')).stdout).toBe(printed);
+});
+
 test('what the user can mend is one sentence, and exit code 2', () => {
   const refused = (args: string[], sentence: string | RegExp) => {
     const { stdout, stderr, status } = run(...args);
