@@ -42,8 +42,8 @@ const BLOCK = 2 * 2 ** 20;
 /** What a request through Kong holds, how many Kong lets through a minute, and the client sends at once. */
 const KONG = { texts: 1024, characters: 250_000, requestsAMinute: 100, atOnce: 5 };
 
-/** Characters a second on one vCPU. Nobody measured it on AWS: a plan by it says so. */
-const ASSUMED = 600_000;
+/** Characters a second on one vCPU, about what `npm run bench -- scale` prints of one core. A plan by it says so. */
+const ASSUMED = 250_000;
 
 export function assumedSpeed(bytes: number, characters: number, { memoryMb }: Pick<Size, 'memoryMb'>): Speed {
   const perCharacter = 1000 / ASSUMED / cpuShare(memoryMb);
