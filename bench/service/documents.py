@@ -18,6 +18,9 @@ _FRENCH = {
     "debian-reference-fr": "debian-reference/*.fr.html",
     "debian-faq-fr": "doc/debian/FAQ/fr/*.fr.html",
     "debian-history": "doc/debian-history/docs/*.fr.html",
+    "aptitude-doc-fr": "doc/aptitude/html/fr/*.html",
+    "developers-reference-fr": "developers-reference/fr/*.html",
+    "installation-guide-amd64": "doc/installation-guide-amd64/fr/*.html",
 }
 
 
