@@ -1,4 +1,4 @@
-/* The model file: what `tools.model build` writes and the engine maps. Little-endian.
+/* The model file: what `python -m burst_ner_model build` writes and the engine maps. Little-endian.
 
    A header, a directory of sections, the sections, each at a multiple of 64 bytes. Tables (numbers below ARRAYS) are
    checked by their hash and by their content when the file is opened; arrays of weights by their length alone, because
