@@ -64,10 +64,11 @@ export class Document<D> implements Owner {
   /** The next text of it to be sent; undefined when there is none left, or none is needed. */
   next({ max_text_characters, max_body_bytes }: Limits): Text | undefined {
     if (this.over) return undefined;
-    // A piece has three times the target at most. Of bytes it has three a UTF-16 unit, and little besides its target, in
-    // all but odd texts, which the queue cuts again.
-    const target = Math.min(10_000, max_text_characters / 3, max_body_bytes / 5);
-    this.#pieces ??= new Pieces(this.#text, Math.floor(target), this);
+    // What the service takes whole is not cut: a UTF-16 unit has three bytes at most in all but odd texts, which the queue
+    // cuts again. A piece has three times the target at most, and little besides the target in all but odd texts.
+    const whole = this.#text.length <= Math.min(max_text_characters, max_body_bytes / 3);
+    const target = whole ? this.#text.length + 1 : Math.floor(Math.min(max_text_characters / 4, max_body_bytes / 5));
+    this.#pieces ??= new Pieces(this.#text, target, this);
     return this.#pieces.next();
   }
 

@@ -375,6 +375,18 @@ describe('a long document', () => {
 describe('the limits that the service tells', () => {
   const MODEL_INFO = { model: MODEL, labels: ['NAME'] };
 
+  it('a text that it takes whole is not cut, one unit more is', async () => {
+    await using gateway = await startGateway();
+    const limits = { max_body_bytes: 60_000, max_texts: 1024, max_characters: 60_000, max_text_characters: 60_000 };
+    gateway.model = { ...MODEL_INFO, limits };
+    await using ner = clientOf(gateway);
+    const whole = 'name '.repeat(4_000);
+    await collect(ner.extractAll([whole]));
+    expect(gateway.received.map(({ texts }) => texts)).toEqual([[whole]]);
+    await collect(ner.extractAll([`${whole}.`]));
+    expect(gateway.received.slice(1).flatMap(({ texts }) => texts).length).toBeGreaterThan(1);
+  });
+
   it('are asked for once, and kept', async () => {
     await using gateway = await startGateway();
     const limits = { max_body_bytes: 1000, max_texts: 4, max_characters: 1000, max_text_characters: 300 };
