@@ -15,10 +15,12 @@ from pathlib import Path
 
 import boto3
 from moto.core.config import default_user_config
-from moto.server import ThreadedMotoServer
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "infra/tests"))
+import loopback  # noqa: E402
+
 DOCUMENTS, MODEL, QUICK = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "1"
 BUCKET = "company"
 PROCESS = ROOT / "bench/scale/process.py"
@@ -58,18 +60,10 @@ class Lambda:
 class Account:
     def __init__(self) -> None:
         default_user_config["stepfunctions"]["execute_state_machine"] = True
-        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        server.start()
-        host, port = server.get_host_and_port()
-        os.environ |= {
+        server, settings = loopback.start()
+        _, port = server.get_host_and_port()
+        os.environ |= settings | {
             "MOTO_PORT": str(port),
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "SPACY_MODEL_PATH": MODEL,
             "PYTHONPATH": str(ROOT / "packages/service"),
         }

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Iterator
 
 import boto3
+import loopback
 from moto.core.config import default_user_config
-from moto.server import ThreadedMotoServer
 
 
 def holdings(url: str) -> Iterator[str]:
@@ -62,9 +62,8 @@ def holdings(url: str) -> Iterator[str]:
 
 
 default_user_config["stepfunctions"]["execute_state_machine"] = True
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-URL = "http://{}:{}".format(*server.get_host_and_port())
+server, settings = loopback.start()
+URL = settings["AWS_ENDPOINT_URL"]
 print(URL, flush=True)
 for line in sys.stdin:
     if line.strip():

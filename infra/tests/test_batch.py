@@ -13,8 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import boto3
+import loopback
 import pytest
-from moto.server import ThreadedMotoServer
 
 SERVICE = Path(__file__).parents[2] / "packages/service"
 sys.path.insert(0, str(SERVICE))
@@ -30,17 +30,8 @@ NAMES = ["Angela Merkel", "Łódź", "Beyoncé", "Ada Lovelace 🎉", "Paris", "
 
 @pytest.fixture(scope="module")
 def settings():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield {
-        "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+    server, settings = loopback.start()
+    yield settings
     server.stop()
 
 

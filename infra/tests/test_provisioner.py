@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import boto3
+import loopback
 import pytest
-from moto.server import ThreadedMotoServer
 
 PROVISIONER = Path(__file__).parents[1] / "provisioner"
 sys.path.insert(0, str(PROVISIONER))
@@ -30,29 +30,17 @@ FILES = {"tokenizer": b"tokens" * 1000, "ner/cfg": b"{}", "ner/model": os.urando
 
 
 @pytest.fixture(scope="module")
-def endpoint():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "http://{}:{}".format(*server.get_host_and_port())
+def account():
+    server, settings = loopback.start()
+    yield settings
     server.stop()
 
 
 @pytest.fixture(autouse=True)
-def aws(endpoint, monkeypatch, tmp_path):
+def aws(account, monkeypatch, tmp_path):
     root = tmp_path / "models"
     root.mkdir()
-    settings = {
-        "AWS_ENDPOINT_URL": endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "MODEL_ROOT": str(root),
-        "BUCKET": BUCKET,
-    }
-    for name, value in settings.items():
+    for name, value in (account | {"MODEL_ROOT": str(root), "BUCKET": BUCKET}).items():
         monkeypatch.setenv(name, value)
     s3 = boto3.client("s3")
     s3.create_bucket(Bucket=BUCKET)

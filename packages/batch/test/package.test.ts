@@ -1,26 +1,17 @@
 // The batch command as npm's users get it.
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core';
-import { publint } from 'publint';
-import { formatMessage } from 'publint/utils';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { testTarball } from '../../../test/tarball.js';
 
 const source = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(path.join(tmpdir(), 'burst-ner-package-'));
+const { folder, tarball } = testTarball(source);
 const installed = path.join(folder, 'node_modules/@burst-ner/batch');
-let tarball: string;
-let files: string[];
 
 beforeAll(() => {
-  const args = ['pack', source, '--json', '--pack-destination', folder];
-  const [pack] = JSON.parse(execFileSync('npm', args, { encoding: 'utf8', cwd: folder }));
-  files = pack.files.map((file: { path: string }) => file.path);
-  tarball = path.join(folder, pack.filename);
   // With its dependencies and nothing else of this checkout.
   mkdirSync(installed, { recursive: true });
   execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed]);
@@ -32,37 +23,12 @@ beforeAll(() => {
     symlinkSync(path.join(at, name), path.join(folder, 'node_modules', name));
   }
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const run = (...args: string[]) =>
   spawnSync(process.execPath, [path.join(installed, 'dist/cli.js'), ...args], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'], AWS_EC2_METADATA_DISABLED: 'true', AWS_REGION: 'eu-west-1' },
   });
-
-test('the tarball holds the build, its types, README and LICENSE, and no word of where it was made', () => {
-  expect(files.filter((name) => !/^dist\/[\w-]+\.(js|d\.ts)$/.test(name)).sort()).toEqual([
-    ...['LICENSE', 'README.md', 'package.json'],
-  ]);
-  for (const file of files) {
-    const text = readFileSync(path.join(source, file), 'utf8');
-    for (const leak of [path.resolve(source, '../..'), homedir(), 'sourceMappingURL'])
-      expect(text, file).not.toContain(leak);
-  }
-});
-
-test('it has no fault that publint knows', async () => {
-  const { buffer } = new Uint8Array(readFileSync(tarball));
-  const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true });
-  expect(messages.map((message) => formatMessage(message, pkg))).toEqual([]);
-});
-
-test('its types are right for ES modules, which it is alone', async () => {
-  const result = await checkPackage(createPackageFromTarballData(readFileSync(tarball)));
-  const problems = 'problems' in result ? result.problems : [];
-  const others = problems.filter(({ kind }) => kind !== 'CJSResolvesToESM');
-  expect(others.filter((problem) => !('resolutionKind' in problem && problem.resolutionKind === 'node10'))).toEqual([]);
-});
 
 test('the command says what it is, and plans on paper', () => {
   const help = run('--help').stdout;

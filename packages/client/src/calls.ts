@@ -9,7 +9,7 @@ export interface CallOptions {
   signal: AbortSignal | undefined;
 }
 
-// Longer texts than this are cut: then it matters how long one may be.
+// Longer texts than this may have to be cut: then it matters how long one may be.
 const SHORT_TEXT = 10_000;
 // Somebody waits for each.
 const MOST_LINGERS = 5;

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { findChromium, openPage } from '../../../scripts/chromium.mjs';
 import { KINDS } from '../../../scripts/paint.mjs';
+import { LEAST_CONTRAST } from '../../../test/contrast.js';
 import { type Emulator, type EmulatorEvent, startEmulator } from '../src/index.js';
 import { type Page, startPage } from '../src/page.js';
 import { Tally } from '../src/view/tally.js';
@@ -275,27 +276,3 @@ function cube(index: number): string {
   const at = index - 16;
   return `rgb(${level(Math.floor(at / 36))}, ${level(Math.floor(at / 6) % 6)}, ${level(at % 6)})`;
 }
-
-/** The least contrast of a text and what is behind it, as WCAG 2 computes it; runs in the page. */
-const LEAST_CONTRAST = `() => {
-  const luminance = (colour) => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map(Number)
-      .map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    const colour = getComputedStyle(element).backgroundColor;
-    return colour === 'rgba(0, 0, 0, 0)' ? behind(element.parentElement) : colour;
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let least = { ratio: 99, text: '' };
-  while (walker.nextNode()) {
-    const text = walker.currentNode.data.trim();
-    const element = walker.currentNode.parentElement;
-    if (!text || element.getBoundingClientRect().width === 0) continue;
-    const [ink, paper] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
-    const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-    if (ratio < least.ratio) least = { ratio, text };
-  }
-  return least;
-}`;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium, openPage } from '../../../../scripts/chromium.mjs';
+import { LEAST_CONTRAST } from '../../../../test/contrast.js';
 import { htmlReport } from '../../src/report/html.js';
 import { summarise } from '../../src/statistics/summary.js';
 import { bursts, PLAN, run, sample } from './run.js';
@@ -70,7 +71,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
     for (const scheme of ['light', 'dark'] as const) {
       await page.look({ width: 1280, scheme });
       papers.push(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
-      const { ratio, text } = await page.evaluate(`(${leastContrast})()`);
+      const { ratio, text } = await page.evaluate(`(${LEAST_CONTRAST})()`);
       expect(ratio, `${scheme}: ${text}`).toBeGreaterThanOrEqual(4.5);
       expect(ratio).toBeLessThan(22);
     }
@@ -116,28 +117,3 @@ const OUTSIDE = `[...document.querySelectorAll('body *')]
     return width > 0 && (left < -0.5 || right > innerWidth + 0.5);
   })
   .map((element) => element.outerHTML.slice(0, 200))`;
-
-/**
- * The least contrast of a text and what is behind it, as WCAG 2 computes it; runs in the page. All that has a
- * background of its own besides the page has no text.
- */
-const leastContrast = `() => {
-  const channels = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map(Number);
-  const luminance = (colour) => {
-    const [r, g, b] = channels(colour).map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const paper = luminance(getComputedStyle(document.body).backgroundColor);
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let least = { ratio: 99, text: '' };
-  while (walker.nextNode()) {
-    const text = walker.currentNode.data.trim();
-    const element = walker.currentNode.parentElement;
-    if (!text || element.getBoundingClientRect().width === 0) continue;
-    const style = getComputedStyle(element);
-    const ink = luminance(element.closest('svg') ? style.fill : style.color);
-    const ratio = (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05);
-    if (ratio < least.ratio) least = { ratio, text };
-  }
-  return least;
-}`;
