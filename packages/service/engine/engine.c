@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -17,29 +16,7 @@
 #include "state.h"
 #include "tokenizer.h"
 
-/* ---- Memory and time */
-
-void give_up(struct Engine *engine, int code) { longjmp(engine->failed, code); }
-
-void *reserve(struct Engine *engine, struct Buffer *buffer, size_t bytes) {
-  if (bytes > buffer->bytes) {
-    void *data = realloc(buffer->data, bytes);
-    if (!data) give_up(engine, NO_MEMORY);
-    buffer->data = data, buffer->bytes = bytes;
-  }
-  return buffer->data;
-}
-
-double seconds_now(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-void look_at_clock(struct Engine *engine) {
-  engine->steps = 0;
-  if (seconds_now() >= engine->deadline) give_up(engine, OUT_OF_TIME);
-}
+/* ---- Memory */
 
 /* What one long text needed is not kept for ever. */
 enum { KEPT_BYTES = 8 << 20 };
@@ -183,7 +160,7 @@ static uint32_t respect_sentences(struct Engine *engine, uint32_t count, uint32_
       while (olds < all && olds->document == e->document) olds++;
       searched = find_again(engine, &documents[e->document], &e, olds, searched);
     } else {
-      append(engine, &engine->searched, searched++, *e++);
+      append_entity(engine, &engine->searched, searched++, *e++);
     }
   }
   return searched;

@@ -60,7 +60,7 @@ static bool goes_on(struct Search *s, const float *coming) {
   return score_of(s, s->open->go_on) >= score_of(s, s->open->end); /* I is before L, and so wins when they are equal */
 }
 
-void append(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity) {
+void append_entity(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity) {
   struct Entity *all = entities->data;
   if ((found + 1) * sizeof *all > entities->bytes) all = reserve(engine, entities, 2 * (found + 64) * sizeof *all);
   all[found] = entity;
@@ -111,7 +111,7 @@ static uint32_t search(struct Engine *engine, const struct Stream *stream, uint6
           continue;
         }
       }
-      append(engine, entities, found++, (struct Entity){number + d, s.first, t + 1, s.open->label - 1});
+      append_entity(engine, entities, found++, (struct Entity){number + d, s.first, t + 1, s.open->label - 1});
       s.open = NULL;
     }
   }

@@ -11,7 +11,7 @@ struct Entity {
 };
 
 /* Puts an entity behind the `found` ones that are there. */
-void append(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity);
+void append_entity(struct Engine *engine, struct Buffer *entities, uint32_t found, struct Entity entity);
 
 /* Puts the entities of documents into engine->entities, and returns how many there are. No entity goes on over a token that
    starts a sentence. */
