@@ -60,7 +60,7 @@ export async function rows({ quick = false } = {}) {
  * @param {Partial<import('../../packages/emulator/dist/index.js').EmulatorOptions>} options
  * @param {(functionUrl: string) => string[]} args of `burst-ner-load run`
  * @param {Start[]} expected what must be among the answers
- * @param {boolean} [renewed] whether no environment may have served an earlier request
+ * @param {boolean} [renewed] whether no environment may have served an earlier burst
  * @returns {Promise<Row>}
  */
 async function told(model, name, options, args, expected, renewed = false) {
@@ -106,12 +106,21 @@ async function told(model, name, options, args, expected, renewed = false) {
     });
     const told = seen.filter(({ count }) => count > 0);
     const starts = told.map(({ start }) => start);
-    const complete = expected.every((start) => starts.includes(start)) && !(renewed && starts.includes('warm'));
+    // Within a burst one environment may serve twice: the first of 20 has answered before the last has a processor.
+    /** @type {Map<string, number>} */
+    const bursts = new Map();
+    const kept = samples.filter(({ burst, lambdaRequestId }) => {
+      const environment = environments.get(lambdaRequestId) ?? '';
+      const first = bursts.get(environment) ?? burst;
+      bursts.set(environment, first);
+      return first !== burst;
+    });
+    const complete = expected.every((start) => starts.includes(start)) && !(renewed && kept.length > 0);
     const counts = told.map(({ start, count }) => `${count} ${start}`);
     const right = samples.length - wrong.length;
     return {
       what: `cold, ahead and warm against the emulator's record, --cold ${name}`,
-      must: `100 %, ${expected.join(' and ')} among them${renewed ? ', none warm' : ''}`,
+      must: `100 %, ${expected.join(' and ')} among them${renewed ? ', no environment of an earlier burst' : ''}`,
       value: `${((100 * right) / samples.length).toFixed(1)} % of ${samples.length} (${counts.join(', ')})${errors.join('')}`,
       verdict: wrong.length === 0 && complete ? 'reached' : 'falls short',
     };
@@ -123,7 +132,7 @@ async function told(model, name, options, args, expected, renewed = false) {
 /**
  * @param {import('../../packages/emulator/dist/index.js').Emulator} emulator
  * @param {string[]} args
- * @returns {Promise<{ outcome: string, start: string, lambdaRequestId: string }[]>}
+ * @returns {Promise<{ outcome: string, start: string, burst: number, lambdaRequestId: string }[]>}
  */
 async function load(emulator, args) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-bench-'));

@@ -1,9 +1,11 @@
-"""The same text has the same entities by every way: function, batch worker, wheel, and the recipes on Ray and Spark."""
+"""The same text has the same entities by every way: function, client through Kong, batch worker, wheel, Ray and Spark."""
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,11 +55,52 @@ def spans(found: list) -> list[Spans]:
     return [[(e["start"], e["end"], e["label"], e["text"]) for e in entities] for entities in found]
 
 
+def from_utf16(text: str, entities: list) -> Spans:
+    """With offsets in code points, of entities whose offsets are in UTF-16 code units, as JavaScript counts."""
+    units = text.encode("utf-16-le")
+
+    def points(offset: int) -> int:
+        return len(units[: 2 * offset].decode("utf-16-le"))
+
+    return [(points(e["start"]), points(e["end"]), e["label"], e["text"]) for e in entities]
+
+
 def test_by_the_function(make_service, corpus, expected):
     answer = call(make_service(), function_url_event({"texts": corpus})).json
     found = [result["entities"] for result in answer["results"]]
     assert [[(e["start_char"], e["end_char"], e["label"], e["text"]) for e in some] for some in found] == expected
     assert sum(map(len, expected)) > 2_000
+
+
+@pytest.fixture(scope="module")
+def kong(prepared_path):
+    """The emulator: this function behind the same kong.yaml. Its address for the client, and a key."""
+    command = ROOT / "packages/emulator/dist/cli.js"
+    if not command.exists() and not os.environ.get("CI"):
+        pytest.skip("Not run by the client through Kong: `npm test` builds the packages that it needs.")
+    key = secrets.token_hex(16)
+    arguments = ["up", "--model", prepared_path, "--python", sys.executable, "--port", "0", "--no-page", "--json"]
+    environment = os.environ | {"DECK_BATCH_PROCESSOR_KEY": key}
+    emulator = subprocess.Popen(
+        ["node", command, *arguments], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield {"NER_URL": json.loads(emulator.stdout.readline())["endpoint"], "NER_API_KEY": key}
+    finally:
+        emulator.terminate()
+        emulator.communicate()
+
+
+def test_by_the_client_through_kong(kong, corpus, expected, tmp_path):
+    source = tmp_path / "corpus.jsonl"
+    source.write_text("".join(json.dumps({"id": place, "text": text}) + "\n" for place, text in enumerate(corpus)))
+    command = ["node", ROOT / "packages/client/dist/cli/main.js", "extract", source]
+    result = subprocess.run(command, env=os.environ | kong, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-4_000:]
+    records = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [record["id"] for record in records] == list(range(len(corpus)))
+    for text, record, entities in zip(corpus, records, expected, strict=True):
+        assert from_utf16(text, record["entities"]) == entities
 
 
 class Memory:
@@ -91,11 +134,9 @@ def test_by_the_batch_worker(engine, corpus, expected, offsets):
     assert [record["id"] for record in records] == list(range(len(corpus)))
     if offsets == "code-points":
         assert spans([record["entities"] for record in records]) == expected
-    else:  # as JavaScript cuts
-        for text, record in zip(corpus, records, strict=True):
-            units = text.encode("utf-16-le")
-            found = [units[2 * e["start"] : 2 * e["end"]].decode("utf-16-le") for e in record["entities"]]
-            assert found == [e["text"] for e in record["entities"]]
+    else:
+        for text, record, entities in zip(corpus, records, expected, strict=True):
+            assert from_utf16(text, record["entities"]) == entities
 
 
 def test_by_the_wheel(prepared_path, corpus, expected):
