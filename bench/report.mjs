@@ -23,7 +23,7 @@ export function json(part, rows) {
   return JSON.stringify({ part, machine: machine(), rows }, undefined, 2);
 }
 
-/** @param {string} part @param {Row[]} rows */
+/** @param {string} part with its options @param {Row[]} rows */
 export function markdown(part, rows) {
   const cells = rows.map(({ what, must, value, peers = {}, verdict }) => {
     const others = Object.entries(peers).map(([name, figure]) => `${name}: ${figure}`);
@@ -40,16 +40,17 @@ export function markdown(part, rows) {
 /**
  * Puts the table into docs/benchmarks.md, between its marks.
  * @param {string} part
+ * @param {string} asked the part with its options
  * @param {Row[]} rows
  */
-export function write(part, rows) {
+export function write(part, asked, rows) {
   const begin = `<!-- ${part}: begin -->\n`;
   const end = `<!-- ${part}: end -->\n`;
   const text = fs.readFileSync(DOCUMENT, 'utf8');
   const [head, rest] = text.split(begin);
   const tail = rest?.split(end)[1];
   if (head === undefined || tail === undefined) throw new Error(`docs/benchmarks.md has no marks for ${part}`);
-  fs.writeFileSync(DOCUMENT, `${head}${begin}\n${markdown(part, rows)}\n\n${end}${tail}`);
+  fs.writeFileSync(DOCUMENT, `${head}${begin}\n${markdown(asked, rows)}\n\n${end}${tail}`);
   // Pads the columns, as the linter wants them.
   child_process.execFileSync(path.join(root, 'node_modules/.bin/biome'), ['format', '--write', DOCUMENT]);
 }

@@ -1,7 +1,7 @@
 // decK's environment references, filled in the same way for deploying and for the emulator.
 import { parseDocument, visit } from 'yaml';
 
-const REFERENCE = /\$\{\{\s*env\s+"([^"]*)"\s*\}\}/g;
+const REFERENCE = /\$\{\{\s*env\s+"([^"\p{Cc}]*)"\s*\}\}/gu;
 
 /**
  * Fills the `${{ env "DECK_…" }}` references of a declarative Kong file.

@@ -1,7 +1,8 @@
-// `npm run bench -- PART [--json] [--quick] [--write]`: what the parts cost, measured beside their peers.
+// `npm run bench -- PART [--json] [--quick] [--write]`: what the parts cost, beside their peers, and what they bear.
 import child_process from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
+import util from 'node:util';
 import { json, markdown, write } from '../bench/report.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
@@ -13,32 +14,56 @@ const MODULES = {
   emulator: ['gateway', 'lambda'],
   scale: ['wheel', 'clusters', 'batch'],
   loadtest: ['accuracy', 'loop', 'cold', 'plan', 'questions', 'report', 'statistics'],
+  soak: ['soak'],
+  fuzz: ['parsers'],
 };
-const USAGE = `Usage: npm run bench -- service [PART ...]|${Object.keys(MODULES).join('|')} [--json] [--quick] [--write]`;
+const USAGE = `Usage: npm run bench -- service [PART ...]|${Object.keys(MODULES).join('|')} [--json] [--quick] [--write]
+soak and fuzz also take --minutes N, and fuzz the names of parsers.`;
 
 await command(async () => {
-  const [part = '', ...flags] = process.argv.slice(2);
-  const known = (/** @type {string} */ flag) => ['--json', '--quick', '--write'].includes(flag);
+  const [part = '', ...args] = process.argv.slice(2);
   // The service's parts are known to its own bench.
-  if (part !== 'service' && !(MODULES[part] && flags.every(known))) throw new UserError(USAGE);
+  const asked = part === 'service' ? undefined : parse(part, args);
   await setUp({ dev: true });
-  return part === 'service' ? service(flags) : modules(part, flags);
+  return asked ? modules(part, asked) : service(args);
 });
 
 /**
  * @param {string} part
- * @param {string[]} flags
+ * @param {string[]} args
+ * @throws {UserError} for what nobody knows
+ */
+function parse(part, args) {
+  const flag = /** @type {const} */ ({ type: 'boolean', default: false });
+  const options = { json: flag, quick: flag, write: flag, minutes: /** @type {const} */ ({ type: 'string' }) };
+  try {
+    const { values, positionals } = util.parseArgs({ args, options, allowPositionals: part === 'fuzz' });
+    const { minutes, ...flags } = values;
+    const long = part === 'soak' || part === 'fuzz';
+    if (MODULES[part] && (minutes === undefined || (long && Number(minutes) > 0))) {
+      return { ...flags, ...(minutes !== undefined && { minutes: Number(minutes) }), names: positionals };
+    }
+  } catch {
+    // The sentence below says all that there is.
+  }
+  throw new UserError(USAGE);
+}
+
+/**
+ * @param {string} part
+ * @param {ReturnType<typeof parse>} asked
  * @returns {Promise<number>} 0 when every figure reaches what it must
  */
-async function modules(part, flags) {
+async function modules(part, { json: asJson, write: toDocument, ...asked }) {
   const all = [];
   for (const name of MODULES[part] ?? []) {
     console.error(`  Measure ${part}: ${name} …`);
     const { rows } = await import(`../bench/${part}/${name}.mjs`);
-    all.push(...(await rows({ quick: flags.includes('--quick') })));
+    all.push(...(await rows(asked)));
   }
-  console.log(flags.includes('--json') ? json(part, all) : markdown(part, all));
-  if (flags.includes('--write')) write(part, all);
+  const title = asked.minutes === undefined ? part : `${part} --minutes ${asked.minutes}`;
+  console.log(asJson ? json(title, all) : markdown(title, all));
+  if (toDocument) write(part, title, all);
   return all.every(({ must, verdict }) => must === '' || verdict === 'reached') ? 0 : 1;
 }
 

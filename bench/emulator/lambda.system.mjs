@@ -9,6 +9,7 @@ import { Agent, request } from 'undici';
 import { startEmulator } from '../../packages/emulator/dist/index.js';
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
+import { children } from '../processes.mjs';
 
 /** @typedef {{ kind: 'load', model: string, seconds: number } | { kind: 'memory' | 'kill', requests: number }} Order */
 
@@ -105,25 +106,6 @@ function measure() {
   result.rssMb.push(rss / 1e6);
 }
 
-/** Processes that this one has started. */
-function children() {
-  return fs
-    .readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const [state, parent] = fs
-          .readFileSync(`/proc/${pid}/stat`, 'utf8')
-          .replace(/^.*\) /s, '')
-          .split(' ');
-        return state !== 'Z' && Number(parent) === process.pid;
-      } catch {
-        return false; // it ended meanwhile
-      }
-    });
-}
-
 /** Kills one of the Python processes every 0 to 40 ms. @param {() => boolean} more */
 async function kill(more) {
   let seed = 1;
@@ -133,7 +115,7 @@ async function kill(more) {
   };
   while (more()) {
     await setTimeout(draw() * 40);
-    const all = children();
+    const all = children(process.pid);
     const victim = all[Math.floor(draw() * all.length)];
     try {
       if (victim !== undefined) process.kill(victim, 'SIGKILL');
@@ -161,6 +143,6 @@ if (order.kind === 'load') {
 }
 await dispatcher.close();
 await emulator.close();
-result.left = children().length;
+result.left = children(process.pid).length;
 fs.rmSync(folder, { recursive: true });
 process.send?.(result);

@@ -243,6 +243,14 @@ describe('bad input', () => {
       'id.jsonl line 1 has an id over 2^53, which is not read exactly; make it a string',
     ],
     [
+      { 'id.jsonl': '{"id":{"$numberLong":1e999},"text":"Ada"}' },
+      'id.jsonl line 1 has an id over 2^53, which is not read exactly; make it a string',
+    ],
+    [
+      { 'id.jsonl': `{"id":${'{"a":'.repeat(9000)}1${'}'.repeat(9000)},"text":"Ada"}` },
+      'id.jsonl line 1 has an id of more than 100 objects within each other; make it a string',
+    ],
+    [
       { 'cut.txt': Buffer.from('Zoë').subarray(0, 3) },
       'cut.txt line 1 is not UTF-8; convert the file first, e.g. with iconv',
     ],

@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Emulator, type EmulatorEvent, startEmulator } from './index.js';
 import { type Page, startPage } from './page.js';
-import { printable } from './view/printable.js';
+import { printable } from './printable.js';
 import { jsonReport, lineReport, viewReport } from './view/report.js';
 import { Tally } from './view/tally.js';
 

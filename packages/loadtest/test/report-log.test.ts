@@ -68,6 +68,15 @@ test('many events on one line are each read', async () => {
   expect([join(a), join(b), a.durationMs, b.durationMs]).toEqual([true, true, 1.5, 2.5]);
 });
 
+test('a number that is cut or garbled is read as far as it is one', async () => {
+  const join = await readReportLog(
+    fileOf('"type":"platform.report" "requestId":"a" "durationMs":3.7.1, "billedDurationMs":.'),
+  );
+  const mine = sample('a');
+  join(mine);
+  expect(mine).toMatchObject({ durationMs: 3.7, billedMs: null });
+});
+
 test('a file that is no log is one sentence', async () => {
   await expect(readReportLog('/no/such.log')).rejects.toThrow(
     "Cannot read /no/such.log (ENOENT); give the function's log.",

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +11,8 @@ from .errors import PartError
 
 #: Bytes that a line may have; of a longer one no more are kept.
 MAX_LINE = 16 * 1024 * 1024
-_UNZIPPED = 1024 * 1024
+#: Bytes that are unpacked at once, and at most lost before a place where the file is damaged.
+_UNZIPPED = 64 * 1024
 _MARK = b"\xef\xbb\xbf"
 _FOREIGN = {
     b"\x1f\x8b": "is compressed by gzip and not called .gz; rename it",
@@ -160,6 +162,14 @@ def _refuse_constant(name: str) -> None:
 _decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
 
 
+def _writable(id: object, deep: int = 100) -> bool:
+    """Whether an id can be written as it was read: 1e999 is infinite to Python, and its writer goes less deep."""
+    if isinstance(id, float):
+        return math.isfinite(id)
+    inner = id.values() if isinstance(id, dict) else id if isinstance(id, list) else ()
+    return deep > 0 and all(_writable(value, deep - 1) for value in inner)
+
+
 def _objects(lines: Iterable[tuple[int, int, bytes | None, str]], fields: dict) -> Iterator[Document]:
     text_field, id_field = fields["text"], fields["id"]
     for begin, end, line, problem in lines:
@@ -182,6 +192,10 @@ def _objects(lines: Iterable[tuple[int, int, bytes | None, str]], fields: dict) 
         id = record.get(id_field) if id_field else record.get("id", record.get("_id"))
         if isinstance(id, (list, bool)):
             id = None
+        elif not _writable(id):
+            error = "The record has an id that is infinite, or nested too deep; make it a string."
+            yield Document(begin, end, error=error)
+            continue
         text = record.get(text_field)
         if isinstance(text, str):
             yield Document(begin, end, id, well_formed(text))
@@ -207,6 +221,8 @@ def _rows(
 
     source = decoded()
     header = next(source, "")
+    if damage and not header:
+        raise PartError(f"{name} {damage}.")
     if delimiter is None:
         delimiter = max(",;\t|", key=header.count)
 
@@ -215,7 +231,10 @@ def _rows(
         yield from source
 
     rows = csv.reader(chained(), delimiter=delimiter, strict=True)
-    columns = [cell.strip() for cell in next(rows, [])]
+    try:
+        columns = [cell.strip() for cell in next(rows, [])]
+    except csv.Error:
+        raise PartError(f"{name} has a header that is not valid CSV: its quotes do not match; mend it.") from None
     if fields["text"] not in columns:
         raise PartError(f'{name} has no column "{fields["text"]}"; its first line must be a header that names it.')
     text_at = columns.index(fields["text"])

@@ -63,23 +63,27 @@ def open_prepared(folder: str | os.PathLike[str]) -> PreparedModel:
         manifest = json.loads(content)
         if manifest["format"] != FORMAT:
             raise SetupError(
-                f"The prepared model in {folder} has format {manifest['format']}, and this burst-ner reads format "
+                f"The prepared model in {folder} has format {manifest['format']!r}, and this burst-ner reads format "
                 f"{FORMAT}; build it anew with this version's burst_ner_model."
             )
         if manifest["runs_on"] not in ("engine", "spacy"):
             raise ValueError
         model = PreparedModel(folder, manifest, hashlib.sha256(content).hexdigest())
-        sizes = {name: file["bytes"] for name, file in manifest["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        files = [(name, file["bytes"], file["sha256"]) for name, file in manifest["files"].items()]
+        words = (model.name, model.version, *(digest for *_, digest in files))
+        if not (all(isinstance(word, str) for word in words) and all(isinstance(size, int) for _, size, _ in files)):
+            raise TypeError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SetupError(
             f"{path} is not the manifest of a prepared model ({type(error).__name__}), or only a part of one; copy the "
             "model there again, or build it anew."
         ) from error
-    for name, size in sizes.items():
+    for name, size, _ in files:
         try:
             found = os.stat(os.path.join(folder, name)).st_size
-        except OSError as error:
-            raise _incomplete(folder, f"{name} cannot be read ({error.strerror})") from error
+        except (OSError, ValueError) as error:
+            # A ValueError for a name that no file can have.
+            raise _incomplete(folder, f"{name} cannot be read ({getattr(error, 'strerror', error)})") from error
         if found != size:
             raise _incomplete(folder, f"{name} has {found:,} bytes instead of {size:,}")
     return model

@@ -73,6 +73,31 @@ def other_json(folder):
     return "is not the manifest of a prepared model"
 
 
+def too_deep(folder):
+    (folder / "manifest.json").write_text("[" * 5_000)
+    return "is not the manifest of a prepared model"
+
+
+def no_name(folder):
+    set_in_manifest(folder, "name", None)
+    return "is not the manifest of a prepared model"
+
+
+def no_digest(folder):
+    set_in_manifest(folder, "files", {MODEL: {"bytes": 1}})
+    return "is not the manifest of a prepared model"
+
+
+def no_size(folder):
+    set_in_manifest(folder, "files", {MODEL: {"bytes": [], "sha256": ""}})
+    return "is not the manifest of a prepared model"
+
+
+def no_file_name(folder):
+    set_in_manifest(folder, "files", {"a\0b": {"bytes": 1, "sha256": ""}})
+    return "cannot be read (embedded null byte)"
+
+
 def set_in_manifest(folder, key, value):
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {key: value}))
@@ -95,6 +120,7 @@ def damaged_header(folder):
 
 
 UNFIT = [truncated, missing, half_written, no_manifest, other_json, other_format, run_by_nobody, damaged_header]
+UNFIT += [too_deep, no_name, no_digest, no_size, no_file_name]
 
 
 class TestRefused:

@@ -193,13 +193,29 @@ function textOf(record: Fields, field: string, where: string): string {
   return text;
 }
 
+/** An id's objects within each other; JSON's writer goes less deep than its reader. */
+const DEEPEST_ID = 100;
+
 /** JSON's reader rounds large numbers without a word, and another id than the caller's must never come out. */
 function idOf(id: unknown, where: string): { id?: DocumentId } {
   if (typeof id === 'string') return { id };
-  if (typeof id === 'object' && id !== null && !Array.isArray(id)) return { id: id as Fields };
-  if (typeof id !== 'number') return {};
-  if (Math.abs(id) <= Number.MAX_SAFE_INTEGER) return { id };
-  throw new UnreadableError(`${where} has an id over 2^53, which is not read exactly; make it a string`);
+  if (typeof id !== 'number' && (typeof id !== 'object' || id === null || Array.isArray(id))) return {};
+  const bad = idProblem(id);
+  if (bad) throw new UnreadableError(`${where} has an id ${bad}; make it a string`);
+  return { id: id as number | Fields };
+}
+
+function idProblem(value: unknown, deep = 0): string | undefined {
+  if (typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+    return 'over 2^53, which is not read exactly';
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (deep === DEEPEST_ID) return `of more than ${DEEPEST_ID} objects within each other`;
+  for (const inner of Object.values(value)) {
+    const problem = idProblem(inner, deep + 1);
+    if (problem) return problem;
+  }
+  return undefined;
 }
 
 function unreadable(path: string, error: unknown, documents = 0): UnreadableError {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
-import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
+import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
+import { printable } from '../printable.js';
 import { Credentials, entityId } from './consumers.js';
 import type { Consumer, Plugin, Scope } from './exchange.js';
 import { PLUGINS } from './plugins/index.js';
@@ -16,7 +17,7 @@ export class ConfigError extends Error {
     readonly line: number,
     what: string,
   ) {
-    super(`${file}:${line}: ${what}`);
+    super(`${file}:${line}: ${printable(what)}`);
   }
 }
 
@@ -167,7 +168,7 @@ export function parseConfig(path: string, text: string): Config {
   if (problem) {
     throw new ConfigError(path, lines.linePos(problem.pos[0]).line, `is not valid YAML (${problem.code}); correct it`);
   }
-  const content: unknown = document.toJS();
+  const content = contentOf(document, path, lines);
   const parsed = file.safeParse(content);
   const wrong = reference(content) ?? (parsed.success ? duplicate(parsed.data) : problemOf(parsed.error));
   if (wrong) {
@@ -175,6 +176,23 @@ export function parseConfig(path: string, text: string): Config {
     throw new ConfigError(path, line, `${describe(document, wrong.path)}: ${wrong.what}`);
   }
   return build(parsed.data as z.output<typeof file>);
+}
+
+/** @throws {ConfigError} for aliases that lead nowhere, or to far more than is written */
+function contentOf(document: Document, path: string, lines: LineCounter): unknown {
+  try {
+    return document.toJS();
+  } catch {
+    let first = 0;
+    visit(document, {
+      Alias(_key, { range }) {
+        first = range?.[0] ?? 0;
+        return visit.BREAK;
+      },
+    });
+    const { line } = lines.linePos(first);
+    throw new ConfigError(path, line, 'aliases (*) from here on cannot be followed; write out what they stand for');
+  }
 }
 
 function problemOf({ issues: [issue] }: z.ZodError): Problem {

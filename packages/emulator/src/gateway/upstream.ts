@@ -131,17 +131,21 @@ export async function readAnswer(reader: Reader, method: string): Promise<Answer
     if (!status) throw new Malformed();
     const headers: Headers = [];
     for (let text = await line(reader); text !== ''; text = await line(reader)) {
-      const [, name, value = ''] = /^([^:\s]+):(.*)$/s.exec(text) ?? [];
+      const [, name, value = ''] = /^([^\0-\x20:\x7f]+):([^\0\r]*)$/s.exec(text) ?? [];
       if (!name) throw new Malformed();
       headers.push([name, value.replace(/^ +| +$/g, '')]);
     }
     const code = Number(status);
     if (code < 200 && code !== 101) continue;
-    const [length] = values(headers, 'content-length');
+    const [length, ...more] = values(headers, 'content-length');
+    const [coding] = values(headers, 'transfer-encoding');
+    // What could be read in two ways, further on.
+    if (more.length > 0 || (length !== undefined && (coding !== undefined || !/^\d{1,15}$/.test(length)))) {
+      throw new Malformed();
+    }
     const bodiless = method === 'HEAD' || code === 204 || code === 304;
-    const chunked = /^chunked$/i.test(values(headers, 'transfer-encoding')[0] ?? '');
+    const chunked = coding?.toLowerCase() === 'chunked';
     const framing = bodiless ? 0 : chunked ? 'chunked' : length === undefined ? 'close' : Number(length);
-    if (Number.isNaN(framing)) throw new Malformed();
     const connection = values(headers, 'connection').join().toLowerCase();
     const stays = version === '0' ? connection.includes('keep-alive') : !connection.includes('close');
     return { status: code, reason, headers, framing, keepAlive: stays && framing !== 'close' };

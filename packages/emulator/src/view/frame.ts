@@ -1,6 +1,6 @@
 import type { EnvironmentState } from '../lambda/environment.js';
+import { printable } from '../printable.js';
 import type { Picture } from './picture.js';
-import { printable } from './printable.js';
 import type { Budget, Second } from './tally.js';
 
 /** How a person gets at it. */

@@ -1,7 +1,7 @@
 import type { Emulator, EmulatorEvent } from '../index.js';
+import { printable } from '../printable.js';
 import { frame, summary } from './frame.js';
 import { takePicture } from './picture.js';
-import { printable } from './printable.js';
 import { Screen } from './screen.js';
 import { sentence, type Tally } from './tally.js';
 

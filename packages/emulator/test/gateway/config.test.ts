@@ -125,6 +125,8 @@ test.each([
   ['a reference that is not filled in', 'key-of-batch', '$' + '{{ env X }}', 'env X', 'was not filled in'],
   ['a vault reference', 'authorization:Bearer', '{vault://env/x}:', 'vault', 'is a vault reference'],
   ['what is no YAML', 'retries: 0', 'retries: 0: 1', 'retries: 0: 1', 'is not valid YAML'],
+  ['an alias that leads nowhere', 'retries: 0', 'retries: *none', 'retries: *none', 'aliases (*) from here on'],
+  ['a name with a line break', '- name: nlp-ner-route', '- name: "a\\nb"\n        x: 1', 'x: 1', 'routes.a b.x'],
 ])('refuses %s and names file, line and place', (_, from, to, line, message) => {
   expect(TEXT).toContain(from);
   const text = TEXT.replace(from, to);

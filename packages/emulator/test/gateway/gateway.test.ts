@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { inspect } from 'node:util';
 import { generate } from 'selfsigned';
@@ -405,6 +405,23 @@ test.each([
   const { port } = await gateway(config(`http://127.0.0.1:${(server.address() as { port: number }).port}`));
   const answer = await post(port, [KEY]);
   expect([answer.status, answer.framing, answer.body]).toEqual([200, 'content-length (connection closed early)', body]);
+});
+
+test.each([
+  ['two lengths', 'Content-Length: 2\r\nContent-Length: 3'],
+  ['a length and chunks', 'Content-Length: 2\r\nTransfer-Encoding: chunked'],
+  ['a length below 0', 'Content-Length: -2'],
+  ['a length that is no decimal number', 'Content-Length: 0x2'],
+  ['a CR within a header', 'X-A: a\rContent-Length: 2'],
+  ['a control character in a name', 'X\x01: a'],
+])('answers 502 to an upstream whose answer has %s', async (_, lines) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => socket.end(`HTTP/1.1 200 OK\r\n${lines}\r\n\r\n{}`));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => server.close());
+  const { port } = await gateway(config(`http://127.0.0.1:${(server.address() as AddressInfo).port}`));
+  expect((await post(port, [KEY])).status).toBe(502);
 });
 
 test('sends a POST without a body up without framing of its own', async () => {

@@ -9,9 +9,9 @@ type Report = Pick<Sample, 'durationMs' | 'billedMs' | 'reportInitMs'>;
 const BEGIN = /REPORT (?=RequestId: )|"type":\s*"platform\.report"/;
 /** Its fields, in either form. */
 const FIELDS = {
-  durationMs: [/\tDuration: ([\d.]+) ms/, /"durationMs":\s*([\d.]+)/],
-  billedMs: [/\tBilled Duration: ([\d.]+) ms/, /"billedDurationMs":\s*([\d.]+)/],
-  reportInitMs: [/\tInit Duration: ([\d.]+) ms/, /"initDurationMs":\s*([\d.]+)/],
+  durationMs: [/\tDuration: (\d+\.?\d*) ms/, /"durationMs":\s*(\d+\.?\d*)/],
+  billedMs: [/\tBilled Duration: (\d+\.?\d*) ms/, /"billedDurationMs":\s*(\d+\.?\d*)/],
+  reportInitMs: [/\tInit Duration: (\d+\.?\d*) ms/, /"initDurationMs":\s*(\d+\.?\d*)/],
 } as const;
 
 /**
