@@ -16,8 +16,6 @@ import { root } from '../scripts/step.mjs';
  * @property {string} verdict `reached`, `falls short`, `undecided`, `not run`, or empty when nothing is demanded
  */
 
-const DOCUMENT = path.join(root, 'docs/benchmarks.md');
-
 /** @param {string} part @param {Row[]} rows */
 export function json(part, rows) {
   return JSON.stringify({ part, machine: machine(), rows }, undefined, 2);
@@ -38,21 +36,22 @@ export function markdown(part, rows) {
 }
 
 /**
- * Puts the table into docs/benchmarks.md, between its marks.
+ * Puts the table into the part's page, between its marks.
  * @param {string} part
  * @param {string} asked the part with its options
  * @param {Row[]} rows
  */
 export function write(part, asked, rows) {
+  const page = path.join(root, `docs/benchmarks/${part}.md`);
   const begin = `<!-- ${part}: begin -->\n`;
   const end = `<!-- ${part}: end -->\n`;
-  const text = fs.readFileSync(DOCUMENT, 'utf8');
+  const text = fs.readFileSync(page, 'utf8');
   const [head, rest] = text.split(begin);
   const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined) throw new Error(`docs/benchmarks.md has no marks for ${part}`);
-  fs.writeFileSync(DOCUMENT, `${head}${begin}\n${markdown(asked, rows)}\n\n${end}${tail}`);
+  if (head === undefined || tail === undefined) throw new Error(`docs/benchmarks/${part}.md has no marks`);
+  fs.writeFileSync(page, `${head}${begin}\n${markdown(asked, rows)}\n\n${end}${tail}`);
   // Pads the columns, as the linter wants them.
-  child_process.execFileSync(path.join(root, 'node_modules/.bin/biome'), ['format', '--write', DOCUMENT]);
+  child_process.execFileSync(path.join(root, 'node_modules/.bin/biome'), ['format', '--write', page]);
 }
 
 function machine() {

@@ -11,7 +11,7 @@ const MB = 1769;
 const GB = MB / 1024;
 const RESERVED = 50;
 const MONTH_HOURS = 730;
-/** Seconds of a request that the client fills, of an initialisation, and MB that each cold start reads (docs/benchmarks.md). */
+/** Seconds of a request that the client fills, of an initialisation, and MB that each cold start reads (docs/benchmarks/service.md). */
 const REQUEST_S = 3;
 const INIT_S = 0.08;
 const PLAIN_INIT_S = 3.3;

@@ -15,7 +15,7 @@ const venv = path.join(service, '.venv');
 const stamp = path.join(venv, 'installed.json');
 
 /** The engine for this machine. */
-export const library = path.join(service, `burst_ner/libburst_ner.${process.platform === 'darwin' ? 'dylib' : 'so'}`);
+const library = path.join(service, `burst_ner/libburst_ner.${process.platform === 'darwin' ? 'dylib' : 'so'}`);
 
 /** The interpreter of the service's environment. */
 export const python = path.join(venv, 'bin/python');

@@ -1,4 +1,4 @@
-// `npm test`: static checks, then every test, then one line that counts them.
+// `npm test`: static checks, then every test, then one line that counts them. `npm run check`: the static checks alone.
 import child_process from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -12,18 +12,15 @@ const reports = path.join(root, '.cache/reports');
 const bin = path.join(root, 'node_modules/.bin');
 
 await command(async () => {
+  const checksAlone = process.argv[2] === '--checks';
   await setUp({ dev: true });
-  // Once, before the tests that serve it, side by side.
-  await prepareModel(describeModel(DEFAULT_MODEL));
-  fs.rmSync(reports, { recursive: true, force: true });
-  fs.mkdirSync(reports, { recursive: true });
   const counts = [
     await check('Types (tsc)', path.join(bin, 'tsc'), ['--noEmit']),
     await check('Lint and format (biome)', path.join(bin, 'biome'), ['check', '.']),
     await check('Lint (ruff)', python, ['-m', 'ruff', 'check', '.']),
     await check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', '.']),
-    ...(await functionAndInfra()),
-    await vitest('Client, load test, emulator, Kong, the whole path (vitest)', 'others', ['--exclude', 'infra/**']),
+    await check('Dead code (vulture)', python, ['-m', 'vulture', '--config', 'vulture.toml']),
+    ...(checksAlone ? [] : await tests()),
   ];
   const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) =>
     counts.reduce((total, count) => total + count[key], 0);
@@ -33,6 +30,18 @@ await command(async () => {
 });
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Count */
+
+/** @returns {Promise<Count[]>} */
+async function tests() {
+  // Once, before the tests that serve it, side by side.
+  await prepareModel(describeModel(DEFAULT_MODEL));
+  fs.rmSync(reports, { recursive: true, force: true });
+  fs.mkdirSync(reports, { recursive: true });
+  return [
+    ...(await functionAndInfra()),
+    await vitest('Client, load test, emulator, Kong, the whole path (vitest)', 'others', ['--exclude', 'infra/**']),
+  ];
+}
 
 /**
  * Beside each other, since neither asks how fast the machine is; the others then have it for themselves.

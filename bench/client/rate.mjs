@@ -195,10 +195,10 @@ async function client() {
 
 /** Peers, each in as many slots as ours. @returns {Promise<Record<string, Client>>} */
 async function others() {
-  const [PQueue, ky] = await Promise.all(['p-queue', 'ky'].map((name) => import(name).then((it) => it.default)));
+  const [{ default: PQueue }, { default: ky }] = await Promise.all([import('p-queue'), import('ky')]);
   const slots = () => new PQueue({ concurrency: SLOTS });
   const paced = (/** @type {Kong} */ kong) =>
-    new PQueue({ concurrency: SLOTS, interval: 60_000, intervalCap: kong.limits.minute });
+    new PQueue({ concurrency: SLOTS, interval: 60_000, intervalCap: kong.limits.minute ?? Number.POSITIVE_INFINITY });
   const post = (/** @type {Fetch} */ fetch) => ky.post(ENDPOINT, { fetch, retry: { limit: 5, methods: ['post'] } });
   return {
     'fetch, up to 5 retries after 1, 2, 4, … s': peer(slots, naively),

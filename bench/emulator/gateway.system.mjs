@@ -5,7 +5,7 @@ import process from 'node:process';
 import url from 'node:url';
 
 /** How many consumers there are, w0 and on, each with 100 requests a minute: a burst takes one of its own. */
-export const CONSUMERS = 200;
+const CONSUMERS = 200;
 
 /** The config of the recorded bursts. @param {number} upstream port @returns {string} YAML */
 const config = (upstream) => `_format_version: "2.1"

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 
-from burst_ner.recognizer import batches, load
+from burst_ner.recognizer import groups, load
 
 
 def engine(model: str, file: str, documents: str) -> int:
@@ -16,8 +16,8 @@ def engine(model: str, file: str, documents: str) -> int:
     with open(file, "rb") as lines:
         texts = [json.loads(line)["text"] for _, line in zip(range(int(documents)), lines, strict=False)]
     started = time.perf_counter()
-    for batch in batches(texts):
-        recognizer.recognize(batch, 1e9)
+    for group in groups(texts):
+        recognizer.recognize(group, 1e9)
     return report(started, sum(map(len, texts)))
 
 

@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of the tables")
     parser.add_argument("--quick", action="store_true", help="a tenth of the vectors, documents and requests")
-    parser.add_argument("--write", action="store_true", help="also put the tables into docs/benchmarks.md")
+    parser.add_argument("--write", action="store_true", help="also put the tables into docs/benchmarks/service.md")
     options = parser.parse_args()
     if unknown := [part for part in options.parts if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]}; the parts are {', '.join(PARTS)}")

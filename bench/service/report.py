@@ -1,4 +1,4 @@
-"""The tables, as Markdown and as JSON, in docs/benchmarks.md, and the machine that they are from."""
+"""The tables, as Markdown and as JSON, in docs/benchmarks/service.md, and the machine that they are from."""
 
 import dataclasses
 import importlib.metadata
@@ -13,7 +13,7 @@ import page_cache
 from figure import Figure, Row
 from function import CACHE, ROOT
 
-DOCUMENT = ROOT / "docs/benchmarks.md"
+DOCUMENT = ROOT / "docs/benchmarks/service.md"
 HEADS = ("what", "model", "must", "plain handler", "this service", "ratio", "verdict", "note")
 
 

@@ -18,7 +18,7 @@ import pytest
 
 SERVICE = Path(__file__).parents[2] / "packages/service"
 sys.path.insert(0, str(SERVICE))
-from burst_ner import documents, part, record, storage  # noqa: E402
+from burst_ner import documents, record, storage  # noqa: E402
 from burst_ner.errors import PartError  # noqa: E402
 from burst_ner.part import Worker  # noqa: E402
 from burst_ner.recognizer import load  # noqa: E402
@@ -234,7 +234,7 @@ class Clock:
 
 @pytest.mark.parametrize("key", ["a.jsonl", "a.jsonl.gz", "a.csv"])
 def test_a_part_that_does_not_fit_goes_on_where_it_was(s3, recognizer, monkeypatch, key):
-    monkeypatch.setattr(part, "MAX_BATCH_CHARACTERS", 200)
+    monkeypatch.setattr("burst_ner.recognizer.MAX_GROUP_CHARACTERS", 200)
     texts = [f"Angela Merkel went on {number}" for number in range(60)]
     lines = [json.dumps({"text": text}) for text in texts] if "jsonl" in key else ["text", *texts]
     body = "\n".join(lines).encode()
@@ -253,7 +253,7 @@ def test_a_part_that_does_not_fit_goes_on_where_it_was(s3, recognizer, monkeypat
 
 
 def test_parts_that_end_where_a_line_does_and_do_not_fit(s3, recognizer, monkeypatch):
-    monkeypatch.setattr(part, "MAX_BATCH_CHARACTERS", 1)
+    monkeypatch.setattr("burst_ner.recognizer.MAX_GROUP_CHARACTERS", 1)
     lines = [json.dumps({"id": number, "text": "Paris"}) + "\n" for number in range(12)]
     cuts = [len("".join(lines[:number])) for number in (4, 8)]
     for event in events(s3, "a.jsonl", "".join(lines).encode(), cuts=cuts):
@@ -283,7 +283,7 @@ def test_what_no_repetition_would_mend(s3, worker, recognizer):
 
 def test_the_first_complete_object_stays(s3, worker, recognizer, monkeypatch):
     """Two attempts at once; the slower one was told to stop earlier."""
-    monkeypatch.setattr(part, "MAX_BATCH_CHARACTERS", 200)
+    monkeypatch.setattr("burst_ner.recognizer.MAX_GROUP_CHARACTERS", 200)
     texts = [f"Angela Merkel went on {number}" for number in range(60)]
     body = "\n".join(json.dumps({"text": text}) for text in texts).encode()
     [event] = events(s3, "a.jsonl", body)

@@ -38,7 +38,7 @@ const change = fc.record({
 type Change = typeof change extends fc.Arbitrary<infer T> ? T : never;
 
 /** Real inputs with a few changes each: of a bit, a cut, a word, a repetition, or a piece of another one. */
-export function damaged({ inputs, words }: Pick<Parser, 'inputs' | 'words'>): fc.Arbitrary<Buffer> {
+function damaged({ inputs, words }: Pick<Parser, 'inputs' | 'words'>): fc.Arbitrary<Buffer> {
   const apply = (input: Buffer, { kind, at, size, from, which, times }: Change): Buffer => {
     const begin = at % (input.length + 1);
     const end = Math.min(input.length, begin + size);

@@ -4,10 +4,10 @@ import { rename, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Account } from './account.js';
+import { Books } from './books.js';
 import { BatchError } from './errors.js';
 import { type Place, placeName } from './place.js';
 import { Output, type Records } from './records.js';
-import { Books } from './run.js';
 
 /**
  * The objects of a run in the order of its input.

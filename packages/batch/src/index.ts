@@ -1,4 +1,5 @@
 export { Account } from './account.js';
+export { OFFSETS, type Offsets } from './books.js';
 export { collected, writeAll } from './collect.js';
 export { BatchError } from './errors.js';
 export type { Forecast, Size, Speed } from './forecast.js';
@@ -10,8 +11,6 @@ export {
   describeMachine,
   type Execution,
   type Machine,
-  OFFSETS,
-  type Offsets,
   retryFailed,
   type Started,
   type StartOptions,

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from './account.js';
+import { BOOKS, Books, type Offsets, type Run } from './books.js';
 import { BatchError } from './errors.js';
 import { assumedSpeed, type Forecast, forecast, type Size, type Speed } from './forecast.js';
 import { canBeCut, cut, type File, findFiles, lengthOf, type Part, partBytes } from './parts.js';
 import { type Place, parsePlace, placeName } from './place.js';
-import { BOOKS, Output, type PartRecords } from './records.js';
-import { Books, currentExecution, execute, type Machine, type Offsets, type Run } from './run.js';
+import { Output, type PartRecords } from './records.js';
+import { currentExecution, execute, type Machine } from './run.js';
 import { takeSample } from './sample.js';
 
 export interface Plan extends Forecast {
@@ -110,7 +111,7 @@ export async function measure(
 }
 
 /** From parts that are done: by two sizes what a part takes besides its bytes. */
-export function speedOf(records: readonly PartRecords[]): {
+function speedOf(records: readonly PartRecords[]): {
   speed: Speed;
   size: Pick<Size, 'memoryMb' | 'arch'>;
 } {

@@ -1,4 +1,5 @@
 import type { Account, Listed } from './account.js';
+import { BOOKS } from './books.js';
 import type { Part } from './parts.js';
 import type { Place } from './place.js';
 
@@ -29,8 +30,6 @@ export interface PartRecords {
   done: boolean;
 }
 
-/** Below the output: manifests, and what became of runs. No file's records are there. */
-export const BOOKS = '_batch/';
 const AT_ONCE = 50;
 
 /** Looks at what an output holds. What it has seen once it does not ask for again. */

@@ -3,7 +3,7 @@ import type { Account } from './account.js';
 import { BatchError } from './errors.js';
 import type { File } from './parts.js';
 
-export interface Fields {
+interface Fields {
   text: string;
   /** null: `id`, else `_id`. */
   id: string | null;

@@ -1,11 +1,12 @@
 import { DescribeMapRunCommand, ListMapRunsCommand } from '@aws-sdk/client-sfn';
 import * as z from 'zod';
 import type { Account } from './account.js';
+import { Books, type Run } from './books.js';
 import { spent } from './forecast.js';
 import { lengthOf } from './parts.js';
 import { type Place, placeName } from './place.js';
 import { Output, type PartRecords } from './records.js';
-import { Books, currentExecution, type Execution, type Run, regionOf } from './run.js';
+import { currentExecution, type Execution, regionOf } from './run.js';
 
 export interface FailedPart {
   name: string;

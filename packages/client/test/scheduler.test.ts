@@ -507,7 +507,7 @@ it('every request says who sent it, and has an id that errors without an answer 
 });
 
 it('the documentation has the table of verdicts', async () => {
-  const page = await readFile(new URL('../../../docs/client.md', import.meta.url), 'utf8');
+  const page = await readFile(new URL('../../../docs/sending.md', import.meta.url), 'utf8');
   const when = { undefined: '', true: ', after a success', false: ', before any success' };
   const rows = VERDICTS.map(({ what, served, fault, next }) => `| ${what}${when[`${served}`]} | ${fault} | ${next} |`);
   const tight = page.replaceAll(/ +/g, ' ');

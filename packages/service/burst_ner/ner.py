@@ -8,7 +8,7 @@ from typing import TypedDict
 from .engine import Engine
 from .errors import SetupError
 from .prepared import MANIFEST, MODEL, is_prepared, open_prepared
-from .recognizer import batches
+from .recognizer import groups
 
 
 class Entity(TypedDict):
@@ -77,17 +77,17 @@ class Ner:
 
     def _found(self, texts: Iterable[str]) -> Iterator[list[Entity]]:
         first = 0
-        for batch in batches(_strings(texts)):
+        for group in groups(_strings(texts)):
             try:
-                results = self._engine.recognize(batch, math.inf)
+                results = self._engine.recognize(group, math.inf)
             except UnicodeEncodeError:
-                raise _half_a_pair(batch, first) from None  # the error itself has the text
+                raise _half_a_pair(group, first) from None  # the error itself has the text
             for entities in results:
                 yield [
                     {"text": e["text"], "label": e["label"], "start": e["start_char"], "end": e["end_char"]}
                     for e in entities
                 ]
-            first += len(batch)
+            first += len(group)
 
     def __repr__(self) -> str:
         return f"<burst_ner.Ner {self.name} {self.version} {self.digest[:12]}>"
@@ -123,9 +123,9 @@ def _strings(texts: Iterable[str]) -> Iterator[str]:
         yield text
 
 
-def _half_a_pair(batch: list[str], first: int) -> ValueError:
+def _half_a_pair(group: list[str], first: int) -> ValueError:
     [place, at] = next(
-        (place, at) for place, text in enumerate(batch) for at, char in enumerate(text) if "\ud800" <= char <= "\udfff"
+        (place, at) for place, text in enumerate(group) for at, char in enumerate(text) if "\ud800" <= char <= "\udfff"
     )
     return ValueError(
         f"Text {first + place} (the first is 0) has half of a surrogate pair at character {at}; replace it with: "

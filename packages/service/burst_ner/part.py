@@ -3,12 +3,12 @@
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 
 from .deadline import Deadline
 from .documents import Document, read_documents
 from .errors import PartError
-from .recognizer import MAX_BATCH_CHARACTERS, MAX_BATCH_TEXTS, Recognizer
+from .recognizer import Recognizer, groups
 from .record import OFFSETS, Recorder
 from .results import found
 from .storage import Storage
@@ -116,11 +116,11 @@ class Worker:
         count = characters = written = 0
         end, done = part["start"], True
         most = self._recognizer.limits["max_text_characters"]
-        for batch in _batches(documents):
-            texts = [document.text for document in batch if _asked(document, most)]
+        for group in groups(documents, lambda document: len(document.text or "")):
+            texts = [document.text for document in group if _asked(document, most)]
             deadline.full = count == 0
             results = found([texts] if texts else [], self._recognizer, deadline, failed)
-            for document in batch:
+            for document in group:
                 if _asked(document, most):
                     result = next(results, None)
                     if result is None:
@@ -163,18 +163,3 @@ def _asked(document: Document, most: int) -> bool:
 
 def _too_large(most: int) -> dict:
     return {"error": f"This text has more than {most:,} characters; cut it.", "code": "too_large"}
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Documents that are worked on together; each batch has one at least, and one that is long is alone."""
-    batch: list[Document] = []
-    characters = 0
-    for document in documents:
-        size = len(document.text) if document.text else 0
-        if batch and (characters + size > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS):
-            yield batch
-            batch, characters = [], 0
-        batch.append(document)
-        characters += size
-    if batch:
-        yield batch

@@ -1,14 +1,14 @@
 """Who finds entities: the engine, or spaCy where a model needs it."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from .errors import SetupError
 from .prepared import MODEL, PIPELINE, PreparedModel, is_prepared, open_prepared
 
 #: What is worked on together, so that a clock is looked at between and little waits in memory: code points, of which a
 #: longer text, which is alone, has more; and texts.
-MAX_BATCH_CHARACTERS, MAX_BATCH_TEXTS = 20_000, 1_024
+MAX_GROUP_CHARACTERS, MAX_GROUP_TEXTS = 20_000, 1_024
 
 TYPE_CHECKING = False  # for type checkers True; importing typing for it would take as long as all else here
 if TYPE_CHECKING:
@@ -46,18 +46,24 @@ class Recognizer:
         raise NotImplementedError
 
 
-def batches(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The texts in their order, in groups that are worked on together."""
-    batch: list[str] = []
+def groups(items: Iterable, length: Callable[..., int] = len) -> Iterator[list]:
+    """Items in their order, in groups that are worked on together: one that is long is alone.
+
+    Args:
+        items: texts, or anything else with `length`.
+        length: of an item, in code points.
+    """
+    group: list = []
     characters = 0
-    for text in texts:
-        if batch and (characters + len(text) > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS):
-            yield batch
-            batch, characters = [], 0
-        batch.append(text)
-        characters += len(text)
-    if batch:
-        yield batch
+    for item in items:
+        more = length(item)
+        if group and (characters + more > MAX_GROUP_CHARACTERS or len(group) == MAX_GROUP_TEXTS):
+            yield group
+            group, characters = [], 0
+        group.append(item)
+        characters += more
+    if group:
+        yield group
 
 
 def load(folder: str | os.PathLike[str]) -> "tuple[Recognizer, PreparedModel | Pipeline]":

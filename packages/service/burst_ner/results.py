@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 
 from .deadline import Deadline
-from .recognizer import OutOfTime, Recognizer, batches
+from .recognizer import OutOfTime, Recognizer, groups
 from .request import text_error
 from .schema import RequestSchema
 
@@ -37,7 +37,7 @@ def results_of(
     places = [place for place, error in enumerate(results) if error is None]
     room = schema.limits["max_answer_bytes"] - _ENVELOPE_BYTES - _ERROR_BYTES * len(texts)
     unanswered = OUT_OF_TIME
-    answers = found(batches(texts[place] for place in places), recognizer, deadline, failed)
+    answers = found(groups(texts[place] for place in places), recognizer, deadline, failed)
     for place, result in zip(places, answers, strict=False):
         room -= _wire_bytes(result)
         if room < 0:
@@ -52,24 +52,24 @@ serialize = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def found(
-    batches: Iterable[list[str]], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
+    work: Iterable[list[str]], recognizer: Recognizer, deadline: Deadline, failed: Callable[[Exception], None]
 ) -> Iterator[dict]:
-    """`{entities}`, or why there are none, for each text in order, until the time is over; `failed` as above."""
-    for number, batch in enumerate(batches):
+    """`{entities}`, or why there are none, for each text of these groups, until the time is over; `failed` as above."""
+    for number, group in enumerate(work):
         left = deadline.left()
         if left <= 0:
             return
         try:
-            entities_of = recognizer.recognize(batch, left)
+            entities_of = recognizer.recognize(group, left)
         except OutOfTime:
             # Sent again it would have no more time than now.
-            if deadline.full and number == 0 and len(batch) == 1:
+            if deadline.full and number == 0 and len(group) == 1:
                 yield TOO_SLOW
             return
         except Exception as error:
             failed(error)
             # One text may be the reason, and is found by taking each alone.
-            yield from [FAILED] if len(batch) == 1 else found([[text] for text in batch], recognizer, deadline, failed)
+            yield from [FAILED] if len(group) == 1 else found([[text] for text in group], recognizer, deadline, failed)
         else:
             yield from ({"entities": entities} for entities in entities_of)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Span = tuple[int, int, str]
 
 # Texts that go through each side before the next ones are read.
-_BATCH = 16
+_GROUP = 16
 # Of 15,000 documents 4 differ with tables of 16 bits.
 _HALF_MAY_DIFFER = 0.01
 
@@ -40,8 +40,8 @@ def prove(
         SetupError: something differs; the first place.
     """
     documents = characters = entities = differ = 0
-    for places, batch, docs in _batches(nlp, texts):
-        for place, text, doc, ours in zip(places, batch, docs, _found(engine, batch), strict=True):
+    for places, group, docs in _groups(nlp, texts):
+        for place, text, doc, ours in zip(places, group, docs, _found(engine, group), strict=True):
             _compare_tokens(place, doc, engine.tokens(text), starts=starts and not half)
             theirs = _spans(doc)
             if theirs != ours and not half:
@@ -64,8 +64,8 @@ def compared(
     nlp: "Language", recognizer: Recognizer, texts: Iterable[tuple[int, str]]
 ) -> Iterator[tuple[int, list[Span], list[Span]]]:
     """The place of each text, its entities in spaCy, and those that the function would answer."""
-    for places, batch, docs in _batches(nlp, texts):
-        yield from zip(places, map(_spans, docs), _found(recognizer, batch), strict=True)
+    for places, group, docs in _groups(nlp, texts):
+        yield from zip(places, map(_spans, docs), _found(recognizer, group), strict=True)
 
 
 def _spans(doc: "Doc") -> list[Span]:
@@ -77,15 +77,15 @@ def _found(recognizer: Recognizer, texts: list[str]) -> list[list[Span]]:
     return [[(e["start_char"], e["end_char"], e["label"]) for e in entities] for entities in results]
 
 
-def _batches(nlp: "Language", texts: Iterable[tuple[Any, str]]) -> Iterator[tuple[list[Any], list[str], list["Doc"]]]:
+def _groups(nlp: "Language", texts: Iterable[tuple[Any, str]]) -> Iterator[tuple[list[Any], list[str], list["Doc"]]]:
     models = (getattr(component, "model", None) for _, component in nlp.pipeline)
     # spaCy's MishWindowEncoder looks at the texts beside a text, so each goes by itself.
     alone = any(node.name == "mish" for model in models if isinstance(model, Model) for node in model.walk())
     rest = iter(texts)
-    while batch := list(islice(rest, _BATCH)):
-        places, strings = map(list, zip(*batch, strict=True))
+    while group := list(islice(rest, _GROUP)):
+        places, strings = map(list, zip(*group, strict=True))
         with nlp.memory_zone():
-            yield places, strings, list(nlp.pipe(strings, batch_size=1 if alone else _BATCH))
+            yield places, strings, list(nlp.pipe(strings, batch_size=1 if alone else _GROUP))
 
 
 def _compare_tokens(place: str, doc: "Doc", ours: list[tuple[int, int, int, int]], *, starts: bool) -> None:

@@ -10,21 +10,21 @@ from burst_ner.recognizer import OutOfTime, Recognizer
 from burst_ner.schema import LIMITS
 
 ADA = "Ada Lovelace lived in London."
-# Each is a batch by itself.
+# Each is a group by itself.
 TEXTS = [f"{ADA}{' ' * 15_000}" for _ in range(5)]
 
 
 class Slow(Through):
-    """Finds entities, and takes some seconds of a clock for each batch."""
+    """Finds entities, and takes some seconds of a clock for each group."""
 
     def __init__(self, recognizer, seconds):
         super().__init__(recognizer)
         self._seconds = seconds
         self.now = 1_000.0
-        self.batches = 0
+        self.groups = 0
 
     def recognize(self, texts, seconds):
-        self.batches += 1
+        self.groups += 1
         self.now += self._seconds
         return self.recognizer.recognize(texts, seconds)
 
@@ -44,7 +44,7 @@ def ask(make_service, recognizer):
     def ask(body, *, seconds, remaining_ms, kind=Slow):
         slow = kind(recognizer, seconds)
         service = make_service(recognizer=slow, now=lambda: slow.now)
-        return call(service, function_url_event(body), remaining_ms), slow.batches
+        return call(service, function_url_event(body), remaining_ms), slow.groups
 
     return ask
 
@@ -58,12 +58,12 @@ def ask(make_service, recognizer):
         (3.9, 30_000, 5),
     ],
 )
-def test_a_batch_that_outlives_its_deadline_returns_what_is_done(ask, seconds, remaining_ms, done):
-    answer, batches = ask({"texts": TEXTS}, seconds=seconds, remaining_ms=remaining_ms)
+def test_work_that_outlives_its_deadline_returns_what_is_done(ask, seconds, remaining_ms, done):
+    answer, groups = ask({"texts": TEXTS}, seconds=seconds, remaining_ms=remaining_ms)
     results = answer.json["results"]
     assert [len(r.get("entities", ())) for r in results] == [2] * done + [0] * (5 - done)
     assert [r.get("code") for r in results] == [None] * done + ["deadline_exceeded"] * (5 - done)
-    assert (answer.status, batches) == (200, done)
+    assert (answer.status, groups) == (200, done)
 
 
 def test_a_text_with_an_error_of_its_own_keeps_it(ask):
@@ -111,8 +111,8 @@ def test_a_run_of_punctuation_that_would_hold_spacy_for_minutes(make_service, pl
 
 @pytest.mark.parametrize("body", [{"text": ADA}, {"texts": TEXTS}])
 def test_no_time_for_anything(ask, body):
-    answer, batches = ask(body, seconds=1, remaining_ms=3_000)
-    assert (answer.status, answer.json["code"], batches) == (503, "model_unavailable", 0)
+    answer, groups = ask(body, seconds=1, remaining_ms=3_000)
+    assert (answer.status, answer.json["code"], groups) == (503, "model_unavailable", 0)
     assert answer.headers["retry-after"] == "1"
 
 

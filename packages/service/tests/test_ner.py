@@ -73,7 +73,7 @@ def test_pipe_takes_texts_as_it_needs_them(ner, text):
 
 
 def test_texts_of_any_length_and_number(ner):
-    # Longer than a batch, more texts than a batch, and batches that end within neither.
+    # Longer than a group, more texts than a group, and groups that end within neither.
     many = [f"{TEXT} " * 2_000, *[TEXT] * 3_000, TEXT]
     first, *others = ner(many)
     assert [(e["text"], e["start"] % 29) for e in first] == [("Angela Merkel", 0), ("Paris", 22)] * 2_000

@@ -80,7 +80,7 @@ def test_a_part_of_spacy_that_fails(make_service, model_path, monkeypatch, capfd
 
 @pytest.mark.parametrize(
     ("module", "name"),
-    [(results, "text_error"), (results, "batches"), (results, "serialize"), (service_module, "parse_request")],
+    [(results, "text_error"), (results, "groups"), (results, "serialize"), (service_module, "parse_request")],
 )
 def test_a_part_of_the_service_that_fails(service, monkeypatch, capfd, module, name):
     monkeypatch.setattr(module, name, Failing())

@@ -1,4 +1,4 @@
-"""The same text has the same entities by every way: function, client through Kong, batch worker, wheel, Ray and Spark."""
+"""The same text has the same entities by every way: function, client through Kong, batch worker, wheel, Ray, Spark."""
 
 import json
 import os

@@ -2,22 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, InvalidArgumentError, Option, program } from 'commander';
 import { Account } from '../account.js';
+import { OFFSETS, type Offsets } from '../books.js';
 import { collected, writeAll } from '../collect.js';
 import { BatchError, explained } from '../errors.js';
 import type { Size } from '../forecast.js';
 import { parseFolder, placeName } from '../place.js';
 import { measure, type Plan, plan, planOnPaper } from '../plan.js';
-import {
-  cancel,
-  consoleUrl,
-  describeMachine,
-  OFFSETS,
-  type Offsets,
-  regionOf,
-  retryFailed,
-  type Started,
-  start,
-} from '../run.js';
+import { cancel, consoleUrl, describeMachine, regionOf, retryFailed, type Started, start } from '../run.js';
 import { Follower, type Status } from '../status.js';
 import { planReport, progressLine, statusReport } from './report.js';
 import { count } from './words.js';
