@@ -59,7 +59,7 @@ async function ownTime(scale) {
         const begin = performance.now();
         const result = await fleet.invoke(`r-${at}`, event);
         times.push(performance.now() - begin);
-        if ('error' in result) throw new Error(JSON.stringify(result.error));
+        if (!result || 'error' in result) throw new Error(JSON.stringify(result?.error));
       }
       const bare = execFileSync(python, ['app.py', String(rounds)], { cwd: folder, input: event, encoding: 'utf8' });
       return median(times) - Number(bare);
@@ -110,7 +110,7 @@ async function fourCold(model) {
       const results = await Promise.all(Array.from({ length: count }, (_, at) => fleet.invoke(`r-${at}`, event)));
       const ms = performance.now() - begin;
       for (const result of results) {
-        if ('error' in result) throw new Error(JSON.stringify(result.error));
+        if (!result || 'error' in result) throw new Error(JSON.stringify(result?.error));
         if (JSON.parse(result.payload.toString()).statusCode !== 200) throw new Error(result.payload.toString());
       }
       return ms;

@@ -3,31 +3,21 @@ import { once } from 'node:events';
 import { closeSync, createWriteStream, openSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { Command, InvalidArgumentError } from 'commander';
-import { type Emulator, type EmulatorEvent, startEmulator } from './index.js';
+import { type Emulator, type EmulatorOptions, startEmulator } from './index.js';
 import { type Page, startPage } from './page.js';
 import { printable } from './printable.js';
 import { jsonReport, lineReport, viewReport } from './view/report.js';
 import { Tally } from './view/tally.js';
 
-interface UpOptions {
-  kong: string;
-  service: string;
-  python: string;
-  model: string;
+type UpOptions = Omit<EmulatorOptions, 'log'> & {
   port: number;
-  functionPort: number;
-  provisioned: number;
-  proactive: number;
   reserved: number;
   idle: number;
-  timeScale: number;
-  slowStore?: number;
   memory?: number;
-  compat?: true;
   page: boolean;
   log?: string;
   json?: true;
-}
+};
 
 const program = new Command('burst-ner-emulator').description(
   'Kong and AWS Lambda on this machine: the same kong.yaml and the same Python, no Docker, no cloud.',
@@ -44,8 +34,8 @@ program
   .option('--kong <file>', 'declarative Kong file', 'kong/kong.yaml')
   .option('--service <folder>', "the function's code", 'packages/service')
   .option('--python <path>', "interpreter of the function's environment", 'packages/service/.venv/bin/python')
-  .option('--port <n>', "the gateway's port on loopback, 0 for any free one", count, 8000)
-  .option('--function-port <n>', "the Function URL's port on loopback, 0 for any free one", count, 0)
+  .option('--port <n>', "the gateway's port on loopback, 0 for any free one", port, 8000)
+  .option('--function-port <n>', "the Function URL's port on loopback, 0 for any free one", port, 0)
   .option('--provisioned <n>', 'provisioned concurrency: environments that are always ready', count, 0)
   .option('--proactive <n>', 'environments that Lambda keeps initialised ahead of need, unasked', count, 0)
   .option('--reserved <n>', 'reserved concurrency: requests that run at once', count, 20)
@@ -66,10 +56,7 @@ program
 
 await program.parseAsync();
 
-async function up(
-  { idle, compat, page: wanted, log, json, memory, ...options }: UpOptions,
-  command: Command,
-): Promise<void> {
+async function up({ idle, page: wanted, log, json, memory, ...options }: UpOptions, command: Command): Promise<void> {
   const stop = new AbortController();
   const onSignal = () => (stop.signal.aborted ? process.exit(130) : stop.abort());
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
@@ -94,10 +81,9 @@ async function up(
     emulator = await startEmulator({
       ...options,
       idleMs: idle * 1000,
-      compat: compat ?? false,
-      ...(memory !== undefined && { memoryMb: memory }),
-      ...(file && { log: ({ time, stream, line }) => void file.write(`${time} ${stream} ${line}\n`) }),
-      onEvent(event: EmulatorEvent) {
+      memoryMb: memory,
+      log: file && (({ time, stream, line }) => void file.write(`${time} ${stream} ${line}\n`)),
+      onEvent(event) {
         tally.add(event);
         report.event(event);
       },
@@ -139,7 +125,13 @@ function count(value: string): number {
   return Number(value);
 }
 
+function port(value: string): number {
+  if (count(value) > 65_535) throw new InvalidArgumentError('It must be a port: 0 to 65535.');
+  return Number(value);
+}
+
 function rate(value: string): number {
-  if (!(Number(value) > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  if (!(Number(value) > 0 && Number.isFinite(Number(value))))
+    throw new InvalidArgumentError('It must be a number above 0.');
   return Number(value);
 }

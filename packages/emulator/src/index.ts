@@ -1,28 +1,28 @@
 import { createHash, randomBytes } from 'node:crypto';
+import type { Stats } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { render, trust } from '../../../kong/render.mjs';
 import { type Answered, startGateway } from './gateway/gateway.js';
 import { CpuShare } from './lambda/cpu-share.js';
-import type { EnvironmentState, FunctionConfig } from './lambda/environment.js';
-import { Fleet, type FleetStats, type LambdaEvent } from './lambda/fleet.js';
+import type { EnvironmentState, FunctionConfig, FunctionOptions } from './lambda/environment.js';
+import { Fleet, type FleetOptions, type LambdaEvent } from './lambda/fleet.js';
 import { startFunctionUrl } from './lambda/function-url.js';
-import type { LogSink } from './lambda/platform-log.js';
 import { findRuntime, type RuntimeName } from './lambda/python.js';
 import { SlowStore } from './lambda/slow-store.js';
 
 export { ConfigError } from './gateway/config.js';
 export type { Answered } from './gateway/gateway.js';
 export type { EnvironmentState } from './lambda/environment.js';
-export { Fleet, type FleetStats, InitFailed, type LambdaEvent } from './lambda/fleet.js';
+export { Fleet, InitFailed, type LambdaEvent } from './lambda/fleet.js';
 export type { LogEntry, LogSink } from './lambda/platform-log.js';
 export { findRuntime } from './lambda/python.js';
 export type { FunctionError } from './lambda/runtime-api.js';
 export type { RuntimeName };
 
 /** Options of startEmulator. Times in ms; relative paths start at the current folder. */
-export interface EmulatorOptions {
+export interface EmulatorOptions extends FunctionOptions, Omit<FleetOptions, 'onEvent'> {
   /**
    * The declarative Kong file.
    * @default 'kong/kong.yaml'
@@ -56,52 +56,10 @@ export interface EmulatorOptions {
    */
   functionPort?: number;
   /**
-   * Provisioned concurrency: environments initialised ahead that never expire. At most `reserved`.
-   * @default 0
-   */
-  provisioned?: number;
-  /**
-   * Environments kept initialised ahead of need, as Lambda does it unasked: their first request is not cold.
-   * @default 0
-   */
-  proactive?: number;
-  /**
-   * Reserved concurrency: requests that the function runs at once.
-   * @default 20
-   */
-  reserved?: number;
-  /**
-   * How long an idle environment is kept.
-   * @default 300_000
-   */
-  idleMs?: number;
-  /**
-   * Environments that initialise at once.
-   * @default the number of cores, at least 2
-   */
-  startsAtOnce?: number;
-  /**
-   * The function's time-out, 1 to 900 s. The function of this project keeps 3 s of it for its answer: give it more.
-   * @default 30_000
-   */
-  timeoutMs?: number;
-  /**
-   * Lambda's clocks (10 s of init, the time-out, the idle expiry) and the gateway's time-outs are this many times shorter.
-   * The function is told its whole time, and a minute of the gateway stays a minute.
-   * @default 1
-   */
-  timeScale?: number;
-  /**
    * Bounds how fast all environments together read code and model from disk, in 10⁶ bytes a second. Linux, root.
    * @default unbounded
    */
   slowStore?: number;
-  /**
-   * The function's memory size in MB, 128 to 10,240: it has that part of a core which Lambda gives it (a whole one at
-   * 1,769). Memory itself is not bounded. Linux, root.
-   * @default unbounded CPU, and a function that is told 1769
-   */
-  memoryMb?: number;
   /**
    * Drive the handler by the compat runtime on Linux too.
    * @default false
@@ -118,8 +76,6 @@ export interface EmulatorOptions {
    * @default Date.now
    */
   now?: () => number;
-  /** Takes the log of the platform and of the function. Dropped by default. */
-  log?: LogSink;
   onEvent?: (event: EmulatorEvent) => void;
   /** Aborting it stops a start that is under way, which then rejects. */
   signal?: AbortSignal;
@@ -152,7 +108,6 @@ export interface Emulator {
   /** The names of the keys that were made up here. */
   generatedKeys: ('batch-processor' | 'load-generator')[];
   runtime: RuntimeName;
-  stats(): FleetStats;
   /** Every execution environment, the oldest first. */
   environments(): EnvironmentState[];
   /**
@@ -189,58 +144,38 @@ const ANSWER_MS = 3000;
  * than reserved concurrency
  */
 export async function startEmulator(options: EmulatorOptions): Promise<Emulator> {
-  const { kong = 'kong/kong.yaml', service = 'packages/service', env = process.env, signal } = options;
-  const python = options.python ?? 'packages/service/.venv/bin/python';
-  const { slowStore, provisioned = 0, proactive = 0, reserved = 20, onEvent } = options;
-  if (provisioned > reserved) {
-    throw new Error(
-      `provisioned concurrency ${provisioned} is above reserved concurrency ${reserved}, which AWS refuses; pass --reserved ${provisioned} or more`,
-    );
-  }
-  const { memoryMb, timeoutMs = 30_000 } = options;
-  if (memoryMb !== undefined && !(memoryMb >= 128 && memoryMb <= 10_240)) {
-    throw new Error(`--memory ${memoryMb} is no size that Lambda has; pass 128 to 10240 (MB)`);
-  }
-  if (!(timeoutMs >= 1000 && timeoutMs <= 900_000)) {
-    throw new Error(`a function time-out of ${timeoutMs / 1000} s is none that Lambda has; give 1 to 900 s`);
-  }
-  if (options.handler === undefined && timeoutMs <= ANSWER_MS) {
-    throw new Error(
-      `a function time-out of ${timeoutMs / 1000} s leaves no time for work: this function keeps ${ANSWER_MS / 1000} s for its answer; give more`,
-    );
-  }
-  await expect(kong, 'declarative Kong file', '--kong');
-  await expect(service, "folder of the function's code", '--service');
-  await expect(options.model, 'model', '--model');
+  checkSizes(options);
+  const { kong = 'kong/kong.yaml', service = 'packages/service', model, env = process.env, onEvent, signal } = options;
+  const { port = 0, functionPort = 0, timeoutMs, timeScale, slowStore, memoryMb, log, now } = options;
+  const { python = 'packages/service/.venv/bin/python', handler = 'burst_ner.handler.handler' } = options;
+  await expect(kong, 'declarative Kong file', '--kong', (found) => !found.isDirectory());
+  await expect(service, "folder of the function's code", '--service', (found) => found.isDirectory());
+  await expect(model, 'model', '--model', () => true);
   const runtime = await findRuntime(
     // A bare name is looked up in PATH.
     python.includes(path.sep) ? path.resolve(python) : python,
     fileURLToPath(new URL('../python/compat_runtime.py', import.meta.url)),
     options.compat ?? false,
   );
-  const secrets: Record<string, string> = {};
-  for (const name of [...Object.values(KEYS), ORIGIN_SECRET]) {
-    secrets[name] = env[name] || newKey();
-  }
+  const newKey = () => randomBytes(24).toString('base64url');
+  const given = (variable: string) => env[variable] || newKey();
+  const { 'batch-processor': batch, 'load-generator': load } = KEYS;
+  const keys = { 'batch-processor': given(batch), 'load-generator': given(load), page: newKey() };
+  const secret = given(ORIGIN_SECRET);
   const config: FunctionConfig = {
-    runtime,
-    taskRoot: path.resolve(service),
-    handler: options.handler ?? 'burst_ner.handler.handler',
+    ...{ runtime, taskRoot: path.resolve(service), handler, timeoutMs, timeScale, memoryMb, log },
     variables: {
-      SPACY_MODEL_PATH: path.resolve(options.model),
-      ORIGIN_SECRET_SHA256: createHash('sha256')
-        .update(secrets[ORIGIN_SECRET] ?? '')
-        .digest('hex'),
+      SPACY_MODEL_PATH: path.resolve(model),
+      ORIGIN_SECRET_SHA256: createHash('sha256').update(secret).digest('hex'),
     },
-    ...pick(options, ['timeoutMs', 'timeScale', 'memoryMb', 'log']),
   };
-  const fleet = new Fleet(config, { reserved, proactive, ...pick(options, ['idleMs', 'startsAtOnce', 'onEvent']) });
-  const closers: (() => Promise<void> | void)[] = [
-    () =>
-      fleet.close().then(() => {
-        config.cpu?.close();
-        config.store?.close();
-      }),
+  const fleet = new Fleet(config, options);
+  const closers: (() => Promise<void>)[] = [
+    async () => {
+      await fleet.close();
+      config.cpu?.close();
+      config.store?.close();
+    },
   ];
   const close = async () => {
     await Promise.all(closers.map((closer) => closer()));
@@ -250,40 +185,37 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   signal?.addEventListener('abort', abort);
   try {
     signal?.throwIfAborted();
-    const functionUrl = await listen(
-      () => startFunctionUrl(fleet, options.functionPort),
-      options.functionPort,
-      '--function-port',
-    );
+    const functionUrl = await listen(() => startFunctionUrl(fleet, functionPort), functionPort, '--function-port');
     closers.push(() => functionUrl.close());
-    const read = async () =>
-      trust(await renderKong(kong, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url }), functionUrl.ca);
+    const read = async () => {
+      const text = await readFile(kong, 'utf8');
+      try {
+        const secrets = { [batch]: keys['batch-processor'], [load]: keys['load-generator'], [ORIGIN_SECRET]: secret };
+        return trust(render(text, { ...secrets, DECK_NER_FUNCTION_URL: functionUrl.url }), functionUrl.ca);
+      } catch (error) {
+        throw new Error(`${kong}, ${(error as Error).message}`);
+      }
+    };
     const text = await read();
-    const { port = 0 } = options;
-    const guest = { username: 'page', key: newKey(), like: secrets[KEYS['batch-processor']] ?? '' };
+    const guest = { username: 'page', key: keys.page, like: keys['batch-processor'] };
     const onAnswer = (answered: Answered) => onEvent?.({ event: 'answer', ...answered });
     const gateway = await listen(
-      () => startGateway({ file: kong, text, port, guest, onAnswer, ...pick(options, ['now', 'timeScale']) }),
+      () => startGateway({ file: kong, text, port, guest, onAnswer, now, timeScale }),
       port,
       '--port',
     );
     closers.push(() => gateway.close());
-    const names = Object.keys(KEYS) as (keyof typeof KEYS)[];
-    const given = Object.fromEntries(names.map((name) => [name, secrets[KEYS[name]]]));
-    const keys = { ...given, page: guest.key } as Emulator['keys'];
-    const folders = [path.resolve(options.model), config.taskRoot, runtime.packages];
-    if (slowStore) config.store = await SlowStore.open(folders, slowStore, runtime.python);
+    const folders = [path.resolve(model), config.taskRoot, runtime.packages];
+    if (slowStore) config.store = new SlowStore(folders, slowStore, runtime.python);
     if (memoryMb !== undefined) config.cpu = new CpuShare(memoryMb, config.store?.group);
-    if (provisioned + proactive === 0) await fleet.check();
-    await Promise.all([fleet.provision(provisioned), fleet.fillProactive()]);
+    await fleet.start();
     return {
       url: gateway.url,
       endpoint: `${gateway.url}/nlp/ner`,
       functionUrl: { url: functionUrl.url, ca: functionUrl.ca },
       keys,
-      generatedKeys: names.filter((name) => !env[KEYS[name]]),
+      generatedKeys: (Object.keys(KEYS) as (keyof typeof KEYS)[]).filter((name) => !env[KEYS[name]]),
       runtime: runtime.name,
-      stats: () => fleet.stats,
       environments: () => fleet.environments,
       restart: () => fleet.restart(),
       async reload() {
@@ -305,36 +237,39 @@ export async function startEmulator(options: EmulatorOptions): Promise<Emulator>
   }
 }
 
-const newKey = () => randomBytes(24).toString('base64url');
-
-async function renderKong(file: string, env: Record<string, string>): Promise<string> {
-  const text = await readFile(file, 'utf8');
-  try {
-    return render(text, env);
-  } catch (error) {
-    throw new Error(`${file}, ${(error as Error).message}`);
+/** @throws {Error} for what Lambda does not have, or this function cannot work with */
+function checkSizes({ provisioned = 0, reserved = 20, memoryMb, timeoutMs = 30_000, handler }: EmulatorOptions): void {
+  if (provisioned > reserved) {
+    throw new Error(
+      `provisioned concurrency ${provisioned} is above reserved concurrency ${reserved}, which AWS refuses; pass --reserved ${provisioned} or more`,
+    );
+  }
+  if (memoryMb !== undefined && !(memoryMb >= 128 && memoryMb <= 10_240)) {
+    throw new Error(`--memory ${memoryMb} is no size that Lambda has; pass 128 to 10240 (MB)`);
+  }
+  if (!(timeoutMs >= 1000 && timeoutMs <= 900_000)) {
+    throw new Error(`a function time-out of ${timeoutMs / 1000} s is none that Lambda has; give 1 to 900 s`);
+  }
+  if (handler === undefined && timeoutMs <= ANSWER_MS) {
+    throw new Error(
+      `a function time-out of ${timeoutMs / 1000} s leaves no time for work: this function keeps ${ANSWER_MS / 1000} s for its answer; give more`,
+    );
   }
 }
 
-/** Starts something that listens; a port in use is one sentence. */
-async function listen<T>(start: () => Promise<T>, port: number | undefined, option: string): Promise<T> {
+/** Starts something that listens; a port that cannot be had is one sentence. */
+async function listen<T>(start: () => Promise<T>, port: number, option: string): Promise<T> {
   try {
     return await start();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new Error(`port ${port} is in use; pass ${option} with another one, or 0 for any free one`);
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
+    const why = code === 'EACCES' ? 'needs more rights' : 'is in use';
+    throw new Error(`port ${port} ${why}; pass ${option} with another one, or 0 for any free one`);
   }
 }
 
-async function expect(file: string, what: string, option: string): Promise<void> {
-  await stat(file).catch(() => {
-    throw new Error(`no ${what} at ${file}; pass ${option} with its path`);
-  });
-}
-
-function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Pick<
-    T,
-    K
-  >;
+async function expect(at: string, what: string, option: string, fits: (found: Stats) => boolean): Promise<void> {
+  const found = await stat(at).catch(() => undefined);
+  if (!found || !fits(found)) throw new Error(`no ${what} at ${at}; pass ${option} with its path`);
 }

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Emulator } from './index.js';
-import { type Picture, takePicture } from './view/picture.js';
+import { readBody } from './lambda/function-url.js';
 import type { Tally } from './view/tally.js';
 
 /** The page's server, while it listens. */
@@ -47,13 +47,13 @@ export async function startPage(
   const folder = new URL('../page/', import.meta.url);
   const files = new Map<string, Buffer>();
   for (const [name] of Object.values(FILES)) files.set(name, await readFile(new URL(name, folder)));
-  const agent = new Agent({ keepAlive: true });
   const watchers = new Set<ServerResponse>();
-  const post = (body: Buffer) => ask(emulator, agent, body);
+  // A server-sent event.
+  const event = () => `data: ${JSON.stringify(tally.picture(emulator, reserved))}\n\n`;
 
   const serve = async (incoming: IncomingMessage, response: ServerResponse) => {
     const refusal = refuse(incoming);
-    if (refusal) return say(response, 403, refusal);
+    if (refusal) return say(response, 403, { error: refusal });
     const { method, url = '/' } = incoming;
     const file = FILES[url];
     if (method === 'GET' && file) {
@@ -64,21 +64,18 @@ export async function startPage(
       response.writeHead(200, { ...HEADERS, 'content-type': 'text/event-stream' });
       watchers.add(response);
       response.on('close', () => watchers.delete(response));
-      return void response.write(event(takePicture(emulator, tally, reserved)));
+      return void response.write(event());
     }
-    if (method !== 'POST' || (url !== '/ner' && url !== '/burst')) return say(response, 404, 'There is no such page.');
-    const body = await read(incoming);
-    if (!body) return say(response, 413, 'The text is too long: the gateway takes 1 MiB.');
-    if (url === '/ner') {
-      const answer = await post(body);
-      return void response
-        .writeHead(200, { ...HEADERS, 'content-type': 'application/json' })
-        .end(JSON.stringify(answer));
+    if (method !== 'POST' || (url !== '/ner' && url !== '/burst')) {
+      return say(response, 404, { error: 'There is no such page.' });
     }
+    const body = await readBody(incoming, MAX_BODY);
+    if (!body) return say(response, 413, { error: 'The text is too long: the gateway takes 1 MiB.' });
+    if (url === '/ner') return say(response, 200, await ask(emulator, body));
     // One line an answer, as it lands.
     response.writeHead(200, { ...HEADERS, 'content-type': 'application/x-ndjson' });
     const fire = async () => {
-      const { body: _, ...answer } = await post(body);
+      const { body: _, ...answer } = await ask(emulator, body);
       response.write(`${JSON.stringify(answer)}\n`);
     };
     await Promise.all(Array.from({ length: BURST }, fire));
@@ -91,7 +88,7 @@ export async function startPage(
   await listen(server, port === 0 ? 0 : port + 1);
   const timer = setInterval(() => {
     if (watchers.size === 0) return;
-    const now = event(takePicture(emulator, tally, reserved));
+    const now = event();
     // A page that does not read gets the next picture, and no pile of old ones.
     for (const watcher of watchers) if (!watcher.writableNeedDrain) watcher.write(now);
   }, PICTURE_MS);
@@ -102,7 +99,6 @@ export async function startPage(
       const closed = once(server, 'close');
       server.close();
       server.closeAllConnections();
-      agent.destroy();
       await closed;
     },
   };
@@ -144,46 +140,22 @@ const SHOWN = [
   ...['ratelimit-limit', 'ratelimit-remaining', 'ratelimit-reset'],
 ];
 
-function ask({ endpoint, keys }: Emulator, agent: Agent, body: Buffer): Promise<Shown> {
+async function ask({ endpoint, keys }: Emulator, body: Buffer): Promise<Shown> {
   const started = performance.now();
   const ms = () => performance.now() - started;
-  const headers = { apikey: keys.page, 'content-type': 'application/json', 'content-length': body.length };
-  return new Promise((resolve) => {
-    const failed = () => resolve({ status: 0, ms: ms(), body: 'The gateway gave no answer.', headers: {} });
-    const sent = request(endpoint, { method: 'POST', agent, headers }, async (response) => {
-      try {
-        const chunks: Buffer[] = [];
-        for await (const chunk of response) chunks.push(chunk as Buffer);
-        const shown = SHOWN.flatMap((name) => (response.headers[name] ? [[name, String(response.headers[name])]] : []));
-        const text = Buffer.concat(chunks).toString();
-        resolve({ status: response.statusCode ?? 0, ms: ms(), body: text, headers: Object.fromEntries(shown) });
-      } catch {
-        failed();
-      }
-    });
-    sent.on('error', failed).end(body);
-  });
-}
-
-async function read(incoming: IncomingMessage): Promise<Buffer | undefined> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of incoming) {
-    size += (chunk as Buffer).length;
-    if (size <= MAX_BODY) chunks.push(chunk as Buffer);
+  try {
+    const sent = { apikey: keys.page, 'content-type': 'application/json' };
+    const response = await fetch(endpoint, { method: 'POST', headers: sent, body: new Uint8Array(body) });
+    const text = await response.text();
+    const shown = SHOWN.flatMap((name) => (response.headers.has(name) ? [[name, response.headers.get(name)]] : []));
+    return { status: response.status, ms: ms(), body: text, headers: Object.fromEntries(shown) };
+  } catch {
+    return { status: 0, ms: ms(), body: 'The gateway gave no answer.', headers: {} };
   }
-  return size <= MAX_BODY ? Buffer.concat(chunks) : undefined;
 }
 
-function say(response: ServerResponse, status: number, error: string): void {
-  response.writeHead(status, { ...HEADERS, 'content-type': 'application/json' }).end(JSON.stringify({ error }));
-}
-
-/** A server-sent event; what the tally computes is spelled out, as JSON leaves it out. */
-function event({ tally, ...rest }: Picture): string {
-  const { answers, limited, throttled, failed, broken, coldStarts, budget, seconds, news } = tally;
-  const told = { answers, limited, throttled, failed, broken, coldStarts, budget, seconds, news };
-  return `data: ${JSON.stringify({ ...rest, tally: told })}\n\n`;
+function say(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { ...HEADERS, 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
 async function listen(server: ReturnType<typeof createServer>, port: number): Promise<void> {
@@ -191,7 +163,7 @@ async function listen(server: ReturnType<typeof createServer>, port: number): Pr
     server.listen(port, '127.0.0.1');
     await once(server, 'listening');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || port === 0) throw error;
+    if (port === 0) throw error;
     await listen(server, 0);
   }
 }

@@ -35,7 +35,7 @@ describe.skipIf(missing)('the CPU of a memory size', () => {
   it('is its part of a core, and two cores while it initialises on demand', async () => {
     const cpu = new CpuShare(442.25);
     later(() => cpu.close());
-    const { fleet, call } = await fleetOf(WORK, { cpu });
+    const { fleet, call } = await fleetOf(WORK, { cpu }, { provisioned: 1 });
     const answer = await call();
     expect(answer).toMatchObject({ init: '40000', request: '5000' });
     // A quarter of a core: 0.2 s of work in 0.8 s, but for the first slice.
@@ -43,7 +43,6 @@ describe.skipIf(missing)('the CPU of a memory size', () => {
     const { pid } = answer;
     expect((await call()).pid).toBe(pid);
     await fleet.restart();
-    await fleet.provision(1);
     expect(await call()).toMatchObject({ init: '5000', request: '5000' });
     await fleet.close();
     cpu.close();

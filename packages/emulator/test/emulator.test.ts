@@ -100,7 +100,7 @@ describe('startEmulator', () => {
   });
 
   it('serves the function behind the gateway, with keys given or made up, and a secret', async () => {
-    const { endpoint, keys, generatedKeys, runtime, stats } = emulator;
+    const { endpoint, keys, generatedKeys, runtime, environments } = emulator;
     const response = await post(endpoint);
     expect(response.statusCode).toBe(200);
     expect(await response.json()).toEqual({
@@ -117,7 +117,7 @@ describe('startEmulator', () => {
     expect(keys).toEqual({ 'batch-processor': KEY, 'load-generator': madeUp, page: madeUp });
     expect(generatedKeys).toEqual(['load-generator']);
     expect(runtime).toBe(process.platform === 'linux' ? 'awslambdaric' : 'compat runtime');
-    expect(stats()).toMatchObject({ requests: 2, coldStarts: 1 });
+    expect(environments()).toMatchObject([{ requests: 2, ahead: false }]);
   });
 
   it("says where the Function URL is, which takes a request without the gateway's secret", async () => {
@@ -129,7 +129,7 @@ describe('startEmulator', () => {
   });
 
   it('tells of every answer with the budget, of function errors without their message, and never of a key', async () => {
-    const { endpoint, keys, stats } = emulator;
+    const { endpoint, keys, environments } = emulator;
     const answers = () => events.flatMap((event) => (event.event === 'answer' ? [event] : []));
     await post(endpoint);
     expect((await post(endpoint, KEY, 'raise')).statusCode).toBe(502);
@@ -142,7 +142,7 @@ describe('startEmulator', () => {
     const headers = { apikey: KEY, 'content-type': 'text/plain' };
     const left = request(endpoint, { method: 'POST', headers, body: 'sleep', signal: leave.signal });
     const gone = expect(left).rejects.toThrow('abort');
-    await vi.waitFor(() => expect(stats().environments.busy).toBe(1), { timeout: 20_000 });
+    await vi.waitFor(() => expect(environments().map(({ state }) => state)).toContain('busy'), { timeout: 20_000 });
     leave.abort();
     await gone;
     const last = await vi.waitFor(() => (answers().at(-1)?.broken ? answers().slice(-5) : expect.fail('not told')), {
@@ -153,7 +153,7 @@ describe('startEmulator', () => {
     expect(last).toMatchObject([
       { ...known, method: 'POST', path: '/nlp/ner', status: 200, broken: false, by: 'upstream' },
       { ...known, status: 502, by: 'upstream', remaining: remaining - 1 },
-      { status: 401, by: 'gateway', consumer: undefined, limit: undefined },
+      { status: 401, by: 'gateway', consumer: undefined },
       { status: 400, by: 'gateway', route: undefined },
       { ...known, status: 0, broken: true, remaining: remaining - 2 },
     ]);
@@ -163,7 +163,7 @@ describe('startEmulator', () => {
   });
 
   it('has provisioned environments and some ahead of need, by the compat runtime too, and scales time', async () => {
-    const { endpoint, keys, runtime, stats, environments, close } = await start({
+    const { endpoint, keys, runtime, environments, close } = await start({
       ...{ provisioned: 1, proactive: 1, timeScale: 20, compat: true },
     });
     later(close);
@@ -174,7 +174,7 @@ describe('startEmulator', () => {
     ]);
     const key = keys['batch-processor'];
     expect((await post(endpoint, key)).statusCode).toBe(200);
-    expect(stats()).toMatchObject({ coldStarts: 0, environments: { idle: 2 } });
+    expect(environments()).toMatchObject([{ ahead: true }, { ahead: true }]);
     // After 1.5 s.
     expect((await post(endpoint, key, 'sleep')).statusCode).toBe(502);
   });
@@ -232,6 +232,12 @@ def answer(event, context):
       /^no Python at \/no\/python: there is no such program; /,
     ],
     ['a kong.yaml that is missing', () => ({ kong: 'no.yaml' }), /^no declarative Kong file at no\.yaml; /],
+    ['a kong.yaml that is a folder', () => ({ kong: '/' }), /^no declarative Kong file at \/; /],
+    [
+      "a function's folder that is a file",
+      () => ({ service: KONG }),
+      /^no folder of the function's code at .*kong\.yaml; /,
+    ],
     [
       'a reference that has no value',
       (folder) => ({ kong: path.join(folder, 'reference.yaml') }),
@@ -472,6 +478,7 @@ def handler(event, context):
     ['a memory size that is none', ['--memory', '64'], /--memory 64 is no size that Lambda has; pass 128 to 10240/],
     ['a rate that is none', ['--slow-store', '0'], /--slow-store.*number above 0/],
     ['a port that is no number', ['--port', 'http'], /--port.*whole number/],
+    ['a port that is none', ['--function-port', '65536'], /--function-port.*0 to 65535/],
   ])('refuses %s in one sentence', async (_, args, sentence) => {
     const { code, errors } = await up(['--service', service('import sys; sys.exit("no such \x1b[31mmodel")'), ...args])
       .end;

@@ -35,7 +35,7 @@ describe('an execution environment', () => {
     const { fleet, call, events, lines } = await fleetOf(ECHO);
     const cold = await call();
     expect(await call()).toEqual(cold);
-    expect(fleet.stats).toMatchObject({ requests: 2, coldStarts: 1, environments: { starting: 0, busy: 0, idle: 1 } });
+    expect(fleet.environments).toMatchObject([{ requests: 2, state: 'warm' }]);
     expect(events).toEqual([{ event: 'cold start', environment: expect.any(String), initMs: expect.any(Number) }]);
     const reports = lines.filter((line) => line.startsWith('REPORT'));
     expect(reports).toHaveLength(2);
@@ -146,7 +146,8 @@ def handler(event, context):
     ]);
     writeFileSync(path.join(twice.folder, 'app.py'), ECHO);
     await twice.call();
-    expect(twice.fleet.stats).toMatchObject({ coldStarts: 2, functionErrors: 1, environments: { idle: 1 } });
+    expect(twice.events.map(({ event }) => event)).toEqual(['init failed', 'function error', 'cold start']);
+    expect(twice.fleet.environments).toMatchObject([{ requests: 1, state: 'warm' }]);
   });
 
   it('is killed at the time-out', async () => {

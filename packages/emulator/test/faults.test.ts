@@ -114,7 +114,6 @@ it('answers a thousand requests at 50 at once, and has neither key nor text in i
     }),
   );
   expect(Object.fromEntries(statuses)).toEqual({ 200: 990, 502: 10 });
-  expect(emulator.stats().requests).toBe(1000);
   // The function's own lines are its own: its traceback quotes what it raised. The platform's are here.
   const platform = log.map(({ line }) => line).filter((line) => /^(INIT_START|START|END|REPORT)/.test(line));
   expect(platform.filter((line) => line.startsWith('REPORT'))).toHaveLength(1000);

@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import type { Cgroup } from '../src/lambda/cgroup.js';
-import { InitFailed, Throttled } from '../src/lambda/fleet.js';
+import { type Fleet, InitFailed } from '../src/lambda/fleet.js';
 import { RuntimeApi } from '../src/lambda/runtime-api.js';
 import type { SlowStore } from '../src/lambda/slow-store.js';
 import { exists, fleetOf, later } from './function.js';
@@ -25,6 +25,9 @@ def handler(event, context):
             "name": event.get("name")}
 `;
 
+const states = ({ environments }: Fleet) => environments.map(({ state }) => state);
+const count = (fleet: Fleet, state: string) => states(fleet).filter((each) => each === state).length;
+
 describe('a fleet', () => {
   it('gives every environment one request at a time, the most recently used first', async () => {
     const { fleet, call } = await fleetOf(WAIT);
@@ -33,7 +36,7 @@ describe('a fleet', () => {
     expect(together.map(({ name }) => name)).toEqual([1, 2, 3]);
     const { pid } = await call();
     for (let i = 0; i < 3; i++) expect((await call()).pid).toBe(pid);
-    expect(fleet.stats).toMatchObject({ coldStarts: 3, environments: { idle: 3, busy: 0 } });
+    expect(states(fleet)).toEqual(['warm', 'warm', 'warm']);
   });
 
   it('starts as many processes at once as it may, and every start serves the request that caused it', async () => {
@@ -56,13 +59,14 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   });
 
   it('throttles what is over its reserved concurrency', async () => {
-    const { fleet, call, invoke, touch } = await fleetOf(WAIT, {}, { reserved: 2 });
+    const { fleet, call, invoke, touch, events } = await fleetOf(WAIT, {}, { reserved: 2 });
     const running = [call({ file: 'go' }), call({ file: 'go' })];
-    await expect(invoke()).rejects.toThrow(Throttled);
+    expect(await invoke()).toBeUndefined();
     touch('go');
     await Promise.all(running);
     await call();
-    expect(fleet.stats).toMatchObject({ requests: 3, throttled: 1 });
+    expect(fleet.environments.reduce((sum, { requests }) => sum + requests, 0)).toBe(3);
+    expect(events.filter(({ event }) => event === 'throttled')).toHaveLength(1);
   });
 
   it('keeps an idle environment for as long as a timer can wait, where it is told to keep it longer', async () => {
@@ -83,7 +87,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     await vi.waitFor(() => expect(events).toContainEqual({ event: 'environment expired', environment }), {
       timeout: 20_000,
     });
-    expect(fleet.stats.environments.idle).toBe(0);
+    expect(states(fleet)).toEqual([]);
     expect((await call()).pid).not.toBe(pid);
     await vi.waitFor(() => expect(exists(pid)).toBe(false));
   });
@@ -92,7 +96,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     const { fleet, call, events } = await fleetOf(WAIT);
     const { pid } = await call();
     process.kill(pid, 'SIGKILL');
-    await vi.waitFor(() => expect(fleet.stats.environments.idle).toBe(0));
+    await vi.waitFor(() => expect(states(fleet)).toEqual([]));
     expect(events.at(-1)?.event).toBe('environment lost');
     expect((await call()).pid).not.toBe(pid);
   });
@@ -104,7 +108,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     const next = new Promise<number>((resolve, reject) => {
       vi.spyOn(RuntimeApi.prototype, 'end').mockImplementationOnce(function (this: RuntimeApi, error) {
         const ended = end.call(this, error);
-        expect(fleet.stats.environments.idle).toBe(1);
+        expect(states(fleet)).toEqual(['warm']);
         call().then((answer) => resolve(answer.pid), reject);
         return ended;
       });
@@ -114,14 +118,14 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   });
 
   it('uses provisioned environments first, spills over, and replaces one that died', async () => {
-    const { fleet, call } = await fleetOf(WAIT);
-    await fleet.provision(1);
-    expect(fleet.stats).toMatchObject({ coldStarts: 0, environments: { idle: 1 } });
+    const { fleet, call, events } = await fleetOf(WAIT, {}, { provisioned: 1 });
+    await fleet.start();
+    expect(states(fleet)).toEqual(['warm']);
     const both = await Promise.all([call({ together: 2 }), call({ together: 2 })]);
     expect(both.map(({ init }) => init).sort()).toEqual(['on-demand', 'provisioned-concurrency']);
     const provisioned = await call();
     expect(provisioned['init']).toBe('provisioned-concurrency');
-    expect(fleet.stats.coldStarts).toBe(1);
+    expect(events.filter(({ event }) => event === 'cold start')).toHaveLength(1);
     process.kill(provisioned.pid, 'SIGKILL');
     await vi.waitFor(
       async () => {
@@ -137,7 +141,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     const options = { proactive: 1, idleMs: 200 };
     // A cut at 10 s would be at 0.5 s.
     const { fleet, call, events } = await fleetOf(`import time; time.sleep(0.7)\n${WAIT}`, { timeScale: 20 }, options);
-    await fleet.fillProactive();
+    await fleet.start();
     const unused = () => fleet.environments.filter(({ requests }) => requests === 0);
     expect(unused()).toMatchObject([{ state: 'warm', ahead: true, initType: 'on-demand' }]);
     // It outlives the idle expiry, which here is 10 ms.
@@ -145,7 +149,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     const first = await call();
     expect(first['init']).toBe('on-demand');
     expect(first['age']).toBeGreaterThan(0.25);
-    expect(fleet.stats.coldStarts).toBe(0);
+    expect(events.map(({ event }) => event)).not.toContain('cold start');
     const next = await vi.waitFor(() => unused()[0] ?? expect.fail('none'), { timeout: 20_000 });
     await vi.waitFor(() => expect(unused()).toMatchObject([{ state: 'warm' }]), { timeout: 20_000 });
     expect(events.filter(({ event }) => event === 'initialised ahead')).toHaveLength(2);
@@ -153,33 +157,33 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   });
 
   it('prefers a used environment to one kept ahead, and replaces one of those that died', async () => {
-    const { fleet, call } = await fleetOf(WAIT, {}, { proactive: 1 });
-    await fleet.fillProactive();
+    const { fleet, call, events } = await fleetOf(WAIT, {}, { proactive: 1 });
+    await fleet.start();
     const { pid } = await call();
     const kept = () => fleet.environments.filter(({ requests, state }) => requests === 0 && state === 'warm');
     await vi.waitFor(() => expect(kept()).toHaveLength(1), { timeout: 20_000 });
     expect((await call()).pid).toBe(pid);
     const [both] = await Promise.all([call({ together: 2 }), call({ together: 2 })]);
-    expect(fleet.stats.coldStarts).toBe(0);
+    expect(events.map(({ event }) => event)).not.toContain('cold start');
     await vi.waitFor(() => expect(kept()).toHaveLength(1), { timeout: 20_000 });
     expect(both.pid).toBeGreaterThan(0);
   });
 
   it('replaces every environment: idle ones at once, a busy one after its request, those ahead of need at once', async () => {
-    const { fleet, call, touch, appeared, events } = await fleetOf(WAIT, {}, { proactive: 1 });
-    await Promise.all([fleet.provision(1), fleet.fillProactive()]);
+    const { fleet, call, touch, appeared, events } = await fleetOf(WAIT, {}, { provisioned: 1, proactive: 1 });
+    await fleet.start();
     const busy = call({ file: 'go', together: 1 });
     await appeared('here-');
     // Of the three that are ready, one was initialised on demand.
     const [first, second] = await Promise.all([call({ together: 3 }), call({ together: 3 })]);
-    await vi.waitFor(() => expect(fleet.stats.environments.idle).toBe(3), { timeout: 20_000 });
+    await vi.waitFor(() => expect(count(fleet, 'warm')).toBe(3), { timeout: 20_000 });
     const old = fleet.environments.map(({ id }) => id);
     expect(old).toHaveLength(4);
 
     await fleet.restart();
     expect(events.findLast(({ event }) => event === 'restart')).toEqual({ event: 'restart', environments: 4 });
     expect([first.pid, second.pid].map(exists)).toEqual([false, false]);
-    expect(fleet.stats.environments).toMatchObject({ busy: 1, idle: 2 });
+    expect([count(fleet, 'busy'), count(fleet, 'warm')]).toEqual([1, 2]);
     const fresh = fleet.environments.filter(({ id }) => !old.includes(id));
     expect(fresh.map(({ state, ahead, initType }) => [state, ahead, initType]).sort()).toEqual([
       ['warm', true, 'on-demand'],
@@ -197,11 +201,13 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   it('ends what was initialising when it was replaced', async () => {
     const { fleet, folder, call, touch, appeared } = await fleetOf(
       `import os, time\nwhile os.path.exists("hold"): open("held", "w"); time.sleep(0.005)\n${WAIT}`,
+      {},
+      { provisioned: 1 },
     );
     touch('hold');
     const onDemand = call();
     await appeared('held');
-    const ahead = fleet.provision(1);
+    const ahead = fleet.start();
     const restarting = fleet.restart();
     rmSync(path.join(folder, 'hold'));
     const { pid } = await onDemand;
@@ -236,11 +242,12 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
 
   it("says why a function does not start, in the function's own words", async () => {
     const silent = await fleetOf('import sys; print("no model at /nowhere", file=sys.stderr); sys.exit(1)');
-    await expect(silent.fleet.check()).rejects.toThrow(
-      new InitFailed('the function does not start: no model at /nowhere'),
-    );
+    await expect(silent.fleet.start()).rejects.toMatchObject({
+      name: InitFailed.name,
+      message: 'the function does not start: no model at /nowhere',
+    });
     const raising = await fleetOf('import not_a_module');
-    await expect(raising.fleet.check()).rejects.toThrow(
+    await expect(raising.fleet.start()).rejects.toThrow(
       /^the function does not start: .*No module named 'not_a_module'/,
     );
   });
@@ -264,7 +271,7 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     expect(await fail()).toBe('Sandbox.NotStarted: no such store');
     expect(events).toMatchObject([{ event: 'init failed' }, { event: 'function error' }]);
     expect(fleet.environments).toEqual([]);
-    await expect(fleet.provision(1)).rejects.toThrow('no such store');
+    await expect(fleet.start()).rejects.toThrow('no such store');
     expect(fleet.environments).toEqual([]);
     expect(bounded.splice(0).filter(exists)).toEqual([]);
   });
@@ -282,11 +289,11 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
   });
 
   it('checks a function without making its first request warm', async () => {
-    const { fleet, call } = await fleetOf(WAIT);
-    await fleet.check();
-    expect(fleet.stats.environments).toEqual({ starting: 0, busy: 0, idle: 0 });
+    const { fleet, call, events } = await fleetOf(WAIT);
+    await fleet.start();
+    expect(states(fleet)).toEqual([]);
     await call();
-    expect(fleet.stats.coldStarts).toBe(1);
+    expect(events.map(({ event }) => event)).toEqual(['cold start']);
   });
 });
 
@@ -307,7 +314,7 @@ ${WAIT}`,
   const requests = [invoke({ file: 'never' }), invoke(), invoke()];
   const [starting = 0, child = 0] = (await appeared('starting-')).split('-').map(Number);
   expect([pid, starting, child].map(exists)).toEqual([true, true, true]);
-  expect(fleet.stats.environments).toEqual({ starting: 2, busy: 1, idle: 0 });
+  expect(states(fleet)).toEqual(['busy', 'cold', 'cold']);
   await fleet.close();
   expect([pid, starting, child].map(exists)).toEqual([false, false, false]);
   for (const request of [...requests, invoke()]) {

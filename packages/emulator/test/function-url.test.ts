@@ -222,14 +222,14 @@ describe('a Function URL', () => {
     for (const body of ['{"MemorySize":512}', 'cold', '']) {
       expect(await refused(update('spacy-ner-service', body))).toEqual([400, 'InvalidParameterValueException']);
     }
-    expect(fleet.stats.requests).toBe(2);
+    expect(fleet.environments).toMatchObject([{ requests: 1 }]);
     // Any other request to that path is the function's.
     expect((await update('spacy-ner-service', '', 'GET')).body.toString()).toContain('rawPath');
   });
 
   it('tells why the new environments do not start', async () => {
-    const { send, fleet, folder } = await functionUrl(MIRROR);
-    await fleet.provision(1);
+    const { send, fleet, folder } = await functionUrl(MIRROR, {}, { provisioned: 1 });
+    await fleet.start();
     writeFileSync(path.join(folder, 'app.py'), 'import sys; sys.exit("no model")');
     const url = '/2015-03-31/functions/spacy-ner-service/configuration';
     const { statusCode, body } = await send(url, { method: 'PUT', body: '{}' });

@@ -68,13 +68,13 @@ export async function fleetOf(
     /** One request that must succeed. */
     async call(event: object = {}): Promise<Answer> {
       const result = await invoke(event);
-      if ('error' in result) throw new Error(JSON.stringify(result.error));
+      if (!result || 'error' in result) throw new Error(JSON.stringify(result?.error ?? 'throttled'));
       return JSON.parse(result.payload.toString()) as Answer;
     },
     /** One request that must fail: its error type and message. */
     async fail(event: object = {}): Promise<string> {
       const result = await invoke(event);
-      if ('payload' in result) throw new Error(`no error: ${result.payload}`);
+      if (!result || 'payload' in result) throw new Error(`no error: ${result?.payload}`);
       return `${result.error.errorType}: ${result.error.errorMessage}`;
     },
     /** Creates a file that a handler waits for. */

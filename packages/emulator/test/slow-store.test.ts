@@ -17,10 +17,10 @@ function modelOf(bytes: number): string {
 }
 
 /** Why this machine cannot bound reading, if it cannot. */
-const missing = await (async () => {
+const missing = (() => {
   const model = mkdtempSync(path.join(import.meta.dirname, 'model-'));
   try {
-    (await SlowStore.open([model], 1, PYTHON)).close();
+    new SlowStore([model], 1, PYTHON).close();
     return undefined;
   } catch (error) {
     return (error as Error).message;
@@ -45,7 +45,7 @@ def handler(event, context):
 describe.skipIf(missing)('a slow store', () => {
   it('bounds the first read of the model, and every cold start reads it anew', async () => {
     const model = modelOf(4 * MB);
-    const store = await SlowStore.open([model], 4, PYTHON);
+    const store = new SlowStore([model], 4, PYTHON);
     later(() => store.close());
     const { call } = await fleetOf(READ, { store, variables: { MODEL: model } });
     const first = await call();
@@ -60,7 +60,7 @@ describe.skipIf(missing)('a slow store', () => {
   it('bounds the reading of code as well', async () => {
     const model = modelOf(1);
     const code = modelOf(4 * MB);
-    const store = await SlowStore.open([model, code], 4, PYTHON);
+    const store = new SlowStore([model, code], 4, PYTHON);
     later(() => store.close());
     const { call } = await fleetOf(READ, { store, variables: { MODEL: code } });
     expect((await call())['took']).toBeGreaterThan(0.6);
@@ -68,7 +68,7 @@ describe.skipIf(missing)('a slow store', () => {
 
   it('is shared by all environments', async () => {
     const model = modelOf(4 * MB);
-    const store = await SlowStore.open([model], 4, PYTHON);
+    const store = new SlowStore([model], 4, PYTHON);
     later(() => store.close());
     // Each reads a file of its own, so that none finds it in the page cache.
     const own = READ.replace('"weights"), "rb"', 'name), "rb"').replace(
@@ -86,7 +86,7 @@ describe.skipIf(missing)('a slow store', () => {
     const groups = () => ['', 'blkio'].flatMap((name) => list(path.join('/sys/fs/cgroup', name)));
     const list = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
     const before = groups().filter((name) => name.startsWith('burst-ner-'));
-    const store = await SlowStore.open([modelOf(1)], 1, PYTHON);
+    const store = new SlowStore([modelOf(1)], 1, PYTHON);
     const child = spawn('sleep', ['60']);
     later(() => void child.kill('SIGKILL'));
     store.group.add(child.pid ?? 0);
@@ -102,10 +102,15 @@ describe.skipIf(missing)('a slow store', () => {
   });
 });
 
-it.runIf(process.platform === 'linux')('is a line of io.max where all controllers share one tree', async ({ skip }) => {
+it.runIf(process.platform === 'linux')('is a line of io.max where all controllers share one tree', ({ skip }) => {
   const root = folderOf({ 'cgroup.controllers': 'cpu io memory\n' });
   const model = modelOf(1);
-  const store = await SlowStore.open([model], 12.5, PYTHON, root).catch((error: Error) => skip(error.message));
+  let store: SlowStore;
+  try {
+    store = new SlowStore([model], 12.5, PYTHON, root);
+  } catch (error) {
+    return skip((error as Error).message);
+  }
   const [group = ''] = readdirSync(root).filter((name) => name.startsWith('burst-ner-'));
   store.group.add(4711);
   const read = (name: string) => readFileSync(path.join(root, name), 'utf8');
@@ -114,13 +119,13 @@ it.runIf(process.platform === 'linux')('is a line of io.max where all controller
   expect(read(`${group}/cgroup.procs`)).toBe('4711');
 });
 
-it('says in one sentence what it needs', async () => {
+it('says in one sentence what it needs', () => {
   const root = folderOf({});
-  const attempt = (model: string) => SlowStore.open([model], 1, PYTHON, root);
+  const attempt = (model: string) => () => new SlowStore([model], 1, PYTHON, root);
   const needs =
     /^--slow-store needs Linux, root, a block-I\/O cgroup \(v2 io\.max, or v1 blkio\), and code and model on disks/;
-  await expect(attempt(modelOf(1))).rejects.toThrow(needs);
+  expect(attempt(modelOf(1))).toThrow(needs);
   mkdirSync(path.join(root, 'blkio'));
-  await expect(attempt('/proc')).rejects.toThrow(/ \/proc is on no disk \(device \d+:\d+\)$/);
+  expect(attempt('/proc')).toThrow(/ \/proc is on no disk \(device \d+:\d+\)$/);
   expect(readdirSync(path.join(root, 'blkio'))).toEqual([]);
 });

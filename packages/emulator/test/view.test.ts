@@ -2,9 +2,8 @@ import { stripVTControlCharacters } from 'node:util';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AnswerEvent, Emulator, EmulatorEvent, EnvironmentState } from '../src/index.js';
 import { type Addresses, frame, summary } from '../src/view/frame.js';
-import type { Picture } from '../src/view/picture.js';
 import { jsonReport, lineReport } from '../src/view/report.js';
-import { Tally } from '../src/view/tally.js';
+import { type Picture, Tally } from '../src/view/tally.js';
 
 const NOW = Date.UTC(2026, 0, 5, 12, 0, 20);
 const answer = (status: number, more: Partial<AnswerEvent> = {}): AnswerEvent => ({
@@ -58,7 +57,7 @@ address      http://127.0.0.1:8000/nlp/ner
 page         http://127.0.0.1:8001/
 key          the key
 
-budget       ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  0 of 100 left · new in 40 s · batch-processor
+budget       ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌  0 of 100 left · new in 40 s · batch-processor
 answers      5  429 Kong 1  429 Lambda 1  5xx 1  broken 1  last 502 in 10.4 s
 last minute  ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁█  peak 5/s
 

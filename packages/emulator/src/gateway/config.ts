@@ -1,11 +1,10 @@
 import { X509Certificate } from 'node:crypto';
-import { type Document, isCollection, isMap, isNode, isPair, LineCounter, parseDocument, visit } from 'yaml';
+import { type Document, isMap, isNode, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { printable } from '../printable.js';
 import { Credentials, entityId } from './consumers.js';
-import type { Consumer, Plugin, Scope } from './exchange.js';
-import { PLUGINS } from './plugins/index.js';
-import type { Route as Rule } from './router.js';
+import type { Plugin } from './exchange.js';
+import { NAMES, PLUGINS } from './plugins/index.js';
 
 /** A declarative file that cannot be used. The message names the file, the line, the entity and what to do. */
 export class ConfigError extends Error {
@@ -21,81 +20,40 @@ export class ConfigError extends Error {
   }
 }
 
-/** A route of the config. */
-export interface Route extends Rule, Scope {}
-
-/** A service of the config with its routes. Times are in ms. */
-export interface Service extends Scope {
-  readonly secure: boolean;
-  readonly host: string;
-  readonly port: number;
-  /** The path that goes before every request's; `/` when the URL has none. */
-  readonly basePath: string;
-  readonly tlsVerify: boolean;
-  /** PEM certificates that verify the upstream; undefined where the service names none. */
-  readonly ca: readonly string[] | undefined;
-  readonly connectTimeout: number;
-  readonly writeTimeout: number;
-  readonly readTimeout: number;
-  readonly retries: number;
-  readonly routes: readonly Route[];
-}
-
-/** What a declarative Kong file says. */
-export interface Config {
-  readonly services: readonly Service[];
-  readonly credentials: Credentials;
-}
-
 const name = z.string().min(1);
 const tags = z.array(z.string()).optional();
-// Kong's bounds of a time-out, ms.
-const timeout = z
-  .int()
-  .min(1)
-  .max(2 ** 31 - 2)
-  .default(60_000);
+/** ms, in Kong's bounds. */
+const timeout = z.int().min(1).max(2_147_483_646).default(60_000);
+const method = z.string().regex(/^[A-Z]+$/);
+const prefix = z.string().regex(/^\/[\w.~/%-]*$/, 'is not a plain prefix path; regex paths are not supported');
 
-const plugin = z
-  .discriminatedUnion(
-    'name',
-    [
-      entry('correlation-id', PLUGINS['correlation-id']),
-      entry('key-auth', PLUGINS['key-auth']),
-      entry('request-size-limiting', PLUGINS['request-size-limiting']),
-      entry('acl', PLUGINS.acl),
-      entry('rate-limiting', PLUGINS['rate-limiting']),
-      entry('request-transformer', PLUGINS['request-transformer']),
-    ],
-    `is not a supported plugin; supported are ${Object.keys(PLUGINS).join(', ')}`,
-  )
-  .transform(({ name, config }): [string, Plugin] => [name, config]);
+const plugin = z.discriminatedUnion('name', PLUGINS, `is not a supported plugin; supported are ${NAMES.join(', ')}`);
+const byName = (plugins: readonly { name: string; config: Plugin }[]): ReadonlyMap<string, Plugin> =>
+  new Map(plugins.map(({ name, config }) => [name, config]));
+const plugins = z.array(plugin).default([]).transform(byName);
 
-const route = z.strictObject({
-  name,
-  tags,
-  protocols: z
-    .array(z.enum(['http', 'https']))
-    .default(['http', 'https'])
-    .refine((protocols) => protocols.includes('http'), 'must include http: this gateway listens on http'),
-  methods: z
-    .array(z.string().regex(/^[A-Z]+$/))
-    .min(1)
-    .optional(),
-  paths: z
-    .array(z.string().regex(/^\/[\w.~/%-]*$/, 'is not a plain prefix path; regex paths are not supported'))
-    .min(1),
-  strip_path: z.boolean().default(true),
-  preserve_host: z.literal(false).default(false),
-  plugins: z.array(plugin).default([]),
-});
+const route = z
+  .strictObject({
+    name,
+    tags,
+    protocols: z
+      .array(z.enum(['http', 'https']))
+      .default(['http', 'https'])
+      .refine((protocols) => protocols.includes('http'), 'must include http: this gateway listens on http'),
+    methods: z.array(method).min(1).optional(),
+    paths: z.array(prefix).min(1),
+    strip_path: z.boolean().default(true),
+    preserve_host: z.literal(false).default(false),
+    plugins,
+  })
+  .transform((fields) => ({ ...fields, id: entityId('routes', fields.name) }));
 
 const service = z
   .strictObject({
     name,
     tags,
     url: z.url({ protocol: /^https?$/, error: 'is not an http or https URL' }).transform((url) => new URL(url)),
-    tls_verify: z.boolean().optional(),
+    tls_verify: z.boolean().default(false),
     tls_verify_depth: z.int().min(0).max(64).optional(),
     ca_certificates: z.array(z.uuid()).min(1).optional(),
     connect_timeout: timeout,
@@ -103,16 +61,25 @@ const service = z
     read_timeout: timeout,
     retries: z.int().min(0).max(32_767).default(5),
     routes: z.array(route).default([]),
-    plugins: z.array(plugin).default([]),
+    plugins,
   })
-  .refine(({ tls_verify, ca_certificates, url }) => url.protocol === 'https:' || !(tls_verify ?? ca_certificates), {
+  .refine(({ tls_verify, ca_certificates, url }) => url.protocol === 'https:' || !(tls_verify || ca_certificates), {
     path: ['url'],
     error: 'must be https where tls_verify or ca_certificates is set',
   })
   .refine(({ url }) => !url.search && !url.hash && !url.username && !url.password, {
     path: ['url'],
     error: 'must be host, port and path alone',
-  });
+  })
+  .transform(({ url, ...fields }) => ({
+    ...fields,
+    id: entityId('services', fields.name),
+    secure: url.protocol === 'https:',
+    host: url.hostname,
+    port: Number(url.port || (url.protocol === 'https:' ? 443 : 80)),
+    /** The path that goes before every request's; `/` when the URL has none. */
+    basePath: url.pathname,
+  }));
 
 const consumer = z.strictObject({
   username: name,
@@ -121,21 +88,15 @@ const consumer = z.strictObject({
   keyauth_credentials: z.array(z.strictObject({ key: name, tags })).default([]),
   acls: z.array(z.strictObject({ group: name, tags })).default([]),
   plugins: z
-    .array(plugin.refine(([kind]) => kind === 'rate-limiting', 'a consumer can have no plugin but rate-limiting'))
-    .default([]),
+    .array(plugin.refine(({ name }) => name === 'rate-limiting', 'a consumer can have no plugin but rate-limiting'))
+    .default([])
+    .transform(byName),
 });
 
 const certificate = z.strictObject({
   id: z.uuid(),
   tags,
   cert: z.string().refine(isAuthority, 'is not one PEM certificate of a certificate authority'),
-});
-
-const file = z.strictObject({
-  _format_version: z.enum(['2.1', '3.0']),
-  services: z.array(service).default([]),
-  consumers: z.array(consumer).default([]),
-  ca_certificates: z.array(certificate).default([]),
 });
 
 /** Kong takes no other. */
@@ -146,6 +107,46 @@ function isAuthority(pem: string): boolean {
     return false;
   }
 }
+
+/** A route of the config, its fields named as there. */
+export type Route = z.output<typeof route>;
+
+/** A service of the config, its fields named as there, with the PEM certificates that `ca_certificates` names. */
+export type Service = z.output<typeof service> & { readonly ca: readonly string[] | undefined };
+
+/** What a declarative Kong file says. */
+export interface Config {
+  readonly services: readonly Service[];
+  readonly credentials: Credentials;
+}
+
+const file = z
+  .strictObject({
+    _format_version: z.enum(['2.1', '3.0']),
+    services: z.array(service).default([]),
+    consumers: z.array(consumer).default([]),
+    ca_certificates: z.array(certificate).default([]),
+  })
+  .transform(({ services, consumers, ca_certificates }, context): Config => {
+    const credentials = new Credentials();
+    for (const { username, custom_id: customId, acls, plugins, keyauth_credentials } of consumers) {
+      const groups = acls.map(({ group }) => group);
+      const entity = { id: entityId('consumers', username), username, customId, groups, plugins };
+      for (const { key } of keyauth_credentials) credentials.add(key, entity);
+    }
+    const authority = (named: string, path: PropertyKey[]) => {
+      const pem = ca_certificates.find(({ id }) => id === named)?.cert;
+      if (!pem) context.addIssue({ code: 'custom', path, message: 'is the id of none of the ca_certificates' });
+      return pem ?? '';
+    };
+    return {
+      credentials,
+      services: services.map((each, i) => ({
+        ...each,
+        ca: each.ca_certificates?.map((id, at) => authority(id, ['services', i, 'ca_certificates', at])),
+      })),
+    };
+  });
 
 /** What stops a file: where, and what is wrong there. */
 interface Problem {
@@ -170,12 +171,12 @@ export function parseConfig(path: string, text: string): Config {
   }
   const content = contentOf(document, path, lines);
   const parsed = file.safeParse(content);
-  const wrong = reference(content) ?? (parsed.success ? duplicate(parsed.data) : problemOf(parsed.error));
+  const wrong = flaw(content, [], parsed.success ? new Set() : undefined) ?? problemOf(parsed.error?.issues[0]);
   if (wrong) {
     const { line } = lines.linePos(offset(document, wrong.path));
     throw new ConfigError(path, line, `${describe(document, wrong.path)}: ${wrong.what}`);
   }
-  return build(parsed.data as z.output<typeof file>);
+  return parsed.data as Config;
 }
 
 /** @throws {ConfigError} for aliases that lead nowhere, or to far more than is written */
@@ -195,132 +196,57 @@ function contentOf(document: Document, path: string, lines: LineCounter): unknow
   }
 }
 
-function problemOf({ issues: [issue] }: z.ZodError): Problem {
-  if (issue?.code === 'unrecognized_keys') {
-    const path = [...issue.path, issue.keys[0] ?? ''];
-    return { path, what: 'is not a supported field; remove it or correct its name' };
-  }
-  return { path: issue?.path ?? [], what: sentence(issue) };
-}
-
 /** What zod found, in words. Messages of this schema's own stay as they are. */
-function sentence(issue: z.core.$ZodIssue | undefined): string {
-  // zod's own begin so.
-  if (!issue?.message.startsWith('Invalid')) return issue?.message ?? 'is not valid';
-  if (issue.message.endsWith('received undefined')) return 'is missing';
-  if (issue.code === 'invalid_type') return `must be of type ${issue.expected}`;
-  if (issue.code === 'invalid_value') {
-    return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}; nothing else is supported`;
+function problemOf(issue: z.core.$ZodIssue | undefined): Problem | undefined {
+  if (!issue) return undefined;
+  const { path, message } = issue;
+  if (issue.code === 'unrecognized_keys') {
+    return { path: [...path, issue.keys[0] ?? ''], what: 'is not a supported field; remove it or correct its name' };
   }
-  return 'has a value that is not supported';
+  // zod's own begin so.
+  if (!message.startsWith('Invalid')) return { path, what: message };
+  if (message.endsWith('received undefined')) return { path, what: 'is missing' };
+  if (issue.code === 'invalid_type') return { path, what: `must be of type ${issue.expected}` };
+  if (issue.code !== 'invalid_value') return { path, what: 'has a value that is not supported' };
+  const known = issue.values.map((value) => JSON.stringify(value)).join(' or ');
+  return { path, what: `must be ${known}; nothing else is supported` };
 }
 
-/** The first reference that nobody fills in. Kong takes a vault's as it stands where the field is a key. */
-function reference(value: unknown, path: readonly PropertyKey[] = []): Problem | undefined {
+/** The fields that no two entries of a list may have alike, wherever such a list stands; but plugins in the same list. */
+const UNIQUE: Readonly<Record<string, string>> = {
+  services: 'name',
+  routes: 'name',
+  consumers: 'username',
+  keyauth_credentials: 'key',
+  ca_certificates: 'id',
+  plugins: 'name',
+};
+
+/**
+ * The first reference that nobody fills in, or second use of what must be unique.
+ *
+ * @param seen what was used; undefined where uses are not looked at
+ */
+function flaw(value: unknown, path: readonly PropertyKey[], seen: Set<string> | undefined): Problem | undefined {
   if (typeof value === 'string') {
-    const key = path.at(-1) === 'key' && path.at(-3) === 'keyauth_credentials';
+    const [list = '', , field = ''] = path.slice(-3).map(String);
     if (value.includes('${{')) return { path, what: 'has a reference that was not filled in; render the file first' };
-    if (/\{vault:\/\//.test(value) && !key) return { path, what: 'is a vault reference, which is not supported' };
+    // Kong takes a vault's as it stands where the field is a key.
+    if (/\{vault:\/\//.test(value) && list !== 'keyauth_credentials') {
+      return { path, what: 'is a vault reference, which is not supported' };
+    }
+    if (!seen || UNIQUE[list] !== field) return undefined;
+    const use = `${list === 'plugins' ? path.slice(0, -2).join() : list} ${value}`;
+    if (seen.has(use)) return { path, what: 'is used twice; each must be another' };
+    seen.add(use);
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
   for (const [name, child] of Object.entries(value)) {
-    const problem = reference(child, [...path, Array.isArray(value) ? Number(name) : name]);
-    if (problem) return problem;
+    const found = flaw(child, [...path, Array.isArray(value) ? Number(name) : name], seen);
+    if (found) return found;
   }
   return undefined;
-}
-
-/** The first thing that must be unique and is not, or is named and not there. */
-function duplicate({ services, consumers, ca_certificates }: z.output<typeof file>): Problem | undefined {
-  const unique = (kind: string, base: readonly PropertyKey[], field: string, values: readonly string[]) =>
-    values.map((value, i) => ({ kind, value, path: [...base, i, field] }));
-  const plugins = (of: { name: string; plugins: readonly [string, Plugin][] }, base: readonly PropertyKey[]) =>
-    unique(
-      `plugin of ${of.name}`,
-      [...base, 'plugins'],
-      'name',
-      of.plugins.map(([kind]) => kind),
-    );
-  const names = (entities: readonly { name: string }[]) => entities.map(({ name }) => name);
-  const fingerprints = ca_certificates.map(({ cert }) => new X509Certificate(cert).fingerprint256);
-  const ids = ca_certificates.map(({ id }) => id);
-  const all = [
-    ...unique('name of a service', ['services'], 'name', names(services)),
-    ...services.flatMap((each, i) => [
-      ...unique('name of a route', ['services', i, 'routes'], 'name', names(each.routes)),
-      ...plugins(each, ['services', i]),
-      ...each.routes.flatMap((route, j) => plugins(route, ['services', i, 'routes', j])),
-    ]),
-    ...consumers.flatMap(({ keyauth_credentials: keys }, i) => {
-      const values = keys.map(({ key }) => key);
-      return unique('key', ['consumers', i, 'keyauth_credentials'], 'key', values);
-    }),
-    ...unique(
-      'username',
-      ['consumers'],
-      'username',
-      consumers.map(({ username }) => username),
-    ),
-    ...unique('id of a certificate', ['ca_certificates'], 'id', ids),
-    ...unique('certificate', ['ca_certificates'], 'cert', fingerprints),
-  ];
-  const seen = new Set<string>();
-  for (const { kind, value, path } of all) {
-    if (seen.has(`${kind}:${value}`)) return { path, what: `is used twice as ${kind}; each needs its own` };
-    seen.add(`${kind}:${value}`);
-  }
-  for (const [i, { ca_certificates: named = [] }] of services.entries()) {
-    const missing = named.find((id) => !ids.includes(id));
-    if (missing === undefined) continue;
-    const path = ['services', i, 'ca_certificates', named.indexOf(missing)];
-    return { path, what: 'is the id of none of the ca_certificates' };
-  }
-  return undefined;
-}
-
-function build({ services, consumers, ca_certificates }: z.output<typeof file>): Config {
-  const credentials = new Credentials();
-  for (const entity of consumers) {
-    const consumer: Consumer = {
-      id: entityId('consumers', entity.username),
-      username: entity.username,
-      customId: entity.custom_id,
-      groups: entity.acls.map(({ group }) => group),
-      plugins: new Map(entity.plugins),
-    };
-    for (const { key } of entity.keyauth_credentials) credentials.add(key, consumer);
-  }
-  return {
-    credentials,
-    services: services.map((entity) => {
-      const secure = entity.url.protocol === 'https:';
-      return {
-        id: entityId('services', entity.name),
-        name: entity.name,
-        secure,
-        host: entity.url.hostname,
-        port: Number(entity.url.port || (secure ? 443 : 80)),
-        basePath: entity.url.pathname,
-        tlsVerify: entity.tls_verify ?? false,
-        ca: entity.ca_certificates?.map((id) => ca_certificates.find((each) => each.id === id)?.cert ?? ''),
-        connectTimeout: entity.connect_timeout,
-        writeTimeout: entity.write_timeout,
-        readTimeout: entity.read_timeout,
-        retries: entity.retries,
-        routes: entity.routes.map((each) => ({
-          ...each,
-          id: entityId('routes', each.name),
-          plugins: new Map(each.plugins),
-        })),
-        plugins: new Map(entity.plugins),
-      };
-    }),
-  };
-}
-
-function entry<N extends string, C extends z.ZodType<Plugin>>(kind: N, config: C) {
-  return z.strictObject({ name: z.literal(kind), tags, config: z.preprocess((given) => given ?? {}, config) });
 }
 
 /** Where in the text a path begins: at its key, or at the nearest thing around it that exists. */
@@ -328,13 +254,9 @@ function offset(document: Document, path: readonly PropertyKey[]): number {
   for (let depth = path.length; depth > 0; depth--) {
     const parent = document.getIn(path.slice(0, depth - 1), true);
     const last = path[depth - 1];
-    if (isMap(parent)) {
-      const pair = parent.items.find(({ key }) => isNode(key) && String(key) === last);
-      if (isNode(pair?.key)) return pair.key.range?.[0] ?? 0;
-    }
-    if (!isCollection(parent)) continue;
-    const node = parent.get(last, true);
-    if (isNode(node) && !isPair(node)) return node.range?.[0] ?? 0;
+    const pair = isMap(parent) ? parent.items.find(({ key }) => String(key) === last) : undefined;
+    const node = isSeq(parent) ? parent.get(last, true) : pair?.key;
+    if (isNode(node)) return node.range?.[0] ?? 0;
   }
   return 0;
 }

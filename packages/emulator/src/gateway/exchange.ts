@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Counters } from './counters.js';
-import { type Head, hostName } from './head.js';
+import type { Head } from './head.js';
 import { type Headers, values, wire } from './headers.js';
 import { type Reader, write } from './reader.js';
 
@@ -12,11 +12,8 @@ export interface Refusal {
   readonly headers?: Headers;
 }
 
-/** One plugin with its config. */
-export interface Plugin {
-  /** Looks at a request before it goes up, and may change what goes up or end it with an answer. */
-  access(exchange: Exchange): Refusal | undefined | Promise<Refusal | undefined>;
-}
+/** A plugin with its config: looks at a request before it goes up, and may change what goes up or end it with an answer. */
+export type Plugin = (exchange: Exchange) => Refusal | undefined | Promise<Refusal | undefined>;
 
 /** Plugins by their names. */
 export type Plugins = ReadonlyMap<string, Plugin>;
@@ -38,11 +35,13 @@ export interface Credential {
   readonly consumer: Consumer;
 }
 
-/** What plugins share, whatever the request. */
+/** What requests share. */
 export interface Shared {
   /** Whose key it is. The key is latin1. */
   readonly credentials: { find(key: string): Credential | undefined };
   readonly counters: Counters;
+  /** Wall clock, epoch ms. */
+  readonly now: () => number;
 }
 
 /** What plugins know of the route and the service of a request. */
@@ -51,8 +50,6 @@ export interface Scope {
   readonly name: string;
   readonly plugins: Plugins;
 }
-
-const ABSOLUTE = /^[a-z][a-z\d+.-]*:\/\/([^/?#]*)(.*)$/is;
 
 /** How long the next bytes of a body may take, and how long a caller may read nothing: nginx's time-outs, ms. */
 const BODY_TIMEOUT = 60_000;
@@ -64,16 +61,12 @@ export class Exchange {
   readonly requestId = randomBytes(16).toString('hex');
   /** performance.now() at arrival, for the latency headers. */
   readonly startedAt = performance.now();
-  readonly method: string;
-  readonly version: string;
-  /** The caller's path without the query, as it came. */
-  readonly rawPath: string;
-  /** The host that the caller asks, as nginx knows it: in lower case, without a port. */
-  readonly host: string;
-  /** The query without `?` that goes up; undefined when the request has none. */
-  query: string | undefined;
+  /** Wall clock at arrival, epoch ms. */
+  readonly arrivedAt: number;
   /** The caller's headers as plugins leave them for the upstream. */
   readonly headers: Headers;
+  /** The query that goes up, without `?`; undefined when there is none. */
+  query: string | undefined;
   /** Where it goes, once the router knows. */
   route: Scope | undefined;
   service: Scope | undefined;
@@ -83,7 +76,7 @@ export class Exchange {
   readonly added: Headers = [];
   /** Response headers that plugins set on top of the upstream's. */
   readonly echoed: Headers = [];
-  /** performance.now() when the last plugin was through with it. */
+  /** performance.now() when it was about to go up, of several tries the last. */
   proxiedAt: number | undefined;
   /** Whose answer it is: the upstream's also where Kong answers for want of one. */
   by: 'gateway' | 'upstream' = 'gateway';
@@ -91,40 +84,29 @@ export class Exchange {
   budget: { readonly limit: number; readonly remaining: number; readonly resetS: number } | undefined;
   /** Whether the connection stays open behind the answer. */
   keepAlive: boolean;
-  /** Of the answer that was begun; 0 before. */
+  /** Of the answer; 0 before there is one. */
   status = 0;
   /** Whether the answer is whole. */
   answered = false;
-  /** Called when the end of the answer is about to be sent. */
+  /** Called when the answer is about to be sent. */
   onEnd = () => {};
   readonly #reader: Reader;
   readonly #body: AsyncGenerator<Buffer, void>;
   readonly #chunks: Buffer[] = [];
   #size = 0;
   #expected = false;
-  #coding: 'none' | 'plain' | 'chunked' = 'none';
 
-  /** @param arrivedAt wall clock, epoch ms */
   constructor(
-    head: Head,
+    readonly head: Head,
     reader: Reader,
     readonly shared: Shared,
-    readonly arrivedAt: number,
   ) {
-    this.method = head.method;
-    this.version = head.version;
+    this.arrivedAt = shared.now();
     this.headers = head.headers;
+    this.query = head.query;
     this.keepAlive = head.keepAlive;
     this.#reader = reader;
     this.#body = reader.body(head.framing);
-    // A target may name its host: http://host/path.
-    const [, authority, rest = head.target] = ABSOLUTE.exec(head.target) ?? [];
-    const target = rest.startsWith('/') ? rest : `/${rest}`;
-    // Kong takes the path up to `?`, and nginx's query, which ends at `#` and never begins behind it.
-    const [, query] = /^[^#?]*\?([^#]*)/.exec(target) ?? [];
-    this.rawPath = target.replace(/\?.*$/s, '');
-    this.query = query === '' && !target.endsWith('?') ? undefined : query;
-    this.host = hostName(authority ?? values(this.headers, 'host')[0] ?? 'kong') ?? '';
   }
 
   get socket(): Socket {
@@ -145,11 +127,11 @@ export class Exchange {
    * Reads the whole body, as Kong does before it connects upstream. Later calls go on where the one before stopped.
    *
    * @param limit bytes after which reading stops
-   * @returns the chunks, more than `limit` bytes of them when the body is too long
+   * @returns more than `limit` bytes when the body is too long
    * @throws {Malformed} when it is none
    * @throws {Error} when the caller goes away
    */
-  async body(limit = Number.POSITIVE_INFINITY): Promise<readonly Buffer[]> {
+  async body(limit = Number.POSITIVE_INFINITY): Promise<Buffer> {
     this.#expect();
     this.#reader.patience = BODY_TIMEOUT;
     while (this.#size <= limit) {
@@ -158,31 +140,22 @@ export class Exchange {
       this.#chunks.push(value);
       this.#size += value.length;
     }
-    return this.#chunks;
+    return Buffer.concat(this.#chunks);
   }
 
-  /** Begins the answer, and ends it with a body where that is given. */
-  async answer(status: number, reason: string, headers: Headers, body?: Buffer): Promise<void> {
-    if (this.status > 0) return;
+  /**
+   * Sends the answer.
+   *
+   * @param whole false for what came of one that broke off
+   */
+  async answer(status: number, reason: string, headers: Headers, body: Buffer, whole = true): Promise<void> {
     this.#expect();
     this.status = status;
-    const bodiless = this.method === 'HEAD' || status === 204 || status === 304;
-    const chunked = values(headers, 'transfer-encoding').length > 0;
-    this.#coding = bodiless ? 'none' : chunked ? 'chunked' : 'plain';
+    this.onEnd();
     const head = Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${wire(headers)}`, 'latin1');
-    await (body === undefined ? this.#write(head) : this.#end(bodiless ? head : Buffer.concat([head, body])));
-  }
-
-  /** Sends a part of the answer's body. */
-  async send(part: Buffer): Promise<void> {
-    if (this.#coding === 'none' || part.length === 0) return;
-    const framed = [Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n')];
-    await this.#write(this.#coding === 'chunked' ? Buffer.concat(framed) : part);
-  }
-
-  /** Ends the answer. */
-  async end(): Promise<void> {
-    await this.#end(this.#coding === 'chunked' ? Buffer.from('0\r\n\r\n') : Buffer.alloc(0));
+    const bodiless = this.head.method === 'HEAD' || status === 204 || status === 304;
+    await write(this.socket, bodiless ? head : Buffer.concat([head, body]), SEND_TIMEOUT);
+    this.answered = whole;
   }
 
   /** Reads what is left of the body, and lets it go. */
@@ -195,22 +168,8 @@ export class Exchange {
     if (this.#expected) return;
     this.#expected = true;
     const [expectation] = values(this.headers, 'expect');
-    if (this.version === '1.0' || expectation?.toLowerCase() !== '100-continue') return;
+    const { version, refusal } = this.head;
+    if (version === '1.0' || refusal || expectation?.toLowerCase() !== '100-continue') return;
     this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
   }
-
-  async #end(bytes: Buffer): Promise<void> {
-    this.onEnd();
-    await this.#write(bytes);
-    this.answered = true;
-  }
-
-  #write(bytes: Buffer): Promise<void> {
-    return write(this.socket, bytes, SEND_TIMEOUT);
-  }
-}
-
-/** Bytes in a list of chunks. */
-export function length(chunks: readonly Buffer[]): number {
-  return chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 }

@@ -1,13 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { fail, headRefusal, refuse } from './answer.js';
+import { fail, refuse } from './answer.js';
 import { parseConfig } from './config.js';
 import { entityId } from './consumers.js';
 import { Counters } from './counters.js';
 import { Exchange } from './exchange.js';
-import { RefusedHead, readHead } from './head.js';
-import { PLUGINS } from './plugins/index.js';
+import { readHead } from './head.js';
+import { NAMES } from './plugins/index.js';
 import { forward } from './proxy.js';
 import { Malformed, Reader } from './reader.js';
 import { Router } from './router.js';
@@ -33,25 +32,21 @@ export interface GatewayOptions {
    *
    * @default Date.now
    */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
   /**
    * Time-outs of services are this many times shorter.
    *
    * @default 1
    */
-  readonly timeScale?: number;
+  readonly timeScale?: number | undefined;
   /** A consumer beside those of the file, with the groups and limits of the one that `like` is a key of. */
   readonly guest?: { readonly username: string; readonly key: string; readonly like: string };
-  /** Told of every request once its response closes. */
+  /** Told of every request once it is answered, or cannot be. */
   readonly onAnswer?: (answer: Answered) => void;
 }
 
 /** What came of one request. Never a key, a query or a body. */
 export interface Answered {
-  /** The consumer's username; undefined for a caller that nobody authenticated. */
-  readonly consumer: string | undefined;
-  /** The route's name. */
-  readonly route: string | undefined;
   /** Empty, as the path is, for bytes that were no request. */
   readonly method: string;
   /** The caller's path without the query. */
@@ -62,13 +57,17 @@ export interface Answered {
   readonly broken: boolean;
   /** The gateway's own answer, or one that came from the upstream or for want of one. */
   readonly by: 'gateway' | 'upstream';
-  /** The rate limit that is nearest to its end, as the answer tells it: requests a window, and those left. */
-  readonly limit: number | undefined;
-  readonly remaining: number | undefined;
-  /** Until that window ends, s. */
-  readonly resetS: number | undefined;
-  /** From the head's arrival to the response's close. */
+  /** From the head's arrival to the answer's end. */
   readonly ms: number;
+  /** The consumer's username, for a caller whom key-auth knows. */
+  readonly consumer?: string | undefined;
+  /** The route's name. */
+  readonly route?: string | undefined;
+  /** The rate limit that is nearest to its end, as the answer tells it: requests a window, and those left. */
+  readonly limit?: number | undefined;
+  readonly remaining?: number | undefined;
+  /** Until that window ends, s. */
+  readonly resetS?: number | undefined;
 }
 
 /** A gateway that listens. */
@@ -106,43 +105,43 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }
     const scaled = services.map((service) => ({
       ...service,
-      connectTimeout: service.connectTimeout / timeScale,
-      writeTimeout: service.writeTimeout / timeScale,
-      readTimeout: service.readTimeout / timeScale,
+      connect_timeout: service.connect_timeout / timeScale,
+      write_timeout: service.write_timeout / timeScale,
+      read_timeout: service.read_timeout / timeScale,
     }));
-    return { router: new Router(scaled), credentials };
+    return { router: new Router(scaled), shared: { credentials, counters, now } };
   };
   let config = load(text);
 
-  const handle = async (exchange: Exchange, { router }: typeof config) => {
-    const match = router.match(exchange.method, exchange.rawPath);
-    if (!match) return refuse(exchange, { status: 404, message: 'no Route matched with those values' }, now());
+  const handle = async (exchange: Exchange, router: Router) => {
+    const { method, path, refusal } = exchange.head;
+    if (refusal) return fail(exchange, refusal);
+    const match = router.match(method, path);
+    if (!match) return refuse(exchange, { status: 404, message: 'no Route matched with those values' });
     exchange.route = match.route;
     exchange.service = match.service;
-    for (const name of Object.keys(PLUGINS)) {
+    for (const name of NAMES) {
       // The order in which Kong looks: a consumer's plugin before a route's, that before the service's.
       const scopes = [exchange.credential?.consumer, match.route, match.service];
       const plugin = scopes.find((scope) => scope?.plugins.has(name))?.plugins.get(name);
-      const refusal = await plugin?.access(exchange);
-      if (refusal) return refuse(exchange, refusal, now());
+      const refusal = await plugin?.(exchange);
+      if (refusal) return refuse(exchange, refusal);
     }
     exchange.proxiedAt = performance.now();
-    await forward(exchange, match, pools, now);
+    await forward(exchange, match, pools);
   };
 
   /** Answers one request. Throws when the connection cannot go on. */
-  const answer = async (exchange: Exchange) => {
-    // A request keeps the config that it began with.
-    const begun = config;
+  const answer = async (exchange: Exchange, router: Router) => {
     // nginx gives up a request whose caller ends the connection.
     const abandon = () => exchange.proxiedAt !== undefined && exchange.socket.destroy();
     exchange.socket.once('end', abandon);
     try {
-      await handle(exchange, begun).catch((error) => {
+      await handle(exchange, router).catch((error) => {
         // A body that is none, found by a plugin or when Kong has begun to proxy.
         if (!(error instanceof Malformed) || exchange.status > 0) throw error;
         exchange.keepAlive = false;
-        return fail(exchange, { status: 400, message: 'Bad request' }, exchange.proxiedAt, now());
+        return fail(exchange, { status: 400, message: 'Bad request' });
       });
     } finally {
       exchange.socket.off('end', abandon);
@@ -160,8 +159,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       const late = setTimeout(() => socket.destroy(), HEAD_TIMEOUT);
       const head = await readHead(reader).finally(() => clearTimeout(late));
       if (!head) break;
-      const exchange = new Exchange(head, reader, { credentials: config.credentials, counters }, now());
-      await answer(exchange);
+      // A request keeps the config that it began with.
+      const { router, shared } = config;
+      const exchange = new Exchange(head, reader, shared);
+      await answer(exchange, router);
       if (!exchange.keepAlive) break;
       await exchange.discard();
     }
@@ -171,13 +172,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
-    serve(socket).catch((error: unknown) => {
-      if (!(error instanceof RefusedHead)) return void socket.destroySoon();
-      socket.write(headRefusal(error, randomBytes(16).toString('hex'), now()), 'latin1');
-      const { method, target, status } = error;
-      onAnswer?.({ ...NOTHING_KNOWN, method, path: target.replace(/[?#].*$/s, ''), status });
-      linger(socket);
-    });
+    serve(socket).catch(() => socket.destroySoon());
   });
   const sockets = new Set<Socket>();
   server.listen(port, '127.0.0.1');
@@ -199,31 +194,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   };
 }
 
-/** What is known of a head that was refused, but for its request line. */
-const NOTHING_KNOWN = {
-  consumer: undefined,
-  route: undefined,
-  broken: false,
-  by: 'gateway',
-  limit: undefined,
-  remaining: undefined,
-  resetS: undefined,
-  ms: 0,
-} as const;
-
-function answered({ method, rawPath: path, status, by, ...exchange }: Exchange): Answered {
+function answered({ head, status, by, credential, route, budget, ...exchange }: Exchange): Answered {
+  const { method, path } = head;
+  const ms = performance.now() - exchange.startedAt;
+  const broken = !exchange.answered;
   return {
-    consumer: exchange.credential?.consumer.username,
-    route: exchange.route?.name,
     method,
     path,
     status,
-    broken: !exchange.answered,
+    broken,
     by,
-    limit: exchange.budget?.limit,
-    remaining: exchange.budget?.remaining,
-    resetS: exchange.budget?.resetS,
-    ms: performance.now() - exchange.startedAt,
+    ms,
+    consumer: credential?.consumer.username,
+    route: route?.name,
+    ...budget,
   };
 }
 

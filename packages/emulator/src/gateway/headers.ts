@@ -15,20 +15,18 @@ export function values(headers: Headers, name: string): string[] {
  * one comes last.
  */
 export function set(headers: Headers, name: string, value: string): void {
-  const lower = name.toLowerCase();
-  const first = headers.find(([key]) => key.toLowerCase() === lower);
-  if (!first) {
-    headers.push([name, value]);
-    return;
-  }
+  const first = headers.find(([key]) => key.toLowerCase() === name.toLowerCase());
+  if (!first) return void headers.push([name, value]);
   first[1] = value;
-  drop(headers, (header) => header !== first && header[0].toLowerCase() === lower);
+  remove(headers, name, first);
 }
 
-/** Removes every header of that name. */
-export function remove(headers: Headers, name: string): void {
-  const lower = name.toLowerCase();
-  drop(headers, ([key]) => key.toLowerCase() === lower);
+/** Removes every header of that name, but the one that is to stay. */
+export function remove(headers: Headers, name: string, stays?: Header): void {
+  for (let i = headers.length - 1; i >= 0; i--) {
+    const header = headers[i];
+    if (header !== stays && header?.[0].toLowerCase() === name.toLowerCase()) headers.splice(i, 1);
+  }
 }
 
 /** The header names that a Connection header lists: they end at this hop (RFC 9110, 7.6.1). */
@@ -41,11 +39,4 @@ export function hopByHop(headers: Headers): string[] {
 /** As they go over the wire, with the empty line behind them. */
 export function wire(headers: Headers): string {
   return `${headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`;
-}
-
-function drop(headers: Headers, unwanted: (header: Header) => boolean): void {
-  for (let i = headers.length - 1; i >= 0; i--) {
-    const header = headers[i];
-    if (header && unwanted(header)) headers.splice(i, 1);
-  }
 }

@@ -1,10 +1,9 @@
 import { fail, KONG, latencies, refuse } from './answer.js';
-import type { Service } from './config.js';
-import { type Exchange, length } from './exchange.js';
+import type { Exchange } from './exchange.js';
 import { type Headers, hopByHop, set, values, wire } from './headers.js';
-import { Ended, TimedOut, write } from './reader.js';
+import { Ended, type Reader, TimedOut, write } from './reader.js';
 import type { Match } from './router.js';
-import { type Answer, type Connection, connected, type Pools, readAnswer } from './upstream.js';
+import { type Answer, connected, type Pools, readAnswer } from './upstream.js';
 
 /** Methods that nginx does not send again once they were sent (proxy_next_upstream without non_idempotent). */
 const NOT_REPEATED = new Set(['POST', 'LOCK', 'PATCH']);
@@ -26,38 +25,38 @@ const BUFFER = 4096;
  *
  * @throws {Error} when the caller is gone, or its body is none
  */
-export async function forward(
-  exchange: Exchange,
-  match: Match<Service>,
-  pools: Pools,
-  now: () => number,
-): Promise<void> {
-  const { method, socket } = exchange;
+export async function forward(exchange: Exchange, match: Match, pools: Pools): Promise<void> {
+  const { socket } = exchange;
+  const { method } = exchange.head;
   const { service } = match;
-  const body = Buffer.concat(await exchange.body());
+  const body = await exchange.body();
+  exchange.by = 'upstream';
   const path = exchange.query === undefined ? match.path : `${match.path}?${exchange.query}`;
   const head = `${method} ${path} HTTP/1.1\r\n${wire(upstreamHeaders(exchange, match, body.length))}`;
   const request = Buffer.concat([Buffer.from(head, 'latin1'), body]);
   for (let tries = 0; !socket.destroyed; ) {
-    const upstreamSince = performance.now();
+    exchange.proxiedAt = performance.now();
     const connection = pools.take(service);
-    const abandon = () => connection.socket.destroy();
+    const abandon = () => void connection.socket.destroy(new Ended());
     socket.once('close', abandon);
     let sent = connection.reused;
     try {
       await connected(connection, service);
       sent = true;
-      const answer = await ask(connection, request, method, service);
-      exchange.by = 'upstream';
-      return await relay(exchange, answer, connection, service, pools, upstreamSince);
+      await write(connection.socket, request, service.write_timeout);
+      connection.reader.patience = service.read_timeout;
+      const answer = await readAnswer(connection.reader, method);
+      await relay(exchange, answer, connection.reader);
+      return answer.keepAlive ? pools.give(service, connection) : abandon();
     } catch (error) {
       abandon();
-      // Begun, it cannot be answered otherwise: it is cut for the caller, too.
+      // What came of it was passed on.
       if (exchange.status > 0 || socket.destroyed) throw error;
-      exchange.by = 'upstream';
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOTFOUND' || code?.startsWith('EAI_')) {
-        return refuse(exchange, { status: 503, message: 'name resolution failed' }, now());
+        // It went nowhere.
+        exchange.proxiedAt = undefined;
+        return refuse(exchange, { status: 503, message: 'name resolution failed' });
       }
       const timedOut = error instanceof TimedOut;
       // An error on an idle connection costs no try.
@@ -66,7 +65,7 @@ export async function forward(
         const refusal = timedOut
           ? { status: 504, message: 'The upstream server is timing out' }
           : { status: 502, message: 'An invalid response was received from the upstream server' };
-        return fail(exchange, refusal, upstreamSince, now());
+        return fail(exchange, refusal);
       }
     } finally {
       socket.off('close', abandon);
@@ -75,7 +74,7 @@ export async function forward(
 }
 
 /** What goes up, in nginx's order: its own headers, then the caller's as plugins left them. */
-function upstreamHeaders(exchange: Exchange, match: Match<Service>, size: number): Headers {
+function upstreamHeaders(exchange: Exchange, match: Match, size: number): Headers {
   const { remoteAddress, readable } = exchange;
   const { host, port, secure } = match.service;
   // Kong looks at the first of a name alone.
@@ -83,18 +82,17 @@ function upstreamHeaders(exchange: Exchange, match: Match<Service>, size: number
   const append = (before: string | undefined, own: string) => (before === undefined ? own : `${before}, ${own}`);
   const websocket = sent('upgrade')?.toLowerCase() === 'websocket';
   const headers: Headers = [
-    ['TE', trailers(readable) ? 'trailers' : ''],
     // Kong writes the version as a Lua number.
-    ['Via', append(sent('via'), `${Number(exchange.version)} ${KONG}`)],
+    ['Via', append(sent('via'), `${Number(exchange.head.version)} ${KONG}`)],
     ['Host', port === (secure ? 443 : 80) ? host : `${host}:${port}`],
     ['Upgrade', websocket ? 'websocket' : ''],
     ['Connection', websocket ? 'keep-alive, Upgrade' : 'keep-alive'],
     ['X-Forwarded-For', append(sent('x-forwarded-for'), remoteAddress)],
     // No address is trusted by default (trusted_ips), so the caller's other X-Forwarded headers are replaced.
     ['X-Forwarded-Proto', 'http'],
-    ['X-Forwarded-Host', exchange.host],
+    ['X-Forwarded-Host', exchange.head.host],
     ['X-Forwarded-Port', String(exchange.socket.localPort)],
-    ['X-Forwarded-Path', exchange.rawPath],
+    ['X-Forwarded-Path', exchange.head.path],
     ['X-Forwarded-Prefix', match.prefix === '/' ? '' : (match.prefix ?? '')],
     ['X-Real-IP', remoteAddress],
     ['X-Kong-Request-Id', exchange.requestId],
@@ -109,99 +107,54 @@ function upstreamHeaders(exchange: Exchange, match: Match<Service>, size: number
   ];
 }
 
-/** Whether the caller takes trailers. */
-function trailers(headers: Headers): boolean {
-  return (values(headers, 'te')[0] ?? '').split(',').some((each) => each.trim() === 'trailers');
-}
-
-/** Sends a request and reads the answer's head, which may come before the request is through. */
-async function ask(
-  { socket, reader }: Connection,
-  request: Buffer,
-  method: string,
-  { writeTimeout, readTimeout }: Service,
-): Promise<Answer> {
-  reader.patience = 0;
-  const answer = readAnswer(reader, method);
-  const sending = (async () => {
-    for (let at = 0; at < request.length; at += 65_536) {
-      await write(socket, request.subarray(at, at + 65_536), writeTimeout);
-    }
-  })();
-  let timer: NodeJS.Timeout | undefined;
+/**
+ * Passes the upstream's answer on once all of it has come.
+ *
+ * @throws {Error} for one that broke off. Where its length was told it is cut for the caller, too, else nothing was sent.
+ */
+async function relay(exchange: Exchange, { status, reason, headers, framing }: Answer, reader: Reader): Promise<void> {
+  const waited = latencies(exchange);
+  const parts: Buffer[] = [];
   try {
-    await Promise.race([answer, sending]);
-    timer = setTimeout(() => socket.destroy(new TimedOut()), readTimeout);
-    return await answer;
+    for await (const part of reader.body(framing)) parts.push(part);
   } catch (error) {
-    throw reader.error ?? error;
-  } finally {
-    clearTimeout(timer);
-    // Whichever failed first has said why.
-    for (const each of [answer, sending]) (each as Promise<unknown>).catch(() => {});
-  }
-}
-
-/** Passes the upstream's answer on. */
-async function relay(
-  exchange: Exchange,
-  answer: Answer,
-  connection: Connection,
-  service: Service,
-  pools: Pools,
-  upstreamSince: number,
-): Promise<void> {
-  const { reader } = connection;
-  const begin = () => exchange.answer(answer.status, answer.reason, downstream(exchange, answer, upstreamSince));
-  reader.patience = service.readTimeout;
-  let held: Buffer[] = [];
-  const pass = async () => {
-    await begin();
-    await exchange.send(Buffer.concat(held.splice(0)));
-  };
-  try {
-    for await (const part of reader.body(answer.framing)) {
-      held.push(part);
-      if (answer.framing === 'chunked' || length(held) >= BUFFER) await pass();
-    }
-  } catch (error) {
-    // What has come goes on where the upstream ended in order; after a reset, the last buffer is lost.
-    if (!(error instanceof Ended) || reader.error) held = [];
-    await pass();
+    if (typeof framing !== 'number') throw error;
+    const body = Buffer.concat(parts);
+    // Where the upstream ended in order, all that has come goes on; after a reset, nginx has lost its last buffer.
+    const lost = error instanceof Ended && !reader.error ? 0 : body.length % BUFFER;
+    const own = downstream(exchange, headers, waited, undefined);
+    await exchange.answer(status, reason, own, body.subarray(0, body.length - lost), false);
     throw error;
   }
-  await pass();
-  await exchange.end();
-  if (answer.keepAlive) pools.give(service, connection);
-  else connection.socket.destroy();
+  const body = Buffer.concat(parts);
+  const size = typeof framing === 'number' ? undefined : body.length;
+  await exchange.answer(status, reason, downstream(exchange, headers, waited, size), body);
 }
 
-/** What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's. */
-function downstream(exchange: Exchange, { headers, framing }: Answer, upstreamSince: number): Headers {
-  const sized: Headers = ['Content-Type', 'Content-Length'].flatMap((name) =>
-    values(headers, name)
-      .slice(0, 1)
-      .map((value): [string, string] => [name, value]),
-  );
-  const unsized = typeof framing !== 'number';
-  const chunked = unsized && exchange.version !== '1.0';
-  // Its end is the connection's.
-  if (unsized && !chunked) exchange.keepAlive = false;
+/**
+ * What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's.
+ *
+ * @param size bytes of the body, where the upstream did not say
+ */
+function downstream(exchange: Exchange, headers: Headers, waited: Headers, size: number | undefined): Headers {
+  const [type] = values(headers, 'content-type');
+  const [length = size] = values(headers, 'content-length');
   const ended = new Set([
     ...hopByHop(headers),
-    ...['content-type', 'content-length', 'transfer-encoding', 'connection', 'keep-alive'],
+    ...['content-type', 'content-length', 'transfer-encoding', 'connection', 'keep-alive', 'trailer'],
   ]);
-  if (!trailers(exchange.readable)) ended.add('trailer');
   const passed = headers.filter(([name]) => !ended.has(name.toLowerCase()));
   if (values(passed, 'server').length === 0) passed.push(['Server', KONG]);
   for (const [name, value] of exchange.echoed) set(passed, name, value);
   const via = values(passed, 'via').join(', ');
-  for (const [name, value] of latencies(exchange, upstreamSince)) set(passed, name, value);
+  for (const [name, value] of waited) set(passed, name, value);
   set(passed, 'Via', via ? `${via}, 1.1 ${KONG}` : `1.1 ${KONG}`);
   set(passed, 'X-Kong-Request-Id', exchange.requestId);
+  const sized: Headers = length === undefined ? [] : [['Content-Length', String(length)]];
+  const typed: Headers = type === undefined ? [] : [['Content-Type', type]];
   return [
+    ...typed,
     ...sized,
-    ...((chunked ? [['Transfer-Encoding', 'chunked']] : []) as Headers),
     ['Connection', exchange.keepAlive ? 'keep-alive' : 'close'],
     ...exchange.added,
     ...passed,

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-/** Unread bytes after which a connection is read no further until some are taken. */
+/** Unread bytes after which a connection is read no further until some are taken, and bytes that are written at once. */
 const HIGH_WATER = 65_536;
 
 /** The longest line of chunked coding and of an upstream's head, bytes. */
@@ -137,16 +137,21 @@ export class Reader {
 /**
  * Writes, and waits until the kernel has taken it.
  *
- * @param patience how long that may take, ms
+ * @param patience how long that may take for a part of it, ms
  * @throws {Error} when the other side is gone, or does not read
  */
-export function write(socket: Socket, bytes: Buffer | string, patience: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new TimedOut()), patience);
-    socket.write(bytes, 'latin1', (error) => {
-      clearTimeout(timer);
-      if (error) reject(error);
-      else resolve();
+export async function write(socket: Socket, bytes: Buffer, patience: number): Promise<void> {
+  for (let at = 0; at < bytes.length; at += HIGH_WATER) {
+    await new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new TimedOut());
+        socket.destroy();
+      }, patience);
+      socket.write(bytes.subarray(at, at + HIGH_WATER), (error) => {
+        clearTimeout(timer);
+        if (error) reject(error);
+        else resolve();
+      });
     });
-  });
+  }
 }

@@ -1,39 +1,21 @@
 import { isUtf8 } from 'node:buffer';
-
-/** What the router needs of a route of the config. */
-export interface Route {
-  readonly methods?: readonly string[] | undefined;
-  readonly paths: readonly string[];
-  readonly strip_path: boolean;
-}
-
-/** What the router needs of a service of the config. */
-export interface Routed {
-  readonly basePath: string;
-  readonly routes: readonly Route[];
-}
+import type { Route, Service } from './config.js';
 
 /** A route that takes a request. */
-export interface Match<S extends Routed> {
-  readonly service: S;
-  readonly route: S['routes'][number];
+export interface Match {
+  readonly service: Service;
+  readonly route: Route;
   /** The part of the path that is stripped; undefined when the route keeps its path. */
   readonly prefix: string | undefined;
   /** The path for the upstream, without a query. */
   readonly path: string;
 }
 
-interface Entry<S extends Routed> {
-  readonly service: S;
-  readonly route: S['routes'][number];
-  readonly prefix: string;
-}
-
 /** Finds the route of a request, as Kong's `traditional_compatible` router does for methods and prefix paths. */
-export class Router<S extends Routed> {
-  readonly #entries: Entry<S>[];
+export class Router {
+  readonly #entries: { service: Service; route: Route; prefix: string }[];
 
-  constructor(services: readonly S[]) {
+  constructor(services: readonly Service[]) {
     this.#entries = services.flatMap((service) =>
       service.routes.flatMap((route) => route.paths.map((path) => ({ service, route, prefix: normalizePath(path) }))),
     );
@@ -48,7 +30,7 @@ export class Router<S extends Routed> {
    * @param rawPath the path as it came, without the query
    * @returns undefined when no route takes it, be it for the path or for the method: Kong knows no 405
    */
-  match(method: string, rawPath: string): Match<S> | undefined {
+  match(method: string, rawPath: string): Match | undefined {
     const path = normalizePath(rawPath);
     // The router takes no text that is not UTF-8.
     if (!isUtf8(Buffer.from(path, 'latin1'))) return undefined;

@@ -1,5 +1,6 @@
 // Connections to upstreams, and their answers' heads.
 import { lookup } from 'node:dns';
+import { once } from 'node:events';
 import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { Service } from './config.js';
@@ -10,11 +11,18 @@ import { Ended, Malformed, Reader, TimedOut } from './reader.js';
 const POOL_SIZE = 512;
 
 /** A connection to an upstream. */
-export interface Connection {
+interface Connection {
   readonly socket: Socket;
   readonly reader: Reader;
   /** It has carried an exchange before, so the upstream may be closing it. */
   readonly reused: boolean;
+}
+
+/** Connections that may take each other's place, and what TLS keeps, so that a further one costs less. */
+interface Pool {
+  readonly idle: Connection[];
+  readonly secureContext: SecureContext;
+  session?: Buffer;
 }
 
 /**
@@ -22,17 +30,15 @@ export interface Connection {
  * the requests of the next burst would wait for each other's TLS, both ends of which are this one process's work.
  */
 export class Pools {
-  readonly #idle = new Map<string, Connection[]>();
-  /** What TLS keeps by pool, so that a further connection costs less. */
-  readonly #contexts = new Map<string, SecureContext>();
-  readonly #sessions = new Map<string, Buffer>();
+  readonly #pools = new Map<string, Pool>();
   readonly #open = new Set<Socket>();
 
   /** An idle connection, or a new one that is not connected yet. */
   take(service: Service): Connection {
-    const idle = this.#idle.get(key(service))?.pop();
+    const pool = this.#pool(service);
+    const idle = pool.idle.pop();
     if (idle) return { ...idle, reused: true };
-    const socket = this.#connect(service);
+    const socket = dial(service, pool);
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket)).setNoDelay(true);
     return { socket, reader: new Reader(socket), reused: false };
@@ -41,7 +47,7 @@ export class Pools {
   /** Takes back a connection whose exchange is over. */
   give(service: Service, connection: Connection): void {
     const { socket, reader } = connection;
-    const idle = this.#idle.get(key(service)) ?? [];
+    const { idle } = this.#pool(service);
     if (reader.pending || socket.destroyed || !socket.writable || idle.length >= POOL_SIZE) {
       socket.destroy();
       return;
@@ -52,54 +58,45 @@ export class Pools {
       idle.splice(at, 1);
       socket.destroy();
     };
-    this.#idle.set(key(service), idle);
     idle.push(connection);
     if (!connection.reused) for (const event of ['data', 'end', 'close']) socket.on(event, drop);
   }
 
   close(): void {
-    for (const socket of this.#open) socket.destroy();
+    for (const socket of this.#open) socket.destroy(new Ended());
   }
 
-  #connect(service: Service): Socket {
-    const { secure, host, port, tlsVerify, ca } = service;
-    const to = { host, port, lookup: resolve };
-    if (!secure) return connect(to);
-    const session = this.#sessions.get(key(service));
+  #pool({ secure, host, port, tls_verify, ca = [] }: Service): Pool {
+    const key = [secure, host, port, tls_verify, ...ca].join();
     // Without ca_certificates nginx has no store to verify by.
-    const secureContext = this.#contexts.get(key(service)) ?? createSecureContext({ ca: [...(ca ?? [])] });
-    this.#contexts.set(key(service), secureContext);
-    const socket = connectTls({
-      ...to,
-      ...(isIP(host) ? {} : { servername: host }),
-      rejectUnauthorized: tlsVerify,
-      secureContext,
-      ...(session && { session }),
-    });
-    return socket.on('session', (fresh) => this.#sessions.set(key(service), fresh));
+    const pool = this.#pools.get(key) ?? { idle: [], secureContext: createSecureContext({ ca: [...ca] }) };
+    this.#pools.set(key, pool);
+    return pool;
   }
 }
 
-/** What connections have in common that may take each other's place. */
-function key({ secure, host, port, tlsVerify, ca }: Service): string {
-  return [secure, host, port, tlsVerify, ...(ca ?? [])].join();
+function dial({ secure, host, port, tls_verify }: Service, pool: Pool): Socket {
+  const to = { host, port, lookup: resolve };
+  if (!secure) return connect(to);
+  const { secureContext, session } = pool;
+  const name = isIP(host) ? {} : { servername: host };
+  const socket = connectTls({
+    ...to,
+    ...name,
+    rejectUnauthorized: tls_verify,
+    secureContext,
+    ...(session && { session }),
+  });
+  return socket.on('session', (fresh) => {
+    pool.session = fresh;
+  });
 }
 
 /** Waits until a new connection stands, with TLS where there is some. */
-export function connected({ socket, reused }: Connection, { secure, connectTimeout }: Service): Promise<void> {
-  if (reused) return Promise.resolve();
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => socket.destroy(new TimedOut()), connectTimeout);
-    const ended = (error?: Error) => {
-      clearTimeout(timer);
-      reject(error ?? new Ended());
-    };
-    socket.once('error', ended).once('close', () => ended());
-    socket.once(secure ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
+export async function connected({ socket, reused }: Connection, { secure, connect_timeout }: Service): Promise<void> {
+  if (reused) return;
+  const timer = setTimeout(() => socket.destroy(new TimedOut()), connect_timeout);
+  await once(socket, secure ? 'secureConnect' : 'connect').finally(() => clearTimeout(timer));
 }
 
 /** The system's resolver; it is not asked for names that never resolve (RFC 6761, 6.4). */

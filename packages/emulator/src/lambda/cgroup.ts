@@ -3,6 +3,8 @@ import path from 'node:path';
 
 /** Where v1 has the tree of a controller. */
 const TREES = { io: 'blkio', cpu: 'cpu' };
+/** Of the kernel's accounting of CPU, µs: over it a process may use its share, and waits for the next one. */
+const PERIOD = 20_000;
 
 /** A control group of Linux: in the one tree of cgroup v2, or in a controller's own of v1. */
 export class Cgroup {
@@ -25,14 +27,31 @@ export class Cgroup {
     this.#folder = mkdtempSync(path.join(over.at(-1) ?? root, 'burst-ner-'));
   }
 
-  set(name: string, value: string): void {
-    writeFileSync(path.join(this.#folder, name), value);
+  /**
+   * Bounds how fast its processes read.
+   *
+   * @param disk `major:minor`
+   * @param rate bytes a second
+   */
+  boundReads(disk: string, rate: number): void {
+    if (this.unified) this.#set('io.max', `${disk} rbps=${rate}`);
+    else this.#set('blkio.throttle.read_bps_device', `${disk} ${rate}`);
+  }
+
+  /** Bounds how much CPU its processes have. */
+  boundCpu(cores: number): void {
+    const quota = Math.round(cores * PERIOD);
+    if (this.unified) this.#set('cpu.max', `${quota} ${PERIOD}`);
+    else {
+      this.#set('cpu.cfs_period_us', `${PERIOD}`);
+      this.#set('cpu.cfs_quota_us', `${quota}`);
+    }
   }
 
   /** Moves a process, and what it will start, into the group. */
   add(pid: number): void {
     try {
-      this.set('cgroup.procs', String(pid));
+      this.#set('cgroup.procs', String(pid));
     } catch (error) {
       // It has ended already.
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
@@ -42,5 +61,9 @@ export class Cgroup {
   /** Its processes must be gone. A second time does nothing. */
   remove(): void {
     if (existsSync(this.#folder)) rmdirSync(this.#folder);
+  }
+
+  #set(name: string, value: string): void {
+    writeFileSync(path.join(this.#folder, name), value);
   }
 }

@@ -40,7 +40,8 @@ export async function control(fleet: Fleet, request: IncomingMessage, response: 
   response.end(JSON.stringify({ FunctionName: FUNCTION_NAME, FunctionArn: FUNCTION_ARN, State, LastUpdateStatus }));
 }
 
-function refuse(response: ServerResponse, status: number, errorType: string, body: object): void {
+/** An error as Lambda itself answers it. */
+export function refuse(response: ServerResponse, status: number, errorType: string, body: object): void {
   response.statusCode = status;
   response.setHeader('x-amzn-ErrorType', errorType).end(JSON.stringify(body));
 }

@@ -5,8 +5,6 @@ const MB_A_CORE = 1769;
 // Initialising on demand, a function of any size has two whole cores:
 // https://bitesizedserverless.com/bite/lambda-cold-start-bootstrap/
 const INIT_CORES = 2;
-/** Of the kernel's accounting, µs: over it a process may use its share, and waits for the next one. */
-const PERIOD = 20_000;
 
 /** The part of a core that an environment of a memory size has on Lambda, by a cpu cgroup for each of its processes. */
 export class CpuShare {
@@ -25,8 +23,9 @@ export class CpuShare {
     this.#parent = parent;
     this.#root = root;
     try {
-      this.#make(this.#cores).remove();
+      this.release(this.group(false));
     } catch (error) {
+      this.close();
       throw new Error(
         `--memory needs Linux, root and a cpu cgroup (v2 cpu.max, or v1 cpu.cfs_quota_us), which bounds an environment's CPU as Lambda does: ${(error as Error).message}`,
       );
@@ -35,14 +34,15 @@ export class CpuShare {
 
   /** A group for one process. @param init it begins with an init on demand */
   group(init: boolean): Cgroup {
-    const group = this.#make(init ? Math.max(INIT_CORES, this.#cores) : this.#cores);
+    const group = new Cgroup('cpu', this.#parent, this.#root);
     this.#groups.add(group);
+    group.boundCpu(init ? Math.max(INIT_CORES, this.#cores) : this.#cores);
     return group;
   }
 
   /** After init. */
   settle(group: Cgroup): void {
-    bound(group, this.#cores);
+    group.boundCpu(this.#cores);
   }
 
   /** When its process is gone. */
@@ -58,25 +58,5 @@ export class CpuShare {
   /** Removes the groups, whose processes must be gone. */
   close(): void {
     for (const group of this.#groups) group.remove();
-  }
-
-  #make(cores: number): Cgroup {
-    const group = new Cgroup('cpu', this.#parent, this.#root);
-    try {
-      bound(group, cores);
-    } catch (error) {
-      group.remove();
-      throw error;
-    }
-    return group;
-  }
-}
-
-function bound(group: Cgroup, cores: number): void {
-  const quota = String(Math.round(cores * PERIOD));
-  if (group.unified) group.set('cpu.max', `${quota} ${PERIOD}`);
-  else {
-    group.set('cpu.cfs_period_us', String(PERIOD));
-    group.set('cpu.cfs_quota_us', quota);
   }
 }

@@ -1,52 +1,50 @@
 import { randomBytes } from 'node:crypto';
 import type { Cgroup } from './cgroup.js';
 import type { CpuShare } from './cpu-share.js';
-import {
-  endLine,
-  type Failure,
-  initReportLine,
-  initStartLine,
-  type LogSink,
-  memoryMb,
-  reportLine,
-  startLine,
-} from './platform-log.js';
+import { type LogSink, PlatformLog, TIMED_OUT } from './platform-log.js';
 import type { PythonRuntime } from './python.js';
-import type { FunctionError, InvocationResult } from './runtime-api.js';
-import { RuntimeProcess } from './runtime-process.js';
+import { type FunctionError, type InvocationResult, RuntimeApi } from './runtime-api.js';
+import { notStarted, RuntimeProcess } from './runtime-process.js';
 import type { SlowStore } from './slow-store.js';
 
-/** The configuration of the Lambda function. Times in ms. */
-export interface FunctionConfig {
+/** What may be chosen of a Lambda function's configuration. Times in ms. */
+export interface FunctionOptions {
+  /**
+   * The function's time-out, 1 to 900 s. The function of this project keeps 3 s of it for its answer: give it more.
+   * @default 30_000
+   */
+  timeoutMs?: number | undefined;
+  /**
+   * Lambda's clocks (10 s of init, the time-out, the idle expiry) and the gateway's time-outs are this many times shorter.
+   * The function is told its whole time, as its own clocks are not scaled, and a minute of the gateway stays a minute.
+   * @default 1
+   */
+  timeScale?: number | undefined;
+  /**
+   * The function's memory size in MB, 128 to 10,240: it has that part of a core which Lambda gives it (a whole one at
+   * 1,769). Memory itself is not bounded. Linux, root.
+   * @default unbounded CPU, and a function that is told 1769
+   */
+  memoryMb?: number | undefined;
+  /** Takes the log of the platform and of the function. Dropped by default. */
+  log?: LogSink | undefined;
+}
+
+/** The configuration of the Lambda function, with what bounds its processes. */
+export interface FunctionConfig extends FunctionOptions {
   runtime: PythonRuntime;
   /** Folder of the function's code: LAMBDA_TASK_ROOT and the working directory. */
   taskRoot: string;
   handler: string;
   /** The function's own environment variables, on top of those that Lambda sets. */
   variables: Readonly<Record<string, string>>;
-  /** @default 30_000 */
-  timeoutMs?: number;
   /**
    * An on-demand init that takes longer is cut, and runs once more inside the first invoke.
    * @default 10_000
    */
   initLimitMs?: number;
-  /**
-   * Both limits, and the fleet's idle expiry, are this many times shorter. The function is told its whole time: its own
-   * clocks are not scaled.
-   * @default 1
-   */
-  timeScale?: number;
-  /**
-   * In MB; told to the function and to the log.
-   * @default 1769
-   */
-  memoryMb?: number;
-  /** Bounds how fast the processes read code and model. */
-  store?: SlowStore | undefined;
-  /** Bounds the processes' CPU. */
-  cpu?: CpuShare | undefined;
-  log?: LogSink | undefined;
+  store?: SlowStore;
+  cpu?: CpuShare;
 }
 
 /** What an environment is and does at one moment. */
@@ -62,13 +60,16 @@ export interface EnvironmentState {
   ageMs: number;
   /** Requests that it was given. */
   requests: number;
-  /** How long its init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
+  /** How long its first init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
   initMs: number | undefined;
   /** The memory that its process holds now, in MB; undefined off Linux and without a process. */
   rssMb: number | undefined;
 }
 
 export type InitType = 'on-demand' | 'provisioned-concurrency';
+
+/** What an environment is initialised for: a request, or ahead of need, unasked or as provisioned concurrency. */
+export type Kind = 'on demand' | 'proactive' | 'provisioned';
 
 export const FUNCTION_NAME = 'spacy-ner-service';
 export const ACCOUNT_ID = '000000000000';
@@ -78,7 +79,6 @@ export const FUNCTION_ARN = `arn:aws:lambda:${REGION}:${ACCOUNT_ID}:function:${F
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 // Told in the limit of an init on demand, 10 s, so that both are scaled together.
 const AHEAD_LIMIT = 13;
-const TIMED_OUT = 'Sandbox.Timedout';
 const STOPPED: FunctionError = { errorType: 'Sandbox.Stopped', errorMessage: 'the emulator is stopping' };
 // An interpreter may need these to find its libraries. Nothing else of the parent's environment is handed on.
 const INHERITED = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR'];
@@ -89,72 +89,80 @@ const INHERITED = ['PATH', 'LD_LIBRARY_PATH', 'TMPDIR'];
  * After a crash or a time-out the environment is spent; Lambda may instead reset the same one.
  */
 export class Environment {
-  readonly initType: InitType;
-  /** 32 hex digits, the end of its log stream's name. */
   readonly id = randomBytes(16).toString('hex');
-  /** How long the first init took, in ms; undefined until it succeeded, and for ever when it was cut or failed. */
+  readonly kind: Kind;
+  /** The fleet says when it is warm. */
+  state: EnvironmentState['state'] | 'gone' = 'cold';
+  /** It serves the request that it has, if any, and no other. */
+  retired = false;
+  /** The timer that ends it for want of requests. */
+  expiry: NodeJS.Timeout | undefined;
   initMs: number | undefined;
-  /** Requests that it was given. */
   requests = 0;
   readonly #madeAt = performance.now();
   readonly #config: FunctionConfig;
-  readonly #stream: string;
+  readonly #log: PlatformLog;
   readonly #onExit: (environment: Environment) => void;
-  #process: Promise<RuntimeProcess | undefined> | undefined;
   /** The process that was started last. */
-  #started: RuntimeProcess | undefined;
-  /** The process, once it is initialised. */
-  #ready: RuntimeProcess | undefined;
-  #ahead = false;
+  #process: RuntimeProcess | undefined;
+  /** Its server, once it is initialised. */
+  #api: RuntimeApi | undefined;
   /** Why no process is started any more. */
   #spent: FunctionError | undefined;
-  #initReported = false;
-  #maxMemoryMb: number | undefined;
 
   /** @param onExit called when the initialised process ends, for whatever reason */
-  constructor(config: FunctionConfig, initType: InitType, onExit: (environment: Environment) => void) {
+  constructor(config: FunctionConfig, kind: Kind, onExit: (environment: Environment) => void) {
     this.#config = config;
-    this.initType = initType;
+    this.kind = kind;
     this.#onExit = onExit;
-    this.#stream = `${new Date().toISOString().slice(0, 10).replaceAll('-', '/')}/[1]${this.id}`;
+    const day = new Date().toISOString().slice(0, 10).replaceAll('-', '/');
+    this.#log = new PlatformLog(`${day}/[1]${this.id}`, config.log);
+  }
+
+  get initType(): InitType {
+    return this.kind === 'provisioned' ? 'provisioned-concurrency' : 'on-demand';
+  }
+
+  /** Whether it is one of those that are kept ahead of need. */
+  get kept(): boolean {
+    if (this.retired || this.state === 'gone') return false;
+    return this.kind === 'provisioned' || (this.kind === 'proactive' && this.requests === 0);
   }
 
   /** Whether its process is initialised and running. */
   get alive(): boolean {
-    return this.#ready?.running ?? false;
+    return this.#api !== undefined && this.#process?.running === true;
   }
 
-  /** @param state what the fleet knows it does */
+  /** @param state that of an environment which is not gone */
   describe(state: EnvironmentState['state']): EnvironmentState {
     const { id, initType, requests, initMs } = this;
-    const ahead = this.#ahead;
-    const rssMb = memoryMb(this.#started?.pid, 'VmRSS');
-    return { id, state, initType, ahead, ageMs: performance.now() - this.#madeAt, requests, initMs, rssMb };
+    const ahead = this.kind !== 'on demand';
+    const [ageMs, rssMb] = [performance.now() - this.#madeAt, this.#process?.rssMb];
+    return { id, state, initType, ahead, ageMs, requests, initMs, rssMb };
   }
 
   /**
-   * Starts the process and waits until it asks for its first event.
+   * Starts the process and waits until it asks for its first event. Lambda does not cut an init ahead of need at 10 s.
    *
-   * @param ahead an init ahead of need, which Lambda does not cut at 10 s
    * @returns the reason when init was cut or failed
    */
-  async init(ahead: boolean): Promise<FunctionError | undefined> {
-    const { initLimitMs = 10_000, timeScale = 1 } = this.#config;
-    const limitMs = ahead
-      ? Math.max((AHEAD_LIMIT * initLimitMs) / timeScale, this.#timeoutMs)
-      : initLimitMs / timeScale;
-    this.#ahead = ahead;
+  async init(): Promise<FunctionError | undefined> {
+    const { initLimitMs = 10_000, timeScale = 1, runtime, store } = this.#config;
+    const onDemand = this.kind === 'on demand';
+    const scaledMs = initLimitMs / timeScale;
+    const limitMs = onDemand ? scaledMs : Math.max(AHEAD_LIMIT * scaledMs, this.#timeoutMs);
     try {
-      await this.#config.store?.forget();
+      await store?.forget();
     } catch (error) {
       // Nor by the first invoke: it would read a model that is in the page cache.
       this.#spent ??= notStarted(error);
     }
     const started = performance.now();
-    this.#write(initStartLine(this.#config.runtime.version));
-    const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot(!ahead));
+    this.#log.initStart(runtime.version);
+    const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot(onDemand));
     const initMs = performance.now() - started;
-    if (failure) this.#write(initReportLine(initMs, 'init', describe(failure)));
+    if (failure) this.#log.initReport(initMs, 'init', failure);
     else this.initMs = initMs;
     return failure;
   }
@@ -164,51 +172,46 @@ export class Environment {
    * time-out, as Lambda does it.
    */
   async invoke(requestId: string, event: string): Promise<InvocationResult> {
+    const { timeScale = 1, memoryMb = 1769 } = this.#config;
     const timeoutMs = this.#timeoutMs;
-    this.requests++;
+    clearTimeout(this.expiry);
+    this.state = 'busy';
+    const first = ++this.requests === 1;
     const started = performance.now();
-    const deadlineMs = Date.now() + timeoutMs * (this.#config.timeScale ?? 1);
-    this.#write(startLine(requestId));
+    const deadlineMs = Date.now() + timeoutMs * timeScale;
+    this.#log.start(requestId);
     const timedOut = `Task timed out after ${seconds(timeoutMs)}`;
-    const result = await this.#within(timeoutMs, timedOut, async () => {
-      const failure = this.#ready ? undefined : await this.#boot(false);
-      if (!this.#ready) {
-        const error = failure ?? STOPPED;
-        this.#write(initReportLine(performance.now() - started, 'invoke', describe(error)));
-        return { error };
-      }
-      return this.#ready.api.invoke({ requestId, deadlineMs, functionArn: FUNCTION_ARN, event });
+    const result = await this.#within(timeoutMs, timedOut, async (): Promise<InvocationResult> => {
+      const error = this.#api ? undefined : await this.#boot(false);
+      if (error) this.#log.initReport(performance.now() - started, 'invoke', error);
+      if (!this.#api) return { error: error ?? STOPPED };
+      return this.#api.invoke({ requestId, deadlineMs, functionArn: FUNCTION_ARN, event });
     });
-    const durationMs = performance.now() - started;
     if (this.#config.log) {
-      await this.#measureMemory();
-      if ('error' in result && result.error.errorType === TIMED_OUT) this.#write(`${requestId} ${timedOut}`);
-      this.#write(endLine(requestId));
-      this.#write(
-        reportLine({
-          requestId,
-          durationMs,
-          memoryMb: this.#config.memoryMb ?? 1769,
-          maxMemoryMb: this.#maxMemoryMb,
-          initMs: this.#initReported ? undefined : this.initMs,
-          initBilled: this.initType === 'on-demand',
-          ...('error' in result && { failure: describe(result.error) }),
-        }),
-      );
-      this.#initReported = true;
+      this.#log.end({
+        requestId,
+        durationMs: performance.now() - started,
+        memoryMb,
+        maxMemoryMb: this.#process?.peakMb(),
+        initMs: first ? this.initMs : undefined,
+        initBilled: this.initType === 'on-demand',
+        error: 'error' in result ? result.error : undefined,
+      });
     }
     return result;
   }
 
   /** The last line that the function wrote on stderr, if any. */
-  async lastError(): Promise<string> {
-    return (await this.#process)?.lastError ?? '';
+  get lastError(): string {
+    return this.#process?.lastError ?? '';
   }
 
   /** Kills the process. Settles when it is gone; what waited for it gets an error. */
   async stop(): Promise<void> {
+    clearTimeout(this.expiry);
+    this.state = 'gone';
     this.#spent = STOPPED;
-    await this.#kill(STOPPED);
+    await this.#process?.kill(STOPPED);
   }
 
   get #timeoutMs(): number {
@@ -220,11 +223,10 @@ export class Environment {
   async #boot(boosted: boolean): Promise<FunctionError | undefined> {
     if (this.#spent) return this.#spent;
     const { runtime, taskRoot, handler, store, cpu } = this.#config;
-    const args = [...runtime.args, handler];
     let share: Cgroup | undefined;
-    const starting = RuntimeProcess.start(
-      { file: runtime.python, args, cwd: taskRoot, variables: this.#variables() },
-      (line) => this.#write(line),
+    const started = new RuntimeProcess(
+      { file: runtime.python, args: [...runtime.args, handler], cwd: taskRoot, variables: this.#variables() },
+      (line) => this.#log.write(line),
       (pid) => {
         share = cpu?.group(boosted);
         // Where a process is in one group alone, its share of CPU is one within the store's.
@@ -232,49 +234,26 @@ export class Environment {
         share?.add(pid);
       },
     );
-    this.#process = starting.catch(() => undefined);
-    let started: RuntimeProcess;
-    try {
-      started = await starting;
-    } catch (error) {
-      return notStarted(error);
-    }
-    this.#started = started;
+    this.#process = started;
     void started.ended.then(() => share && cpu?.release(share));
-    // stop() may have come while the server began to listen: it then kills this process as well.
-    const failure = await started.api.ready;
-    if (failure) {
-      await started.kill(failure);
-      return failure;
+    const ready = await started.ready;
+    if (!(ready instanceof RuntimeApi)) {
+      await started.kill(ready);
+      return ready;
     }
     if (share) cpu?.settle(share);
-    this.#ready = started;
+    this.#api = ready;
     void started.ended.then(() => this.#onExit(this));
     return undefined;
   }
 
   async #within<T>(limitMs: number, errorMessage: string, task: () => Promise<T>): Promise<T> {
-    const timer = setTimeout(() => void this.#kill({ errorType: TIMED_OUT, errorMessage }), limitMs);
+    const timer = setTimeout(() => void this.#process?.kill({ errorType: TIMED_OUT, errorMessage }), limitMs);
     try {
       return await task();
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  async #kill(reason: FunctionError): Promise<void> {
-    await this.#measureMemory();
-    await (await this.#process)?.kill(reason);
-  }
-
-  async #measureMemory(): Promise<void> {
-    if (this.#config.log) {
-      this.#maxMemoryMb = memoryMb((await this.#process)?.pid, 'VmHWM') ?? this.#maxMemoryMb;
-    }
-  }
-
-  #write(line: string): void {
-    this.#config.log?.({ time: new Date().toISOString(), stream: this.#stream, line });
   }
 
   /** @see https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime */
@@ -295,19 +274,10 @@ export class Environment {
       AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
       AWS_LAMBDA_INITIALIZATION_TYPE: this.initType,
       AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${FUNCTION_NAME}`,
-      AWS_LAMBDA_LOG_STREAM_NAME: this.#stream,
+      AWS_LAMBDA_LOG_STREAM_NAME: this.#log.stream,
       ...variables,
     };
   }
-}
-
-/** What this machine refused: a socket, or the model's store. */
-function notStarted(error: unknown): FunctionError {
-  return { errorType: 'Sandbox.NotStarted', errorMessage: (error as Error).message };
-}
-
-function describe({ errorType }: FunctionError): Failure {
-  return errorType === TIMED_OUT ? { status: 'timeout' } : { status: 'error', errorType };
 }
 
 function seconds(ms: number): string {

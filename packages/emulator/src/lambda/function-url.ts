@@ -1,12 +1,14 @@
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { generate } from 'selfsigned';
 import { z } from 'zod';
-import { control, isControl } from './control-plane.js';
+import { control, isControl, refuse } from './control-plane.js';
 import { ACCOUNT_ID } from './environment.js';
-import { type Fleet, Throttled } from './fleet.js';
+import type { Fleet } from './fleet.js';
 
 /** A local Function URL. */
 export interface FunctionUrl {
@@ -14,7 +16,6 @@ export interface FunctionUrl {
   url: string;
   /** The server's certificate in PEM, an authority of its own, made at start. Nobody trusts it who is not given it. */
   ca: string;
-  /** Closes the server and every connection. */
   close(): Promise<void>;
 }
 
@@ -51,9 +52,7 @@ export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<Function
     // A caller that goes away takes nothing but its own connection with it.
     (isControl(request) ? control : answer)(fleet, request, response).catch(() => response.destroy());
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(port, HOST, resolve);
-  });
+  await once(server.listen(port, HOST), 'listening');
   return {
     url: `https://${HOST}:${(server.address() as AddressInfo).port}/`,
     ca: cert,
@@ -68,17 +67,14 @@ export async function startFunctionUrl(fleet: Fleet, port = 0): Promise<Function
 async function answer(fleet: Fleet, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const requestId = randomUUID();
   response.setHeader('x-amzn-RequestId', requestId).setHeader('Content-Type', 'application/json');
-  const body = await readBody(request);
+  const body = await readBody(request, MAX_EVENT_BYTES);
   const event = body && JSON.stringify(eventOf(request, body, requestId));
   if (!event || Buffer.byteLength(event) > MAX_EVENT_BYTES) {
     // https://github.com/awslabs/aws-athena-query-federation/issues/793
     const sentence = `Request must be smaller than ${MAX_EVENT_BYTES} bytes for the InvokeFunction operation`;
     return refuse(response, 413, 'RequestEntityTooLargeException', { Type: 'User', message: sentence });
   }
-  const result = await fleet.invoke(requestId, event).catch((error: unknown) => {
-    if (error instanceof Throttled) return undefined;
-    throw error;
-  });
+  const result = await fleet.invoke(requestId, event);
   if (!result) {
     // https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html, TooManyRequestsException
     const Reason = 'ReservedFunctionConcurrentInvocationLimitExceeded';
@@ -96,30 +92,29 @@ async function answer(fleet: Fleet, request: IncomingMessage, response: ServerRe
   }
 }
 
-function refuse(response: ServerResponse, status: number, errorType: string, body: object): void {
-  response.statusCode = status;
-  response.setHeader('x-amzn-ErrorType', errorType).end(JSON.stringify(body));
-}
-
-/** The whole body, or nothing when it alone is over the limit; what is over it is read and dropped. */
-async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+/** The whole body, or nothing when it is over a limit, in bytes; what is over it is read and dropped. */
+export async function readBody(request: IncomingMessage, limit: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size <= MAX_EVENT_BYTES) chunks.push(chunk);
+    if (size <= limit) chunks.push(chunk);
   }
-  return size <= MAX_EVENT_BYTES ? Buffer.concat(chunks) : undefined;
+  return size <= limit ? Buffer.concat(chunks) : undefined;
 }
 
 /** @see https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-payloads */
 function eventOf(request: IncomingMessage, body: Buffer, requestId: string): object {
   const now = new Date();
   const [rawPath = '/', rawQueryString = ''] = (request.url ?? '/').split(/\?(.*)/s);
-  const { connection: _, cookie, ...headers } = joinHeaders(request.rawHeaders);
-  const query = joinPairs(new URLSearchParams(rawQueryString));
+  // What comes more than once is joined by commas.
+  const named = Object.entries(request.headersDistinct).map(([name, values]) => [name, values?.join()]);
+  const { connection: _, cookie, ...headers }: Record<string, string> = Object.fromEntries(named);
+  const query = new URLSearchParams(rawQueryString);
+  const joined = [...query.keys()].map((name) => [name, query.getAll(name).join()]);
   const host = headers['host'] ?? '';
-  const text = TEXT.test(headers['content-type'] ?? '') ? decode(body) : undefined;
+  // Not where a byte would be lost.
+  const isText = TEXT.test(headers['content-type'] ?? '') && isUtf8(body);
   return {
     version: '2.0',
     routeKey: '$default',
@@ -127,7 +122,7 @@ function eventOf(request: IncomingMessage, body: Buffer, requestId: string): obj
     rawQueryString,
     ...(cookie !== undefined && { cookies: cookie.split(/;\s*/) }),
     headers,
-    ...(rawQueryString && { queryStringParameters: query }),
+    ...(rawQueryString && { queryStringParameters: Object.fromEntries(joined) }),
     requestContext: {
       accountId: ACCOUNT_ID,
       apiId: 'local',
@@ -146,32 +141,9 @@ function eventOf(request: IncomingMessage, body: Buffer, requestId: string): obj
       time: now.toISOString(),
       timeEpoch: now.getTime(),
     },
-    ...(body.length > 0 && { body: text ?? body.toString('base64') }),
-    isBase64Encoded: body.length > 0 && text === undefined,
+    ...(body.length > 0 && { body: body.toString(isText ? 'utf8' : 'base64') }),
+    isBase64Encoded: body.length > 0 && !isText,
   };
-}
-
-/** Text, or nothing when the bytes are not UTF-8, so that no byte is lost. */
-function decode(body: Buffer): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body);
-  } catch {
-    return undefined;
-  }
-}
-
-function joinHeaders(raw: readonly string[]): Record<string, string> {
-  const pairs: [string, string][] = [];
-  for (let at = 0; at < raw.length; at += 2) pairs.push([raw[at]?.toLowerCase() ?? '', raw[at + 1] ?? '']);
-  return joinPairs(pairs);
-}
-
-/** A name that comes more than once gets its values joined by commas. */
-function joinPairs(pairs: Iterable<[string, string]>): Record<string, string> {
-  // A plain object would have names of its own: constructor, toString, __proto__.
-  const joined = new Map<string, string>();
-  for (const [name, value] of pairs) joined.set(name, joined.has(name) ? `${joined.get(name)},${value}` : value);
-  return Object.fromEntries(joined);
 }
 
 // The types are the documentation's. What AWS does with others is not documented; here it is a 502, so that a function

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import type { FunctionError } from './runtime-api.js';
 
 /** One line of the log, of the platform or of the function, as a log stream of CloudWatch would hold it. */
 export interface LogEntry {
@@ -12,14 +12,8 @@ export interface LogEntry {
 /** Takes the log. Function lines are whatever the function prints. */
 export type LogSink = (entry: LogEntry) => void;
 
-/** How a phase ended when it did not end well. */
-export interface Failure {
-  status: 'timeout' | 'error';
-  errorType?: string;
-}
-
 /** The figures of one invocation. Times in ms. */
-export interface Report {
+interface Report {
   requestId: string;
   durationMs: number;
   memoryMb: number;
@@ -29,55 +23,56 @@ export interface Report {
   initMs: number | undefined;
   /** Lambda bills the init of an on-demand environment, and of a provisioned one by its own price. */
   initBilled: boolean;
-  failure?: Failure;
+  error: FunctionError | undefined;
 }
 
-export function initStartLine(pythonVersion: string): string {
-  return `INIT_START Runtime Version: python:${pythonVersion}`;
-}
+/** The type of the error of what took too long. */
+export const TIMED_OUT = 'Sandbox.Timedout';
 
-/** Lambda writes this line for an init that failed. */
-export function initReportLine(initMs: number, phase: 'init' | 'invoke', failure: Failure): string {
-  return [`INIT_REPORT Init Duration: ${initMs.toFixed(2)} ms`, `Phase: ${phase}`, ...failureFields(failure)].join(
-    '\t',
-  );
-}
+/** The log stream of one execution environment, and what Lambda writes into it. */
+export class PlatformLog {
+  readonly #sink: LogSink | undefined;
 
-export function startLine(requestId: string): string {
-  return `START RequestId: ${requestId} Version: 1`;
-}
+  constructor(
+    readonly stream: string,
+    sink: LogSink | undefined,
+  ) {
+    this.#sink = sink;
+  }
 
-export function endLine(requestId: string): string {
-  return `END RequestId: ${requestId}`;
-}
+  /** Writes one line. */
+  write(...fields: string[]): void {
+    this.#sink?.({ time: new Date().toISOString(), stream: this.stream, line: fields.join('\t') });
+  }
 
-export function reportLine(report: Report): string {
-  const { requestId, durationMs, memoryMb, maxMemoryMb, initMs, initBilled, failure } = report;
-  return [
-    `REPORT RequestId: ${requestId}`,
-    `Duration: ${durationMs.toFixed(2)} ms`,
-    `Billed Duration: ${Math.ceil(durationMs + (initBilled ? (initMs ?? 0) : 0))} ms`,
-    `Memory Size: ${memoryMb} MB`,
-    ...(maxMemoryMb === undefined ? [] : [`Max Memory Used: ${maxMemoryMb} MB`]),
-    ...(initMs === undefined ? [] : [`Init Duration: ${initMs.toFixed(2)} ms`]),
-    ...(failure ? failureFields(failure) : []),
-  ].join('\t');
-}
+  initStart(pythonVersion: string): void {
+    this.write(`INIT_START Runtime Version: python:${pythonVersion}`);
+  }
 
-/**
- * Memory of a process in MB; undefined off Linux and for a process that is gone.
- *
- * @param which the most that it has held, or what it holds now
- */
-export function memoryMb(pid: number | undefined, which: 'VmHWM' | 'VmRSS'): number | undefined {
-  try {
-    const kib = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kib === undefined ? undefined : Math.ceil(Number(kib) / 1024);
-  } catch {
-    return undefined;
+  /** Lambda writes this line for an init that failed. */
+  initReport(initMs: number, phase: 'init' | 'invoke', error: FunctionError): void {
+    this.write(`INIT_REPORT Init Duration: ${initMs.toFixed(2)} ms`, `Phase: ${phase}`, ...status(error));
+  }
+
+  start(requestId: string): void {
+    this.write(`START RequestId: ${requestId} Version: 1`);
+  }
+
+  end({ requestId, durationMs, memoryMb, maxMemoryMb, initMs, initBilled, error }: Report): void {
+    if (error?.errorType === TIMED_OUT) this.write(`${requestId} ${error.errorMessage}`);
+    this.write(`END RequestId: ${requestId}`);
+    this.write(
+      `REPORT RequestId: ${requestId}`,
+      `Duration: ${durationMs.toFixed(2)} ms`,
+      `Billed Duration: ${Math.ceil(durationMs + (initBilled ? (initMs ?? 0) : 0))} ms`,
+      `Memory Size: ${memoryMb} MB`,
+      ...(maxMemoryMb === undefined ? [] : [`Max Memory Used: ${maxMemoryMb} MB`]),
+      ...(initMs === undefined ? [] : [`Init Duration: ${initMs.toFixed(2)} ms`]),
+      ...(error ? status(error) : []),
+    );
   }
 }
 
-function failureFields({ status, errorType }: Failure): string[] {
-  return [`Status: ${status}`, ...(errorType && status === 'error' ? [`Error Type: ${errorType}`] : [])];
+function status({ errorType }: FunctionError): string[] {
+  return errorType === TIMED_OUT ? ['Status: timeout'] : ['Status: error', `Error Type: ${errorType}`];
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
@@ -68,9 +68,7 @@ export class RuntimeApi {
     server.keepAliveTimeout = 0;
     server.requestTimeout = 0;
     server.headersTimeout = 0;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject).listen(0, '127.0.0.1', resolve);
-    });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
     return new RuntimeApi(server);
   }
 
@@ -81,13 +79,12 @@ export class RuntimeApi {
       this.#current = { requestId, resolve };
       const next = this.#next;
       this.#next = undefined;
-      // awslambdaric needs the content type and the first three of these headers.
+      // awslambdaric needs these.
       next?.writeHead(200, {
         'Content-Type': 'application/json',
         'Lambda-Runtime-Aws-Request-Id': requestId,
         'Lambda-Runtime-Deadline-Ms': String(deadlineMs),
         'Lambda-Runtime-Invoked-Function-Arn': functionArn,
-        'Lambda-Runtime-Trace-Id': traceId(),
       });
       next?.end(event);
     });
@@ -121,32 +118,30 @@ export class RuntimeApi {
     }
     if (path === 'POST /init/error') {
       this.#settleReady(parseError(body));
-      return accept(response);
+      return reply(response, 202, ACCEPTED);
     }
     const [, requestId, kind] = /^POST \/invocation\/([^/]+)\/(response|error)$/.exec(path) ?? [];
     const current = this.#current;
     if (!requestId || current?.requestId !== requestId) {
-      return reject(response, 400, 'InvalidRequestID', 'Invalid request ID');
+      return reply(response, 400, { errorType: 'InvalidRequestID', errorMessage: 'Invalid request ID' });
     }
     if (kind === 'error') {
       current.result = { error: parseError(body) };
     } else if (body.length > MAX_RESPONSE_BYTES) {
-      const sentence = `payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`;
-      current.result = { error: { errorType: 'Function.ResponseSizeTooLarge', errorMessage: `Response ${sentence}` } };
-      return reject(response, 413, 'RequestEntityTooLarge', `Response ${sentence}`);
+      const errorMessage = `Response payload size exceeded maximum allowed payload size (${MAX_RESPONSE_BYTES} bytes).`;
+      current.result = { error: { errorType: 'Function.ResponseSizeTooLarge', errorMessage } };
+      return reply(response, 413, { errorType: 'RequestEntityTooLarge', errorMessage });
     } else {
       current.result = { payload: body };
     }
-    accept(response);
+    reply(response, 202, ACCEPTED);
   }
 }
 
-function accept(response: ServerResponse): void {
-  response.writeHead(202, { 'Content-Type': 'application/json' }).end('{"status":"OK"}');
-}
+const ACCEPTED = { status: 'OK' };
 
-function reject(response: ServerResponse, status: number, errorType: string, errorMessage: string): void {
-  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify({ errorMessage, errorType }));
+function reply(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 }
 
 function parseError(body: Buffer): FunctionError {
@@ -156,9 +151,4 @@ function parseError(body: Buffer): FunctionError {
   } catch {
     return { errorType: 'Unhandled', errorMessage: 'the runtime reported an error that is not JSON' };
   }
-}
-
-function traceId(): string {
-  const hex = (bytes: number) => randomBytes(bytes).toString('hex');
-  return `Root=1-${Math.floor(Date.now() / 1000).toString(16)}-${hex(12)};Parent=${hex(8)};Sampled=0`;
 }

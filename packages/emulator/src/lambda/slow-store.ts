@@ -29,12 +29,6 @@ export class SlowStore {
   readonly #folders: readonly string[];
   readonly #python: string;
 
-  private constructor(group: Cgroup, folders: readonly string[], python: string) {
-    this.group = group;
-    this.#folders = folders;
-    this.#python = python;
-  }
-
   /**
    * @param folders of the model and of the code
    * @param mbps 10⁶ bytes a second
@@ -42,19 +36,15 @@ export class SlowStore {
    * @param root where the control groups are mounted
    * @throws {Error} one sentence that says what it needs
    */
-  static async open(folders: readonly string[], mbps: number, python: string, root?: string): Promise<SlowStore> {
-    const bytes = Math.round(mbps * 1e6);
+  constructor(folders: readonly string[], mbps: number, python: string, root?: string) {
+    this.#folders = folders;
+    this.#python = python;
     let group: Cgroup | undefined;
     try {
       const disks = new Set(folders.map(diskOf));
       group = new Cgroup('io', undefined, root);
-      for (const disk of disks) {
-        if (group.unified) group.set('io.max', `${disk} rbps=${bytes}`);
-        else group.set('blkio.throttle.read_bps_device', `${disk} ${bytes}`);
-      }
-      const store = new SlowStore(group, folders, python);
-      await store.forget();
-      return store;
+      this.group = group;
+      for (const disk of disks) group.boundReads(disk, Math.round(mbps * 1e6));
     } catch (error) {
       group?.remove();
       throw new Error(

@@ -1,7 +1,6 @@
 import type { EnvironmentState } from '../lambda/environment.js';
 import { printable } from '../printable.js';
-import type { Picture } from './picture.js';
-import type { Budget, Second } from './tally.js';
+import type { Budget, Picture, Second, Tally } from './tally.js';
 
 /** How a person gets at it. */
 export interface Addresses {
@@ -36,6 +35,7 @@ type Span = readonly [text: string, style?: Style];
 const SHAPES = { cold: '◌', busy: '●', warm: '○' } as const;
 const LEVELS = '▁▂▃▄▅▆▇█';
 const LABEL = 13;
+const BAR = 16;
 
 /** One frame: as many lines as fit the terminal or fewer, none of them wider than it. */
 export function frame(picture: Picture & Addresses, size: Size): string[] {
@@ -48,8 +48,8 @@ export function frame(picture: Picture & Addresses, size: Size): string[] {
     ...(picture.page ? [[label('page'), [picture.page]] satisfies Span[]] : []),
     [label('key'), [picture.key]],
     [],
-    budgetLine(tally.budget, picture.now, width),
-    fitting([[label('answers'), [`${tally.answers}`, 'strong']], ...refusals(tally), lastAnswer(tally)], width),
+    budgetLine(tally.budget, picture.now),
+    [label('answers'), [`${tally.answers}`, 'strong'], ...refusals(tally), ...lastAnswer(tally)],
     activity(tally.seconds, width),
     [],
     environmentsLine(environments, picture.reserved, width),
@@ -57,10 +57,10 @@ export function frame(picture: Picture & Addresses, size: Size): string[] {
   const bottom: Span[][] = [[], [['Ctrl-C stops it', 'quiet']]];
   // What is left of the height: environments first, but of a height that allows for both, news keep three lines.
   const room = Math.max(0, size.rows - top.length - bottom.length);
-  const table = environmentTable(environments, room < 8 ? room : room - 4, width);
+  const table = environmentTable(environments, room < 8 ? room : room - 4);
   const news = tally.news.slice(-Math.max(0, Math.min(8, room - table.length - 1)));
   const told = news.map(({ at, text, times }): Span[] => [
-    [`${clock(at)}  `, 'quiet'],
+    [`${new Date(at).toTimeString().slice(0, 8)}  `, 'quiet'],
     [times > 1 ? `${text} × ${times}` : text],
   ]);
   const lines = [...top, ...table, ...(told.length > 0 ? [[], ...told] : []), ...bottom];
@@ -68,39 +68,33 @@ export function frame(picture: Picture & Addresses, size: Size): string[] {
 }
 
 /** How it went, in one line without colours, for after the view has gone. */
-export function summary({ answers, coldStarts, limited, throttled, failed, broken }: Picture['tally']): string {
+export function summary({ answers, coldStarts, limited, throttled, failed, broken }: Tally): string {
   return `${answers} answers, ${coldStarts} cold starts, 429 by Kong ${limited}, 429 by Lambda ${throttled}, failed ${failed}, broken ${broken}`;
 }
 
-function budgetLine(budget: Budget | undefined, now: number, width: number): Span[] {
+function budgetLine(budget: Budget | undefined, now: number): Span[] {
   if (!budget) return [label('budget'), ['known after the first request', 'quiet']];
   const { limit, consumer } = budget;
   const resetS = Math.ceil((budget.resetsAt - now) / 1000);
   const left = resetS > 0 ? budget.remaining : limit;
-  const words: Span[][] = [
-    [[`  ${left} of ${limit} left`]],
-    ...(resetS > 0 ? [[[` · new in ${resetS} s`]] satisfies Span[]] : []),
-    [[` · ${consumer}`]],
+  const full = Math.ceil((left / limit) * BAR);
+  return [
+    label('budget'),
+    ['━'.repeat(full), left <= limit / 5 ? 'busy' : 'warm'],
+    ['╌'.repeat(BAR - full), left === 0 ? 'bad' : 'quiet'],
+    [`  ${left} of ${limit} left${resetS > 0 ? ` · new in ${resetS} s` : ''} · ${consumer}`],
   ];
-  const cells = Math.max(8, Math.min(24, width - LABEL - length(words.flat())));
-  const full = Math.ceil((left / limit) * cells);
-  const style = left === 0 ? 'bad' : left <= limit / 5 ? 'busy' : 'warm';
-  const bar: Span[] = [
-    ['━'.repeat(full), style],
-    ['╌'.repeat(cells - full), 'quiet'],
-  ];
-  return fitting([[label('budget'), ...bar], ...words], width);
 }
 
-function refusals({ limited, throttled, failed, broken }: Picture['tally']): Span[][] {
+function refusals({ limited, throttled, failed, broken }: Tally): Span[] {
   const counts = { '429 Kong': limited, '429 Lambda': throttled, '5xx': failed, broken };
-  return Object.entries(counts).map(([name, count]): Span[] => [
+  return Object.entries(counts).flatMap(([name, count]): Span[] => [
     [`  ${name} `, 'quiet'],
     [`${count}`, count > 0 ? 'bad' : 'plain'],
   ]);
 }
 
-function lastAnswer({ last }: Picture['tally']): Span[] {
+function lastAnswer({ last }: Tally): Span[] {
   if (!last) return [];
   const { status, broken } = last;
   return [
@@ -132,39 +126,29 @@ function environmentsLine(environments: readonly EnvironmentState[], reserved: n
   return ends([label('environments'), ...states], [[`at most ${reserved} at once`, 'quiet']], width);
 }
 
-interface Column {
-  title: string;
-  width: number;
-  cell(environment: EnvironmentState): string;
-}
+type Column = readonly [title: string, width: number, cell: (environment: EnvironmentState) => string];
 
-// In the order in which they stand; where the terminal is narrow, those behind go first.
 const COLUMNS: readonly Column[] = [
-  { title: '', width: 9, cell: ({ state }) => `${SHAPES[state]} ${state}` },
-  { title: 'id', width: 10, cell: ({ id }) => id.slice(0, 8) },
-  { title: 'requests', width: 10, cell: ({ requests }) => `${requests}` },
-  { title: 'age', width: 11, cell: ({ ageMs }) => duration(ageMs) },
-  { title: 'init', width: 11, cell: ({ initMs }) => (initMs === undefined ? '' : ms(initMs)) },
-  { title: 'memory', width: 10, cell: ({ rssMb }) => (rssMb === undefined ? '' : `${rssMb} MB`) },
-  { title: 'initialised', width: 13, cell: ({ initType, ahead }) => initialised(initType, ahead) },
+  ['', 9, ({ state }) => `${SHAPES[state]} ${state}`],
+  ['id', 10, ({ id }) => id.slice(0, 8)],
+  ['requests', 10, ({ requests }) => `${requests}`],
+  ['age', 11, ({ ageMs }) => duration(ageMs)],
+  ['init', 11, ({ initMs }) => (initMs === undefined ? '' : ms(initMs))],
+  ['memory', 10, ({ rssMb }) => (rssMb === undefined ? '' : `${rssMb} MB`)],
+  ['initialised', 13, ({ initType, ahead }) => initialised(initType, ahead)],
 ];
 
-function environmentTable(environments: readonly EnvironmentState[], rows: number, width: number): Span[][] {
+function environmentTable(environments: readonly EnvironmentState[], rows: number): Span[][] {
   if (environments.length === 0 || rows < 2) return [];
-  let left = width;
-  const columns = COLUMNS.filter((column) => {
-    left -= column.width;
-    return left >= 0;
-  });
-  const line = (of: (column: Column) => string) => columns.map((column) => of(column).padEnd(column.width)).join('');
   const shown = environments.length < rows ? environments : environments.slice(0, rows - 2);
   const more = environments.length - shown.length;
   return [
-    [[line(({ title }) => title), 'quiet']],
-    ...shown.map((environment): Span[] => {
-      const [state = '', ...rest] = columns.map((column) => column.cell(environment).padEnd(column.width));
-      return [[state, environment.state], [rest.join('')]];
-    }),
+    COLUMNS.map(([title, width]): Span => [title.padEnd(width), 'quiet']),
+    ...shown.map((environment) =>
+      COLUMNS.map(
+        ([title, width, cell]): Span => [cell(environment).padEnd(width), title ? 'plain' : environment.state],
+      ),
+    ),
     ...(more > 0 ? [[[`and ${more} more`, 'quiet']] satisfies Span[]] : []),
   ];
 }
@@ -182,16 +166,6 @@ function label(name: string): Span {
 function ends(left: Span[], right: Span[], width: number): Span[] {
   const free = width - length(left) - length(right);
   return free < 1 ? left : [...left, [' '.repeat(free)], ...right];
-}
-
-/** As many of the parts, from the first on, as fit. */
-function fitting(parts: readonly Span[][], width: number): Span[] {
-  const line: Span[] = [];
-  for (const part of parts) {
-    if (length(line) + length(part) > width) break;
-    line.push(...part);
-  }
-  return line;
 }
 
 /** Columns; every character here takes one. */
@@ -220,11 +194,6 @@ function duration(all: number): string {
 
 function ms(value: number): string {
   return value < 10_000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
-}
-
-function clock(at: number): string {
-  const time = new Date(at);
-  return [time.getHours(), time.getMinutes(), time.getSeconds()].map(pad).join(':');
 }
 
 function pad(value: number): string {

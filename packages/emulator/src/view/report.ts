@@ -1,7 +1,6 @@
 import type { Emulator, EmulatorEvent } from '../index.js';
 import { printable } from '../printable.js';
 import { frame, summary } from './frame.js';
-import { takePicture } from './picture.js';
 import { Screen } from './screen.js';
 import { sentence, type Tally } from './tally.js';
 
@@ -60,14 +59,10 @@ export function viewReport(tally: Tally, reserved: number, stop: () => void): Re
       const key = `${keyHint(emulator)}${stdin.isTTY ? ' · k shows a line to paste' : ''}`;
       const screen = new Screen(stdout);
       const draw = () => {
-        const picture = { ...takePicture(emulator, tally, reserved), key, page };
+        const picture = { ...tally.picture(emulator, reserved), key, page };
         const { columns = 80, rows = 24 } = stdout;
         // The last column stays free: erasing the rest of a line would take what stands there.
         screen.show(frame(picture, { columns: columns - 1, rows, colour: !process.env['NO_COLOR'] }));
-      };
-      const resize = () => {
-        screen.clear();
-        draw();
       };
       // So that what is typed is not shown. Ctrl-C is then a character and no signal.
       const type = (typed: Buffer) => {
@@ -77,12 +72,12 @@ export function viewReport(tally: Tally, reserved: number, stop: () => void): Re
         draw();
       };
       if (stdin.isTTY) stdin.setRawMode(true).on('data', type);
-      stdout.on('resize', resize);
+      stdout.on('resize', draw);
       const timer = setInterval(draw, FRAME_MS);
       draw();
       close = () => {
         clearInterval(timer);
-        stdout.off('resize', resize);
+        stdout.off('resize', draw);
         if (stdin.isTTY) stdin.setRawMode(false).off('data', type).pause();
         screen.close();
         console.log(summary(tally));

@@ -13,7 +13,6 @@ type Terminal = WriteStream & { readonly fd: number };
 /** A full-screen view on a terminal, which is as it was before when the view is closed, however the program ends. */
 export class Screen {
   readonly #out: Terminal;
-  #shown: string[] = [];
   #open = false;
   readonly #leave = () => {
     if (!this.#open) return;
@@ -39,26 +38,12 @@ export class Screen {
       return;
     }
     this.#open = true;
-    this.#shown = [];
     this.#out.write(ENTER);
   }
 
-  /** Writes the lines that are not there yet, and those alone. */
+  /** Writes the lines over those that are there. */
   show(lines: readonly string[]): void {
-    if (!this.#open) return;
-    const changes: string[] = [];
-    for (let row = 0; row < Math.max(lines.length, this.#shown.length); row++) {
-      const line = lines[row] ?? '';
-      if (line !== this.#shown[row]) changes.push(`\x1b[${row + 1};1H${line}\x1b[K`);
-    }
-    this.#shown = [...lines];
-    if (changes.length > 0) this.#out.write(`${BEGIN}${changes.join('')}${END}`);
-  }
-
-  /** After a change of the terminal's size: the next frame is written whole. */
-  clear(): void {
-    this.#shown = [];
-    if (this.#open) this.#out.write('\x1b[2J');
+    if (this.#open) this.#out.write(`${BEGIN}\x1b[H${lines.map((line) => `${line}\x1b[K`).join('\r\n')}\x1b[J${END}`);
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { AnswerEvent, EmulatorEvent } from '../index.js';
+import type { AnswerEvent, Emulator, EmulatorEvent, EnvironmentState } from '../index.js';
 
 /** What happened within one second. */
 export interface Second {
@@ -25,7 +25,21 @@ export interface Budget {
   resetsAt: number;
 }
 
-export const SECONDS = 60;
+/** What there is to see at one moment, on a terminal or on the page, where it goes as JSON. Never a key or a text. */
+export interface Picture {
+  endpoint: string;
+  runtime: string;
+  /** Since the start, in ms. */
+  upMs: number;
+  /** Epoch ms. */
+  now: number;
+  /** Reserved concurrency. */
+  reserved: number;
+  environments: readonly EnvironmentState[];
+  tally: Tally;
+}
+
+const SECONDS = 60;
 const NEWS = 50;
 
 /** What events add up to. */
@@ -43,8 +57,7 @@ export class Tally {
   budget: Budget | undefined;
   /** The newest last. */
   readonly news: News[] = [];
-  /** By performance.now(). */
-  readonly started = performance.now();
+  readonly #started = performance.now();
   readonly #seconds = new Map<number, Second>();
   readonly #now: () => number;
 
@@ -77,6 +90,16 @@ export class Tally {
     const newest = Math.floor(this.#now() / 1000);
     const idle = { answers: 0, coldStarts: 0, bad: 0 };
     return Array.from({ length: SECONDS }, (_, at) => this.#seconds.get(newest - SECONDS + 1 + at) ?? idle);
+  }
+
+  /** @param reserved concurrency */
+  picture({ endpoint, runtime, environments }: Emulator, reserved: number): Picture {
+    const [upMs, now] = [performance.now() - this.#started, this.#now()];
+    return { endpoint, runtime, upMs, now, reserved, environments: environments(), tally: this };
+  }
+
+  toJSON(): object {
+    return { ...this, seconds: this.seconds };
   }
 
   #addAnswer(answer: AnswerEvent, now: number): void {

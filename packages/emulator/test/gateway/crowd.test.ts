@@ -59,43 +59,24 @@ test.each([
   expect((await post(port, [KEY])).status).toBe(200);
 });
 
-test('a caller that does not read holds the upstream back, gets all of it later, and does not time out', async () => {
+test('a caller that does not read does not hold the upstream back, and gets all of it later', async () => {
   const whole = 64 * 1024 * 1024;
-  const chunk = Buffer.alloc(64 * 1024, 'x');
-  let sent = 0;
+  let sent = false;
   const big = createServer((request, response) => {
     request.resume();
-    response.setHeader('Content-Length', whole);
-    const fill = () => {
-      while (sent < whole) {
-        sent += chunk.length;
-        if (!response.write(chunk)) return void response.once('drain', fill);
-      }
-      response.end();
-    };
-    fill();
+    response.setHeader('Content-Length', whole).end(Buffer.alloc(whole, 'x'), () => {
+      sent = true;
+    });
   });
   await new Promise<void>((resolve) => big.listen(0, '127.0.0.1', resolve));
   cleanups.push(() => new Promise((resolve) => big.close(resolve).closeAllConnections()));
   const url = `http://127.0.0.1:${(big.address() as AddressInfo).port}`;
-  const { port } = await gateway(config(url, { service: 'read_timeout: 300' }));
+  const { port } = await gateway(config(url));
   const [wire] = await crowd(port, 1, '');
   const { socket } = wire as { socket: Socket };
   socket.pause();
   wire?.send(`${HEAD}Content-Length: 0\r\n\r\n`);
-  // What the sockets between here and there take, and no more: longer than read_timeout nothing moves.
-  let before = -1;
-  await expect
-    .poll(
-      () => {
-        const still = sent === before && sent > 0;
-        before = sent;
-        return still;
-      },
-      { interval: 700, timeout: 20_000 },
-    )
-    .toBe(true);
-  expect(sent).toBeLessThan(whole / 2);
+  await expect.poll(() => sent, { timeout: 20_000 }).toBe(true);
   let read = 0;
   socket.removeAllListeners('data').on('data', (text: string) => {
     read += text.length;

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
+import type { Service } from '../../src/gateway/config.js';
 import { normalizePath, Router } from '../../src/gateway/router.js';
+
+/** A router of services that have no more than it needs. */
+const routerOf = (...services: object[]) => new Router(services as Service[]);
 
 test.each([
   ['/nlp/ner', '/nlp/ner'],
@@ -32,12 +36,12 @@ test.each([
   ['/base/', false, '/a/x', '/base/a/x'],
   ['/base', false, '/a/x', '/base/a/x'],
 ])('service path %s, strip_path %s: %s goes up as %s', (basePath, strip_path, from, to) => {
-  const router = new Router([{ basePath, routes: [{ paths: ['/a'], strip_path }] }]);
+  const router = routerOf({ basePath, routes: [{ paths: ['/a'], strip_path }] });
   expect(router.match('POST', from)?.path).toBe(to);
 });
 
 test('takes a path of a route as it stands after normalisation', () => {
-  const router = new Router([{ basePath: '/', routes: [{ paths: ['/n%6cp%2fner'], strip_path: true }] }]);
+  const router = routerOf({ basePath: '/', routes: [{ paths: ['/n%6cp%2fner'], strip_path: true }] });
   expect(router.match('POST', '/nlp%2fner/x')).toMatchObject({ prefix: '/nlp%2Fner', path: '/x' });
 });
 
@@ -47,11 +51,11 @@ test('prefers a route with methods, then the longest path, and knows no other me
     basePath: '/',
     routes: [{ paths, methods, strip_path: true }],
   });
-  const router = new Router([
+  const router = routerOf(
     service('short', ['/nlp'], ['GET', 'POST']),
     service('long', ['/nlp/ner'], ['POST']),
     service('any', ['/nlp/ner/more']),
-  ]);
+  );
   const named = (method: string, path: string) => router.match(method, path)?.service.name;
   expect(named('POST', '/nlp/ner/more')).toBe('long');
   expect(named('GET', '/nlp/ner')).toBe('short');

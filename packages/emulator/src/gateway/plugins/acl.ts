@@ -9,8 +9,8 @@ export const acl = z
     hide_groups_header: z.boolean().default(false),
   })
   .transform(
-    ({ allow, hide_groups_header }): Plugin => ({
-      access(exchange) {
+    ({ allow, hide_groups_header }): Plugin =>
+      (exchange) => {
         const groups = exchange.credential?.consumer.groups ?? [];
         if (!groups.some((group) => allow.includes(group))) {
           return { status: 403, message: 'You cannot consume this service' };
@@ -18,5 +18,4 @@ export const acl = z
         if (!hide_groups_header) set(exchange.headers, 'X-Consumer-Groups', groups.join(', '));
         return undefined;
       },
-    }),
   );

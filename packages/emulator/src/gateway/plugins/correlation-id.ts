@@ -11,13 +11,12 @@ export const correlationId = z
     echo_downstream: z.boolean().default(false),
   })
   .transform(
-    (config): Plugin => ({
-      access(exchange) {
+    (config): Plugin =>
+      (exchange) => {
         const sent = values(exchange.headers, config.header_name)[0];
         const id = sent || randomUUID();
         if (!sent) set(exchange.headers, config.header_name, id);
         if (config.echo_downstream) set(exchange.echoed, config.header_name, id);
         return undefined;
       },
-    }),
   );

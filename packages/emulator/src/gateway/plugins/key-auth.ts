@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Exchange, Plugin, Refusal } from '../exchange.js';
-import { type Headers, remove, set, values } from '../headers.js';
+import { remove, set, values } from '../headers.js';
 
 /** Lets a request pass that carries a consumer's API key, in a header or in the query. */
 export const keyAuth = z
@@ -16,21 +16,20 @@ export const keyAuth = z
     run_on_preflight: z.boolean().default(true),
   })
   .transform(
-    (config): Plugin => ({
-      access(exchange) {
-        if (!config.run_on_preflight && exchange.method === 'OPTIONS') return undefined;
+    (config): Plugin =>
+      (exchange) => {
+        if (!config.run_on_preflight && exchange.head.method === 'OPTIONS') return undefined;
         for (const name of config.key_names) {
-          let found: (string | true)[] = config.key_in_header ? headerValues(exchange.readable, name) : [];
-          if (found.length === 0 && config.key_in_query) found = queryValues(exchange.query, name);
+          let found = config.key_in_header ? values(exchange.readable, name) : [];
+          if (found.length === 0 && config.key_in_query) found = new URLSearchParams(exchange.query).getAll(name);
           if (found.length > 1) return unauthorized('Duplicate API key found');
           const [key] = found;
-          if (typeof key !== 'string') continue;
+          if (key === undefined) continue;
           if (config.hide_credentials) hide(exchange, name);
           return key === '' ? unauthorized('No API key found in request') : authenticate(exchange, key);
         }
         return unauthorized('No API key found in request');
       },
-    }),
   );
 
 function authenticate(exchange: Exchange, key: string): Refusal | undefined {
@@ -55,32 +54,6 @@ function hide(exchange: Exchange, name: string): void {
   const query = new URLSearchParams(exchange.query);
   query.delete(name);
   exchange.query = query.toString();
-}
-
-/** Values of a header as Lua finds them: where none has the name as it stands, `_` stands for `-`. */
-function headerValues(headers: Headers, name: string): string[] {
-  const found = values(headers, name);
-  return found.length > 0 ? found : values(headers, name.replaceAll('_', '-'));
-}
-
-/**
- * Values of a query argument as Lua finds them: in the first 100 arguments (lua_max_uri_args), as latin1 like those of
- * headers; true for a flag without `=`.
- */
-function queryValues(query: string | undefined, name: string): (string | true)[] {
-  const given = (query ?? '').split('&').filter((argument) => argument !== '' && !argument.startsWith('='));
-  return given.slice(0, 100).flatMap((argument) => {
-    const equals = argument.indexOf('=');
-    const key = equals < 0 ? argument : argument.slice(0, equals);
-    if (decode(key) !== name) return [];
-    return [equals < 0 || decode(argument.slice(equals + 1))];
-  });
-}
-
-function decode(text: string): string {
-  return text
-    .replaceAll('+', ' ')
-    .replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
 function unauthorized(message: string): Refusal {

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import type { Exchange, Plugin } from '../exchange.js';
-import { type Headers, set } from '../headers.js';
 
 /** Calendar windows, in seconds. UTC has no leap seconds here, so a window starts at a multiple of its length. */
 const WINDOWS = { second: 1, minute: 60, hour: 3600 };
@@ -45,46 +44,46 @@ export const rateLimiting = z
       const most = config[period];
       return most === undefined ? [] : [{ period, limit: most, window: WINDOWS[period] }];
     });
-    const plugin: Plugin = {
-      access(exchange) {
-        const now = Math.floor(exchange.arrivedAt / 1000);
-        const { counters } = exchange.shared;
-        const owner = identifier(exchange, plugin);
-        const usage = limits.map((each) => ({
-          ...each,
-          left: each.limit - counters.count(`${owner}:${each.period}`, now - (now % each.window)),
-        }));
-        const stop = usage.findLast(({ left }) => left <= 0)?.period;
-        const shown = usage.map((each) => ({
-          ...each,
-          left: Math.max(0, stop === undefined || stop === each.period ? each.left - 1 : each.left),
-        }));
-        // The window that is nearest to its end of budget speaks for all; of two, the longer.
-        const tightest = shown.reduce((a, b) => (b.left <= a.left ? b : a));
-        const reset = tightest.window - (now % tightest.window);
-        exchange.budget = { limit: tightest.limit, remaining: tightest.left, resetS: reset };
-        if (!config.hide_client_headers) {
-          for (const each of shown) {
-            const period = each.period.replace(/^./, (first) => first.toUpperCase());
-            put(exchange.added, `X-RateLimit-Limit-${period}`, each.limit);
-            put(exchange.added, `X-RateLimit-Remaining-${period}`, each.left);
-          }
-          put(exchange.added, 'RateLimit-Limit', tightest.limit);
-          put(exchange.added, 'RateLimit-Remaining', tightest.left);
-          put(exchange.added, 'RateLimit-Reset', reset);
-          if (stop) put(exchange.added, 'Retry-After', reset);
+    const plugin: Plugin = (exchange) => {
+      const now = Math.floor(exchange.arrivedAt / 1000);
+      const { counters } = exchange.shared;
+      const owner = identifier(exchange, plugin);
+      const usage = limits.map((each) => {
+        const budget = `${owner}:${each.period}`;
+        const start = now - (now % each.window);
+        return { ...each, budget, start, left: each.limit - counters.count(budget, start) };
+      });
+      const stop = usage.findLast(({ left }) => left <= 0)?.period;
+      const shown = usage.map((each) => ({
+        ...each,
+        left: Math.max(0, stop === undefined || stop === each.period ? each.left - 1 : each.left),
+      }));
+      // The window that is nearest to its end of budget speaks for all; of two, the longer.
+      const tightest = shown.reduce((a, b) => (b.left <= a.left ? b : a));
+      const resetS = tightest.start + tightest.window - now;
+      exchange.budget = { limit: tightest.limit, remaining: tightest.left, resetS };
+      if (!config.hide_client_headers) {
+        const tell = (name: string, value: number) => exchange.added.push([name, String(value)]);
+        for (const { period, limit, left } of shown) {
+          const name = period.replace(/^./, (first) => first.toUpperCase());
+          tell(`X-RateLimit-Limit-${name}`, limit);
+          tell(`X-RateLimit-Remaining-${name}`, left);
         }
-        if (stop) return { status: 429, message: 'API rate limit exceeded' };
-        const count = () => {
-          clearTimeout(timer);
-          exchange.onEnd = () => {};
-          for (const { period, window } of limits) counters.increment(`${owner}:${period}`, now - (now % window));
-        };
-        const timer = setTimeout(count, COUNT_DELAY);
-        // One by one, no request comes before the one ahead is counted.
-        exchange.onEnd = count;
-        return undefined;
-      },
+        tell('RateLimit-Limit', tightest.limit);
+        tell('RateLimit-Remaining', tightest.left);
+        tell('RateLimit-Reset', resetS);
+        if (stop) tell('Retry-After', resetS);
+      }
+      if (stop) return { status: 429, message: 'API rate limit exceeded' };
+      const count = () => {
+        clearTimeout(timer);
+        exchange.onEnd = () => {};
+        for (const { budget, start } of usage) counters.increment(budget, start);
+      };
+      const timer = setTimeout(count, COUNT_DELAY);
+      // One by one, no request comes before the one ahead is counted.
+      exchange.onEnd = count;
+      return undefined;
     };
     return plugin;
   });
@@ -98,8 +97,4 @@ function identifier({ credential, route, service, remoteAddress }: Exchange, plu
   const consumer = credential?.consumer;
   const scope = [route, service].find((entity) => entity?.plugins.get('rate-limiting') === plugin);
   return `${scope?.id}:${consumer?.id ?? remoteAddress}`;
-}
-
-function put(headers: Headers, name: string, value: number): void {
-  set(headers, name, String(value));
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { length, type Plugin } from '../exchange.js';
+import type { Plugin } from '../exchange.js';
 import { values } from '../headers.js';
 
 const UNITS = { bytes: 1, kilobytes: 1024, megabytes: 1_048_576 };
@@ -10,15 +10,14 @@ export const requestSizeLimiting = z
     allowed_payload_size: z.int().default(128),
     size_unit: z.enum(['megabytes', 'kilobytes', 'bytes']).default('megabytes'),
   })
-  .transform((config): Plugin => {
-    const limit = config.allowed_payload_size * UNITS[config.size_unit];
-    return {
-      async access(exchange) {
+  .transform(
+    ({ allowed_payload_size, size_unit }): Plugin =>
+      async (exchange) => {
+        const limit = allowed_payload_size * UNITS[size_unit];
         const declared = values(exchange.readable, 'content-length')[0];
-        const size = declared === undefined ? length(await exchange.body(limit)) : Number(declared);
+        const size = declared === undefined ? (await exchange.body(limit)).length : Number(declared);
         if (size <= limit) return undefined;
         const expects = values(exchange.readable, 'expect')[0]?.trim().toLowerCase() === '100-continue';
         return { status: expects ? 417 : 413, message: 'Request size limit exceeded' };
       },
-    };
-  });
+  );
