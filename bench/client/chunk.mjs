@@ -26,8 +26,8 @@ export async function rows({ quick = false } = {}) {
   const texts = { generated: generated(1, 500_000 / share), real };
   const entities = { generated: 0, real: 0 };
   const cuts = {
-    far: { pieces: (/** @type {string} */ text) => cut(text), seams: 0 },
-    near: { pieces: (/** @type {string} */ text) => cut(text, { target: 1_000 }), seams: 0 },
+    far: { pieces: (/** @type {string} */ text) => cut(text, 10_000), seams: 0 },
+    near: { pieces: (/** @type {string} */ text) => cut(text, 1_000), seams: 0 },
     spaces: { pieces: (/** @type {string} */ text) => atSpaces(text, 1_000), seams: 0 },
   };
   const rules = {

@@ -13,14 +13,3 @@ export function whenAborted(signal: AbortSignal | undefined, onAbort: () => void
   else signal.addEventListener('abort', onAbort, { once: true });
   return () => signal.removeEventListener('abort', onAbort);
 }
-
-/**
- * `promise`, or a rejection with `signal.reason` as soon as that aborts. What the promise stands for goes on; its
- * result is dropped. No listener stays behind.
- */
-export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const forget = whenAborted(signal, () => reject(signal?.reason));
-    promise.then(resolve, reject).finally(forget);
-  });
-}

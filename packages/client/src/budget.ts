@@ -10,7 +10,7 @@ import {
   upstreamMs,
 } from './rate-headers.js';
 import { type Place, RateWindow, type Sharing } from './rate-window.js';
-import { nearest, PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
+import { PERIODS, type Period, ServerClock, windowStart } from './server-clock.js';
 
 /** The right to send one request, once. Exactly one of the three is called, and once. */
 export interface Ticket {
@@ -59,7 +59,6 @@ const SPREAD_MS = 1000;
  * only ever a bound; our own count rules, and the answers show what others on the same key use.
  */
 export class RateBudget {
-  readonly #clock: Clock;
   readonly #sharing: Sharing;
   readonly #server = new ServerClock();
   readonly #windows = new Map<Period, RateWindow>();
@@ -70,20 +69,18 @@ export class RateBudget {
   /** Refusals without a word on how long, one after another. */
   #blind = 0;
 
-  /**
-   * @param share of each limit, 0 < share <= 1, that this process may use
-   * @param slots its requests at once
-   */
-  constructor(clock: Clock, share: number, slots: number) {
-    this.#clock = clock;
+  constructor(
+    private readonly clock: Clock,
+    share: number,
+    slots: number,
+  ) {
     this.#sharing = { share, slots, random: () => clock.random() };
   }
 
   /** Every limit as known now. Empty while none is. */
   usage(): Usage[] {
-    const now = this.#clock.now();
-    this.#roll(now);
-    return [...this.#windows.values()].map((window) => ({
+    const now = this.clock.now();
+    return this.#roll(now).map((window) => ({
       period: window.period,
       limit: window.limit,
       used: window.used,
@@ -93,9 +90,8 @@ export class RateBudget {
 
   /** Between two requests, as the tightest limits allow; undefined while there is none. */
   get interval(): Interval | undefined {
-    const now = this.#clock.now();
-    this.#roll(now);
-    const all = [...this.#windows.values()].map((it) => it.interval(this.#server.whenSurely(it.end) - now));
+    const now = this.clock.now();
+    const all = this.#roll(now).map((it) => it.interval(this.#server.whenSurely(it.end) - now));
     if (all.length === 0) return undefined;
     const most = (of: keyof Interval) => Math.max(...all.map((it) => it[of]));
     return { window: most('window'), left: most('left') };
@@ -103,15 +99,15 @@ export class RateBudget {
 
   /** Whether a request may be sent now; undefined when it may. Others, or an answer, can change it before `until`. */
   closed(): Closed | undefined {
-    const now = this.#clock.now();
-    this.#roll(now);
+    const now = this.clock.now();
+    const windows = this.#roll(now);
     if (this.#probing && this.#inFlight.size > 0) {
       return { until: Number.POSITIVE_INFINITY, reason: 'the first answer tells the limit' };
     }
     let opens = now;
     let reason = 'the gateway asks to wait';
     const server = this.#server.known ? this.#server.earliest(now) : Number.NEGATIVE_INFINITY;
-    for (const window of this.#windows.values()) {
+    for (const window of windows) {
       if (window.looks(this.#inFlight.size)) {
         return { until: Number.POSITIVE_INFINITY, reason: 'others use this key: the next answer tells how much' };
       }
@@ -128,17 +124,17 @@ export class RateBudget {
 
   /** Counts a request that is sent now. */
   issue(): Ticket {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     const sent: Sent = { at: now, places: new Map() };
     for (const window of this.#windows.values()) sent.places.set(window, window.send(this.#server.earliest(now)));
     this.#inFlight.add(sent);
-    const settle = (learn: () => void) => {
+    const settle = (learn = () => {}) => {
       learn();
       this.#inFlight.delete(sent);
     };
     return {
       answered: (reply) => settle(() => this.#learn(sent, reply)),
-      unanswered: () => settle(() => {}),
+      unanswered: () => settle(),
       release: () =>
         settle(() => {
           for (const window of this.#windows.values()) window.ours--;
@@ -146,20 +142,22 @@ export class RateBudget {
     };
   }
 
-  /** Begins the windows that have begun by the gateway's clock. */
-  #roll(now: number): void {
-    if (!this.#server.known) return;
+  /** Begins the windows that have begun by the gateway's clock. @returns all */
+  #roll(now: number): RateWindow[] {
+    const windows = [...this.#windows.values()];
+    if (!this.#server.known) return windows;
     const server = this.#server.earliest(now);
-    for (const window of this.#windows.values()) {
+    for (const window of windows) {
       const start = windowStart(window.period, server);
       if (start === window.start) continue; // earlier: its clock was set back
       // What is under way may have arrived in either window, so it counts in both until its answer tells.
       window.begin(start, this.#inFlight.size);
     }
+    return windows;
   }
 
   #learn(sent: Sent, reply: Answered): void {
-    const now = this.#clock.now();
+    const now = this.clock.now();
     const limits = readLimits(reply);
     const refused = refusedByGateway(reply);
     const arrival = this.#learnTime(sent, reply, limits.reset, now);
@@ -186,7 +184,9 @@ export class RateBudget {
       // Reset tells the place in the period, Date which period. Without it any will do.
       const about = this.#server.known ? this.#server.earliest(arrivedBy) : arrivedBy;
       const guess = answered === undefined ? about : answered - upstreamMs(reply);
-      const first = nearest(guess, -reset.seconds * 1000, PERIODS[reset.period]);
+      // The instant nearest to that which is so long before the end of a window.
+      const [length, left] = [PERIODS[reset.period], reset.seconds * 1000];
+      const first = Math.round((guess + left) / length) * length - left;
       this.#server.learn(first, sent.at, arrivedBy);
       return { first, last: first + 999 };
     }
@@ -217,7 +217,7 @@ export class RateBudget {
       const minutes = 2 ** (this.#blind - 1) - 1;
       ms = Math.min(LONGEST_BLIND_WAIT_MS, MINUTE_MS - ((date(reply) ?? 0) % MINUTE_MS) + minutes * MINUTE_MS);
     }
-    const until = now + Math.min(Math.max(SHORTEST_PAUSE_MS, ms), LONGEST_PAUSE_MS) + this.#clock.random() * SPREAD_MS;
+    const until = now + Math.min(Math.max(SHORTEST_PAUSE_MS, ms), LONGEST_PAUSE_MS) + this.clock.random() * SPREAD_MS;
     this.#pausedUntil = Math.max(this.#pausedUntil, until);
   }
 }

@@ -14,22 +14,7 @@ export interface Piece {
   limit: number;
 }
 
-export interface CutOptions {
-  /**
-   * UTF-16 units from seam to seam, 2 or more. Up to twice as many where no word begins.
-   *
-   * @default 10_000, for pieces of at most three times as many, context included: a text may have 40,000
-   */
-  target?: number;
-  /**
-   * UTF-16 units that a piece sees at least beyond either end of its own part, and by which a seam may move at least. A
-   * third of the target at most.
-   *
-   * @default 100
-   */
-  context?: number;
-}
-
+const CONTEXT = 100;
 // What spaCy's models for NER look at to either side of a token: a window of 1, four layers deep. A word is one token at
 // least.
 const CONTEXT_WORDS = 4;
@@ -40,9 +25,13 @@ const CONTEXT_WORDS = 4;
  * A piece begins and ends where a word begins: a tokenizer that splits at white space makes the same tokens of it as of
  * the whole document. Only where `target` units have no white space it is cut anywhere.
  *
+ * @param target UTF-16 units from seam to seam, up to twice as many where no word begins: pieces have at most three times
+ *   as many
+ * @param context UTF-16 units that a piece sees at least beyond either end of its own part, and by which a seam may move at
+ *   least; a third of the target at most
  * @throws {RangeError} for a target below 2, which could not get past a pair
  */
-export function cut(text: string, { target = 10_000, context = 100 }: CutOptions = {}): Piece[] {
+export function cut(text: string, target: number, context = CONTEXT): Piece[] {
   if (!(target >= 2)) throw new RangeError(`target must be at least 2, not ${target}`);
   const pieces: Piece[] = [];
   const farthest = Math.floor(target / 3);
@@ -68,10 +57,7 @@ export function cut(text: string, { target = 10_000, context = 100 }: CutOptions
  * At a place that no entity of the piece before it and none of the piece after it crosses, spaCy's NER is in the same
  * state in both as in the whole document. There the one's entities end and the other's begin.
  *
- * @param text the document
- * @param pieces as `cut` made them
- * @param found the entities of each piece, their offsets relative to it, in order and not overlapping
- * @returns entities with offsets of the document, in order and not overlapping
+ * @param found the entities of each piece, their offsets relative to it, in order and not overlapping, as they come out
  */
 export function merge(text: string, pieces: Piece[], found: Entity[][]): Entity[] {
   const merged: Entity[] = [];

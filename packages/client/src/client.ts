@@ -2,9 +2,17 @@ import { inspect } from 'node:util';
 import type { Usage } from './budget.js';
 import { Calls } from './calls.js';
 import type { Outcome } from './document.js';
-import { ConfigError, TimeoutError } from './errors.js';
+import { TimeoutError } from './errors.js';
 import type { Entity } from './offsets.js';
-import { atLeastOne, checked, checkedHeaders, type NerClientOptions, onlyKnown, type Settings } from './options.js';
+import {
+  atLeastOne,
+  checked,
+  checkedHeaders,
+  must,
+  type NerClientOptions,
+  onlyKnown,
+  type Settings,
+} from './options.js';
 import { Run } from './run.js';
 import { Scheduler } from './scheduler.js';
 import type { Description } from './wire.js';
@@ -53,7 +61,6 @@ export interface ExtractAllOptions<D> extends CommonOptions {
   order?: 'input' | 'completion' | undefined;
 }
 
-type AnySource = Partial<Iterable<unknown> & AsyncIterable<unknown>> | undefined;
 type AnyOptions<D> = Omit<ExtractAllOptions<D>, 'text'> & { text?: (document: D) => unknown };
 
 const COMMON = ['signal', 'timeoutMs', 'headers', 'labels'];
@@ -79,12 +86,12 @@ export class NerClient {
    */
   async extract(text: string, options: ExtractOptions = {}): Promise<Entity[]> {
     onlyKnown(options, [...COMMON, 'alone'], 'extract');
-    const { headers, ...common } = this.#common(options);
     const { alone = false } = options;
-    if (typeof alone !== 'boolean') throw new ConfigError(`alone must be true or false, not ${inspect(alone)}`);
-    const own = alone || headers !== undefined;
-    const calls = own ? new Calls(this.#scheduler, headers ?? {}) : this.#calls;
-    return withTimeout(options, (signal) => calls.extract(text, { ...common, signal }, !own));
+    must(typeof alone === 'boolean', `alone must be true or false, not ${inspect(alone)}`);
+    const { headers, end, ...call } = this.#begin(options);
+    const shared = !alone && headers === undefined;
+    const calls = shared ? this.#calls : new Calls(this.#scheduler, headers ?? {});
+    return calls.extract(text, call, shared).finally(end);
   }
 
   /**
@@ -111,23 +118,14 @@ export class NerClient {
   ): AsyncGenerator<Outcome<D>, void, undefined> {
     onlyKnown(options, [...COMMON, 'text', 'order'], 'extractAll');
     const { text = (document: D) => document, order = 'input' } = options;
-    if (typeof source === 'string') throw new ConfigError('extractAll takes many documents; use extract for one text');
-    if (
-      typeof (source as AnySource)?.[Symbol.iterator] !== 'function' &&
-      typeof (source as AnySource)?.[Symbol.asyncIterator] !== 'function'
-    ) {
-      throw new ConfigError('extractAll takes an iterable or async iterable of documents');
-    }
-    if (typeof text !== 'function') throw new ConfigError('text must be a function that finds the text in a document');
-    if (order !== 'input' && order !== 'completion') {
-      throw new ConfigError(`order must be 'input' or 'completion', not ${inspect(order)}`);
-    }
-    const { headers = {}, ...common } = this.#common(options);
-    const { concurrency } = this.#settings;
-    const { signal, end } = timeLimit(options);
+    must(typeof source !== 'string', 'extractAll takes many documents; use extract for one text');
+    const each = Object(source)[Symbol.iterator] ?? Object(source)[Symbol.asyncIterator];
+    must(typeof each === 'function', 'extractAll takes an iterable or async iterable of documents');
+    must(typeof text === 'function', 'text must be a function that finds the text in a document');
+    must(order === 'input' || order === 'completion', `order must be 'input' or 'completion', not ${inspect(order)}`);
+    const { end, headers = {}, ...call } = this.#begin(options);
     try {
-      const all = { ...common, text, order, headers, concurrency, signal };
-      yield* new Run(source, all, this.#scheduler).outcomes();
+      yield* new Run(source, { ...call, text, order, headers }, this.#scheduler).outcomes();
     } finally {
       end();
     }
@@ -159,36 +157,25 @@ export class NerClient {
     return this.close();
   }
 
-  #common({ labels, headers, signal }: CommonOptions) {
-    if (labels !== undefined && !(Array.isArray(labels) && labels.every((label) => typeof label === 'string'))) {
-      throw new ConfigError("labels must be an array of strings, e.g. ['PERSON', 'ORG']");
-    }
-    if (signal !== undefined && !(signal instanceof AbortSignal))
-      throw new ConfigError('signal must be an AbortSignal');
-    const own = headers && checkedHeaders(headers, this.#settings.apiKeyHeader);
-    return { labels: labels && new Set(labels), headers: own };
+  /** What a call's options say, checked. `signal` is the caller's, which `timeoutMs` aborts too, until `end`. */
+  #begin({ labels, headers, signal, timeoutMs }: CommonOptions) {
+    const words = Array.isArray(labels) && labels.every((label) => typeof label === 'string');
+    must(labels === undefined || words, "labels must be an array of strings, e.g. ['PERSON', 'ORG']");
+    must(signal === undefined || signal instanceof AbortSignal, 'signal must be an AbortSignal');
+    const call = {
+      labels: labels && new Set(labels),
+      headers: headers && checkedHeaders(headers, this.#settings.apiKeyHeader),
+      signal,
+      end: () => {},
+    };
+    if (timeoutMs === undefined) return call;
+    const late = new AbortController();
+    const timer = setTimeout(
+      () => late.abort(new TimeoutError(`the call took longer than timeoutMs, ${timeoutMs} ms`)),
+      atLeastOne('timeoutMs', timeoutMs),
+    );
+    call.signal = signal ? AbortSignal.any([signal, late.signal]) : late.signal;
+    call.end = () => clearTimeout(timer);
+    return call;
   }
-}
-
-async function withTimeout<T>(options: CommonOptions, work: (signal: AbortSignal | undefined) => Promise<T>) {
-  const { signal, end } = timeLimit(options);
-  try {
-    return await work(signal);
-  } finally {
-    end();
-  }
-}
-
-/** The caller's signal, which `timeoutMs` aborts too. */
-function timeLimit({ signal, timeoutMs }: CommonOptions): { signal: AbortSignal | undefined; end: () => void } {
-  if (timeoutMs === undefined) return { signal, end: () => {} };
-  const late = new AbortController();
-  const timer = setTimeout(
-    () => late.abort(new TimeoutError(`the call took longer than timeoutMs, ${timeoutMs} ms`)),
-    atLeastOne('timeoutMs', timeoutMs),
-  );
-  return {
-    signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal,
-    end: () => clearTimeout(timer),
-  };
 }

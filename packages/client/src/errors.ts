@@ -120,3 +120,11 @@ export class ServiceUnavailableError extends NerError {
  * One document cannot be served; its neighbours can. `code`: `invalid_text` when it was not even sent, or what the service said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
  */
 export class DocumentError extends NerError {}
+
+/**
+ * Others' words (a file name, a field, a server's sentence) for a terminal or a log: no line break, no escape sequence,
+ * no invisible character.
+ */
+export function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '\uFFFD');
+}

@@ -18,8 +18,6 @@ const USED = 0.96;
  * the gateway has counted.
  */
 export class FairShare {
-  readonly #random: () => number;
-  readonly #slots: number;
   /** From one of the first requests to the next. */
   readonly #greetingMs: number;
   /** When those begin that leave evenly. */
@@ -38,9 +36,10 @@ export class FairShare {
   #usedUp = 1;
 
   /** @param slots requests at once, of each client */
-  constructor(slots: number, random: () => number) {
-    this.#random = random;
-    this.#slots = slots;
+  constructor(
+    private readonly slots: number,
+    private readonly random: () => number,
+  ) {
     this.#greetingMs = Math.max(GREETING_MS, GREETING_MS_OF_ONE_SLOT / slots);
     this.#evenFromMs = GREETINGS * this.#greetingMs - 1500;
     this.#chance = random();
@@ -59,8 +58,8 @@ export class FairShare {
     this.#sent = 0;
     this.#usedUp = 1;
     this.#chance = this.#nextChance;
-    this.#nextChance = this.#random();
-    this.#rounding = this.#random();
+    this.#nextChance = this.random();
+    this.#rounding = this.random();
   }
 
   /** Forgets the others. */
@@ -91,17 +90,12 @@ export class FairShare {
   /** How long a request that leaves now may take, so that its slot is free for one that is to leave after it, in ms. */
   room(limit: number, elapsedMs: number): number {
     const part = this.part(limit);
-    const next = this.#sent + this.#slots;
+    const next = this.#sent + this.slots;
     const inNext = WINDOW_MS + this.next + Math.max(0, next - part) * this.#greetingMs;
     return (next < part ? this.#planned(next, part) : inNext) - elapsedMs;
   }
 
-  /**
-   * Learns from what the gateway had counted when a request arrived.
-   *
-   * @param number of the request, as `send` gave it
-   * @param elapsedMs of the window, when it was sent
-   */
+  /** Learns from what the gateway had counted when ours of that number arrived, sent `elapsedMs` after the window's begin. */
   learn(limit: number, used: number, number: number, elapsedMs: number): void {
     if (elapsedMs <= this.#evenFromMs) {
       let each = 0;

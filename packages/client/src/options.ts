@@ -1,8 +1,7 @@
 import { inspect } from 'node:util';
 import type { Dispatcher } from 'undici';
 import { type Clock, systemClock } from './clock.js';
-import { ConfigError, type NerError } from './errors.js';
-import { printable } from './printable.js';
+import { ConfigError, type NerError, printable } from './errors.js';
 
 /** What happens while a client works, for counting, logging and progress. */
 export type NerEvent = AnswerEvent | WaitEvent | OutageEvent;
@@ -105,21 +104,8 @@ export interface NerClientOptions {
   clock?: Clock | undefined;
 }
 
-/** The options, checked, with their defaults. */
-export interface Settings {
-  url: URL;
-  /** @throws {ConfigError} when there is none that can be sent */
-  apiKey: () => string | Promise<string>;
-  apiKeyHeader: string;
-  headers: Record<string, string>;
-  concurrency: number;
-  budgetShare: number;
-  outageMs: number;
-  attemptTimeoutMs: number;
-  dispatcher: Dispatcher | undefined;
-  onEvent: (event: NerEvent) => void;
-  clock: Clock;
-}
+/** The options, checked, with their defaults. `apiKey` throws a ConfigError when there is none that can be sent. */
+export type Settings = ReturnType<typeof checked>;
 
 /** The defaults that other clocks have to agree with, in ms. */
 export const DEFAULTS = { attemptTimeoutMs: 50_000, outageMs: 900_000 } as const;
@@ -130,47 +116,52 @@ const NAMES = [
 ];
 
 /** @throws {ConfigError} for an option that is missing, wrong or unknown */
-export function checked(options: NerClientOptions): Settings {
+export function checked(options: NerClientOptions) {
   onlyKnown(options, NAMES, 'new NerClient');
-  const { apiKey, dispatcher } = options;
+  const { apiKey, budgetShare = 1, dispatcher, onEvent = () => {}, clock = systemClock } = options;
   const apiKeyHeader = checkedName(options.apiKeyHeader ?? 'apikey', 'apiKeyHeader');
+  const key = typeof apiKey === 'function' ? apiKey : checkedKey(apiKey);
+  const inRange = typeof budgetShare === 'number' && budgetShare > 0 && budgetShare <= 1;
+  must(inRange, `budgetShare must be above 0 and up to 1, not ${inspect(budgetShare, { depth: 0 })}`);
+  must(
+    !dispatcher || typeof dispatcher.dispatch === 'function',
+    'dispatcher must be a dispatcher of undici 7, e.g. new ProxyAgent(…); an Agent of node:http is none',
+  );
+  must(typeof onEvent === 'function', 'onEvent must be a function');
   return {
     url: checkedUrl(options.url),
-    apiKey: typeof apiKey === 'function' ? () => fromFunction(apiKey) : always(checkedKey(apiKey)),
+    apiKey: typeof key === 'function' ? () => fromFunction(key) : () => key,
     apiKeyHeader,
     headers: checkedHeaders(options.headers, apiKeyHeader),
     concurrency: atLeastOne('concurrency', options.concurrency ?? 5),
-    budgetShare: checkedShare(options.budgetShare ?? 1),
+    budgetShare,
     outageMs: atLeastOne('outageMs', options.outageMs ?? DEFAULTS.outageMs),
     attemptTimeoutMs: atLeastOne('attemptTimeoutMs', options.attemptTimeoutMs ?? DEFAULTS.attemptTimeoutMs),
-    dispatcher: dispatcher && checkedDispatcher(dispatcher),
-    onEvent: harmless(options.onEvent),
-    clock: options.clock ?? systemClock,
+    dispatcher,
+    onEvent: harmless(onEvent),
+    clock,
   };
+}
+
+/** @throws {ConfigError} `sentence`, unless `condition` holds */
+export function must(condition: unknown, sentence: string): asserts condition {
+  if (!condition) throw new ConfigError(sentence);
 }
 
 /** @throws {ConfigError} when `options` is no object, or has a name that is not among `names` */
 export function onlyKnown(options: unknown, names: readonly string[], of: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigError(`${of} takes an object of options, not ${options === null ? 'null' : typeof options}`);
-  }
+  const found = options === null ? 'null' : typeof options;
+  must(typeof options === 'object' && options, `${of} takes an object of options, not ${found}`);
   const unknown = Object.keys(options).find((name) => !names.includes(name));
-  if (unknown === undefined) return;
-  throw new ConfigError(`${of} has no option ${printable(unknown)}; it has ${names.join(', ')}`);
+  must(unknown === undefined, `${of} has no option ${printable(unknown ?? '')}; it has ${names.join(', ')}`);
 }
 
 /** A callback whose error is a warning of the process: it must not hold up, or end, what it only hears of. */
-function harmless<T>(callback: ((value: T) => void) | undefined): (value: T) => void {
-  if (callback === undefined) return () => {};
-  if (typeof callback !== 'function') throw new ConfigError('onEvent must be a function');
-  const warn = (error: unknown) => process.emitWarning(error instanceof Error ? error : String(error));
+function harmless<T>(callback: (value: T) => void): (value: T) => void {
+  // One that is async gives a promise, whatever its type says.
+  const call = async (value: T) => callback(value);
   return (value) => {
-    try {
-      // One that is async gives a promise, whatever its type says.
-      Promise.resolve(callback(value) as unknown).catch(warn);
-    } catch (error) {
-      warn(error);
-    }
+    call(value).catch((error) => process.emitWarning(error instanceof Error ? error : String(error)));
   };
 }
 
@@ -183,45 +174,42 @@ const OURS = new Set(
 
 /** @throws {ConfigError} for a header that cannot be set; it names the header, never its value */
 export function checkedHeaders(headers: unknown = {}, apiKeyHeader: string): Record<string, string> {
-  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
-    throw new ConfigError("headers must be an object of strings, e.g. { traceparent: '…' }");
-  }
+  must(
+    typeof headers === 'object' && headers && !(Symbol.iterator in headers),
+    "headers must be an object of strings, e.g. { traceparent: '…' }",
+  );
   const all = Object.entries(headers).map(([key, value]) => {
     const name = checkedName(key, `the name of the header ${printable(key)}`);
-    if (OURS.has(name) || name === apiKeyHeader)
-      throw new ConfigError(`the header ${name} is set by the client itself`);
-    if (typeof value !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-      throw new ConfigError(`the header ${name} must be a string without line breaks, of Latin-1 characters`);
-    }
+    must(!OURS.has(name) && name !== apiKeyHeader, `the header ${name} is set by the client itself`);
+    must(
+      typeof value === 'string' && /^[\t\x20-\x7e\x80-\xff]*$/.test(value),
+      `the header ${name} must be a string without line breaks, of Latin-1 characters`,
+    );
     return [name, value] as const;
   });
   return Object.fromEntries(all);
 }
 
+// A timer's longest delay.
+const LONGEST_MS = 2 ** 31 - 1;
+
 /** @throws {ConfigError} */
 export function atLeastOne(name: string, value: number): number {
-  if (!(Number.isInteger(value) && value >= 1)) {
-    throw new ConfigError(`${name} must be a whole number of at least 1, not ${inspect(value, { depth: 0 })}`);
-  }
-  if (value > LONGEST_MS) throw new ConfigError(`${name} must be at most ${LONGEST_MS}, not ${value}`);
+  const shown = inspect(value, { depth: 0 });
+  must(Number.isInteger(value) && value >= 1, `${name} must be a whole number of at least 1, not ${shown}`);
+  must(value <= LONGEST_MS, `${name} must be at most ${LONGEST_MS}, not ${shown}`);
   return value;
 }
 
-/** A timer's longest delay, in ms. */
-const LONGEST_MS = 2 ** 31 - 1;
-
 function checkedUrl(value: string): URL {
   const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url?.protocol !== 'http:' && url?.protocol !== 'https:') {
-    throw new ConfigError('url must be an http or https address, e.g. https://kong.example.com/nlp/ner');
-  }
-  if (url.username || url.password) throw new ConfigError('url must not hold a user name or password');
-  if (url.pathname === '/') throw new ConfigError('url must include the route, e.g. /nlp/ner');
+  must(
+    url?.protocol === 'http:' || url?.protocol === 'https:',
+    'url must be an http or https address, e.g. https://kong.example.com/nlp/ner',
+  );
+  must(!url.username && !url.password, 'url must not hold a user name or password');
+  must(url.pathname !== '/', 'url must include the route, e.g. /nlp/ner');
   return url;
-}
-
-function always<T>(value: T): () => T {
-  return () => value;
 }
 
 async function fromFunction(apiKey: () => unknown): Promise<string> {
@@ -235,29 +223,16 @@ async function fromFunction(apiKey: () => unknown): Promise<string> {
 }
 
 function checkedKey(value: unknown): string {
-  if (!value) throw new ConfigError('no API key: set the environment variable NER_API_KEY and pass it as apiKey');
-  if (typeof value !== 'string') throw new ConfigError('apiKey must be a string, or a function that gives one');
-  if (!/^[\x21-\x7e]+$/.test(value)) {
-    throw new ConfigError(
-      'the API key holds a space, a line break or another character that no key has; check NER_API_KEY',
-    );
-  }
+  must(value, 'no API key: set the environment variable NER_API_KEY and pass it as apiKey');
+  must(typeof value === 'string', 'apiKey must be a string, or a function that gives one');
+  must(
+    /^[\x21-\x7e]+$/.test(value),
+    'the API key holds a space, a line break or another character that no key has; check NER_API_KEY',
+  );
   return value;
 }
 
 function checkedName(value: string, what: string): string {
-  if (typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value)) return value.toLowerCase();
-  throw new ConfigError(`${what} must be the name of an HTTP header`);
-}
-
-function checkedShare(value: number): number {
-  if (typeof value === 'number' && value > 0 && value <= 1) return value;
-  throw new ConfigError(`budgetShare must be above 0 and up to 1, not ${inspect(value, { depth: 0 })}`);
-}
-
-function checkedDispatcher(value: Dispatcher): Dispatcher {
-  if (typeof value.dispatch === 'function') return value;
-  throw new ConfigError(
-    'dispatcher must be a dispatcher of undici 7, e.g. new ProxyAgent(…); an Agent of node:http is none',
-  );
+  must(typeof value === 'string' && /^[\w!#$%&'*+.^`|~-]+$/.test(value), `${what} must be the name of an HTTP header`);
+  return value.toLowerCase();
 }

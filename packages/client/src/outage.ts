@@ -15,7 +15,6 @@ interface Pause {
   latest: number;
   /** Of the first request and of the probes. */
   failures: number;
-  /** When the next probe leaves. */
   until: number;
   probe: Batch | undefined;
 }
@@ -33,19 +32,16 @@ const LONGEST_BACK_OFF_MS = 12_000;
 
 /** Whether the service is away, by what became of the requests. */
 export class Outage {
-  readonly #clock: Clock;
-  readonly #mostMs: number;
   /** Failed, and it is not known yet whether a text of theirs is to blame or the service is away. */
   readonly doubts = new Set<Batch>();
-  /** Whether there has ever been a good answer. */
   served = false;
   #pause: Pause | undefined;
 
   /** @param mostMs how long the service may be away */
-  constructor(clock: Clock, mostMs: number) {
-    this.#clock = clock;
-    this.#mostMs = mostMs;
-  }
+  constructor(
+    private readonly clock: Clock,
+    private readonly mostMs: number,
+  ) {}
 
   /** Whether everybody waits, and only a probe is sent. */
   get begun(): boolean {
@@ -60,12 +56,12 @@ export class Outage {
 
   /** The rate limit holds the next request up. */
   held(): void {
-    if (this.#pause) this.#pause.heldAt ??= this.#clock.now();
+    if (this.#pause) this.#pause.heldAt ??= this.clock.now();
   }
 
   sent(batch: Batch): void {
     if (!this.#pause) return;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     this.#pause.probe = batch;
     this.#pause.since += now - (this.#pause.heldAt ?? now);
     this.#pause.heldAt = undefined;
@@ -106,11 +102,7 @@ export class Outage {
     return { blamed, pardoned };
   }
 
-  /**
-   * A request failed, and the service may be away.
-   *
-   * @returns whether that is enough to let everybody wait
-   */
+  /** A request failed, and the service may be away. @returns whether that is enough to let everybody wait */
   doubt(batch: Batch): boolean {
     if (batch.texts.length > 0) this.doubts.add(batch);
     return this.begun || !this.served || this.doubts.size > MOST_DOUBTS;
@@ -125,7 +117,7 @@ export class Outage {
    */
   wait(batch: Batch, next: Next, last: number): { ms: number; left: number } | undefined {
     const error = batch.error as NerError;
-    const now = this.#clock.now();
+    const now = this.clock.now();
     const first = Math.min(batch.number, ...[...this.doubts].map(({ number }) => number));
     this.#pause ??= { since: now, heldAt: undefined, first, latest: 0, failures: 0, until: now, probe: undefined };
     const pause = this.#pause;
@@ -134,19 +126,19 @@ export class Outage {
     pause.failures++;
     // Where a text may be to blame a probe tells at once.
     const atOnce = this.doubts.size > 0 && pause.failures === 1;
-    const ms = atOnce ? 0 : backOff(pause.failures, error.retryAfterMs, this.#clock.random());
+    const ms = atOnce ? 0 : backOff(pause.failures, error.retryAfterMs, this.clock.random());
     pause.until = now + ms;
     if (next === 'split or stop' && pause.failures >= REFUSALS[this.served ? 'served' : 'never']) throw error;
-    const most = next === 'pause briefly' ? Math.min(this.#mostMs, NEVER_THERE_MS) : this.#mostMs;
+    const most = next === 'pause briefly' ? Math.min(this.mostMs, NEVER_THERE_MS) : this.mostMs;
     if (pause.until - pause.since > most) throw this.unavailable(error, pause.since, most);
     return { ms, left: pause.since + most - now };
   }
 
   /** @param since when it began, by the local clock */
-  unavailable(error: NerError, since: number, mostMs = this.#mostMs): ServiceUnavailableError {
+  unavailable(error: NerError, since: number, mostMs = this.mostMs): ServiceUnavailableError {
     const seconds = (value: number) => `${Math.round(value / 1000).toLocaleString('en')} s`;
-    const why = mostMs < this.#mostMs ? 'where nothing ever answered' : '(outageMs)';
-    const away = `the service has been away for ${seconds(this.#clock.now() - since)}`;
+    const why = mostMs < this.mostMs ? 'where nothing ever answered' : '(outageMs)';
+    const away = `the service has been away for ${seconds(this.clock.now() - since)}`;
     return new ServiceUnavailableError(`${away}, and ${seconds(mostMs)} are the most ${why}: ${error.message}`, error);
   }
 }

@@ -21,19 +21,17 @@ export interface Interval {
  * slots and 100 requests a minute that is 3 s; less wastes the budget, more lets documents wait for nothing.
  */
 export class Pace {
-  #msPerCharacter: number | undefined;
+  /** The service's own time for a character; undefined until an answer tells. */
+  msPerCharacter: number | undefined;
   /** The part of requests that is smaller than it could be. */
   #extra = 0;
 
-  /**
-   * @param size of the work that was done, in characters
-   * @param ms the service's own time for it
-   */
+  /** @param ms the service's own time for work of `size` characters */
   learn(size: number, ms: number): void {
     if (!(size > 0 && ms > 0 && ms < Number.POSITIVE_INFINITY)) return;
     const measured = ms / size;
-    const known = this.#msPerCharacter ?? measured;
-    this.#msPerCharacter = known + WEIGHT_OF_NEW * (measured - known);
+    this.msPerCharacter ??= measured;
+    this.msPerCharacter += WEIGHT_OF_NEW * (measured - this.msPerCharacter);
   }
 
   /** @param extra whether a request that is sent now holds only what had to be sent again: the others make up for it */
@@ -41,14 +39,10 @@ export class Pace {
     this.#extra += WEIGHT_OF_ONE * (Number(extra) - this.#extra);
   }
 
-  /**
-   * Work for one request, in characters.
-   *
-   * @param interval between two requests that the rate limit allows; undefined where there is none
-   */
+  /** Work for one request, in characters. @param interval that the rate limit allows; undefined where there is none */
   size(slots: number, interval: Interval | undefined): number {
-    if (!this.#msPerCharacter) return FIRST_SIZE;
+    if (!this.msPerCharacter) return FIRST_SIZE;
     const ms = interval ? slots * Math.max(interval.window / (1 - this.#extra), interval.left) : UNLIMITED_MS;
-    return Math.min(Math.max(ms, SHORTEST_MS), LONGEST_MS) / this.#msPerCharacter;
+    return Math.min(Math.max(ms, SHORTEST_MS), LONGEST_MS) / this.msPerCharacter;
   }
 }

@@ -1,5 +1,4 @@
-import type { Document } from './document.js';
-import type { Text } from './text.js';
+import type { Document, Text } from './document.js';
 import type { Limits } from './wire.js';
 
 // {"texts":[…]}
@@ -18,9 +17,6 @@ export interface QueueOwner {
 
 /** Texts that wait to be sent, of callers that share requests. */
 export class Queue {
-  /** What is added to each of its requests. */
-  readonly headers: Record<string, string>;
-  readonly #owner: QueueOwner;
   /** Whether the service is asked what a request may hold, before the first. */
   asksLimits = false;
   /** What there is leaves, full or not: nothing more is waited for. */
@@ -29,58 +25,34 @@ export class Queue {
   stirs = 0;
   /** Whether it is being waited for what comes. */
   lingers = false;
-  #stopped = false;
-  /** Those that came back undone, and the one that did not fit last time. */
+  stopped = false;
+  /** How much work waits, in characters, roughly: the texts of a document that is cut overlap. */
+  size = 0;
+  /** Those that came back undone, the one that did not fit last time, and the rest of its document. */
   readonly #texts: Text[] = [];
   readonly #documents: Document<unknown>[] = [];
-  #size = 0;
 
-  constructor(headers: Record<string, string>, owner: QueueOwner) {
-    this.headers = headers;
-    this.#owner = owner;
-  }
+  /** @param headers added to each of its requests */
+  constructor(
+    readonly headers: Record<string, string>,
+    readonly owner: QueueOwner,
+  ) {}
 
   /** Whether somebody waits for what comes of it. */
   get awaited(): boolean {
-    return !this.empty || this.#owner.awaits();
-  }
-
-  get stopped(): boolean {
-    return this.#stopped;
-  }
-
-  /** Whether more may come. */
-  get grows(): boolean {
-    return this.#owner.grows();
+    return !this.empty || this.owner.awaits();
   }
 
   /** Whether a request leaves that holds `size` characters when it is full. */
   ready(size: number): boolean {
-    return !this.empty && (this.#size >= size || this.flush || !this.grows);
+    return !this.empty && (this.size >= size || this.flush || !this.owner.grows());
   }
 
-  /** Nothing has come for a while; unless nothing was wanted. */
-  dry(): void {
-    if (this.grows) this.flush = true;
-  }
-
-  changed(): void {
-    this.#owner.onChange();
-  }
-
-  /** Nothing more of it is sent. */
   stop(error: unknown): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    this.#texts.length = 0;
-    this.#documents.length = 0;
-    this.#size = 0;
-    this.#owner.onStop(error);
-  }
-
-  /** How much work waits, in characters, roughly: the texts of a document that is cut overlap. */
-  get size(): number {
-    return this.#size;
+    if (this.stopped) return;
+    this.stopped = true;
+    this.#texts.length = this.#documents.length = this.size = 0;
+    this.owner.onStop(error);
   }
 
   /** True when no document needs anything sent. */
@@ -93,14 +65,14 @@ export class Queue {
   add(document: Document<unknown>): void {
     this.#documents.push(document);
     this.stirs++;
-    this.#size += document.size;
+    this.size += document.size;
   }
 
   /** Texts that came back undone: they go first. */
   putBack(texts: Text[]): void {
-    if (this.#stopped) return;
+    if (this.stopped) return;
     this.#texts.unshift(...texts);
-    for (const { size } of texts) this.#size += size;
+    for (const { size } of texts) this.size += size;
   }
 
   /** Takes the texts of one request: at least one if there is one, up to `size` characters of work and to the limits. */
@@ -122,22 +94,25 @@ export class Queue {
       texts.push(text);
       this.#drop(this.#texts.shift());
     }
-    if (this.empty) this.#size = 0;
+    if (this.empty) this.size = 0;
     return texts;
   }
 
   #drop(work: { size: number } | undefined): void {
-    this.#size = Math.max(0, this.#size - (work?.size ?? 0));
+    this.size = Math.max(0, this.size - (work?.size ?? 0));
   }
 
   #peek(limits: Limits): Text | undefined {
-    while (!this.empty && this.#texts.length === 0) {
-      const text = this.#documents[0]?.next(limits);
-      const parts = text && text.bytes + BODY_AROUND_TEXTS > limits.max_body_bytes ? text.cut() : [];
-      if (!text) this.#documents.shift();
-      else if (parts.length > 0) this.#texts.push(...parts);
-      else this.#texts.push(text);
+    while (!this.empty) {
+      const [text] = this.#texts;
+      if (!text) {
+        for (const first of this.#documents.shift()?.texts(limits) ?? []) this.#texts.push(first);
+        continue;
+      }
+      const parts = text.bytes + BODY_AROUND_TEXTS > limits.max_body_bytes ? text.shorter() : [];
+      if (parts.length === 0) return text;
+      this.#texts.splice(0, 1, ...parts);
     }
-    return this.#texts[0];
+    return undefined;
   }
 }

@@ -40,19 +40,15 @@ export function readLimits(reply: Answered): RateLimits {
   if (limit === undefined || remaining === undefined || seconds === undefined) {
     return { byPeriod, complete, reset: undefined };
   }
-  if (complete) {
-    // Of two that are as tight, Kong names the longer one.
-    const named = NAMES.findLast((name) => {
-      const told = byPeriod.get(name);
-      return told?.limit === limit && told.remaining === remaining;
-    });
-    return { byPeriod, complete, reset: named && { period: named, seconds } };
-  }
-  // The shortest that fits. Where that is wrong, in the last minute of an hour say, both windows end together.
-  const period = NAMES.find((name) => seconds * 1000 <= PERIODS[name]);
-  if (!period) return { byPeriod, complete, reset: undefined };
-  byPeriod.set(period, { limit, remaining });
-  return { byPeriod, complete, reset: { period, seconds } };
+  const isTightest = (name: Period) => {
+    const told = byPeriod.get(name);
+    return told?.limit === limit && told.remaining === remaining;
+  };
+  // Of two that are as tight, Kong names the longer one. Where it names none, it is the shortest that fits: where that is
+  // wrong, in the last minute of an hour say, both windows end together.
+  const period = complete ? NAMES.findLast(isTightest) : NAMES.find((name) => seconds * 1000 <= PERIODS[name]);
+  if (period && !complete) byPeriod.set(period, { limit, remaining });
+  return { byPeriod, complete, reset: period && { period, seconds } };
 }
 
 /**

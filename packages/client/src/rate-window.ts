@@ -5,11 +5,10 @@ import { PERIODS, type Period, windowEnd } from './server-clock.js';
 
 /** A request's place in a window. */
 export interface Place {
-  /** When the window began. */
+  /** Of the window. */
   start: number;
   /** From 1. */
   number: number;
-  /** Of the window, when it was sent. */
   elapsedMs: number;
 }
 
@@ -25,16 +24,10 @@ export interface Sharing {
 
 /** One limit of the gateway in its window of now. */
 export class RateWindow {
-  readonly period: Period;
-  readonly #share: number;
-  readonly #slots: number;
   /** For a limit a minute without a share of our own: what is fair. */
   readonly #fair: FairShare | undefined;
-  start: number;
   /** Requests a window. */
   limit = 0;
-  /** Ours that the gateway may have counted in this window. */
-  ours: number;
   /** How many of others the gateway had counted for certain by the last answer. */
   #others = 0;
   /** The same, and ours, by the answer that showed that there are others at all. */
@@ -46,13 +39,14 @@ export class RateWindow {
   /** Whether others were there in the window before, and all keep to their fair part. */
   #fairly = false;
 
-  constructor(period: Period, { share, slots, random }: Sharing, start: number, ours: number) {
-    this.period = period;
-    this.#share = share;
-    this.#slots = slots;
-    this.#fair = period === 'minute' && share === 1 ? new FairShare(slots, random) : undefined;
-    this.start = start;
-    this.ours = ours;
+  /** @param ours how many of ours the gateway may have counted in it */
+  constructor(
+    readonly period: Period,
+    private readonly sharing: Sharing,
+    public start: number,
+    public ours: number,
+  ) {
+    if (period === 'minute' && sharing.share === 1) this.#fair = new FairShare(sharing.slots, sharing.random);
   }
 
   get end(): number {
@@ -88,11 +82,7 @@ export class RateWindow {
     this.#limitAt = sentAt;
   }
 
-  /**
-   * Learns from an answer to a request that arrived in this window.
-   *
-   * @param place its own, if it was sent in this window
-   */
+  /** Learns from an answer to a request that arrived in this window. @param place its own, if it was sent in it */
   learn({ limit, remaining }: RateLimit, place: Place | undefined): void {
     this.#answers++;
     if (place?.start === this.start && remaining > 0) {
@@ -105,11 +95,7 @@ export class RateWindow {
     this.#met ??= { ours: this.ours, others };
   }
 
-  /**
-   * When one more may be sent, by the gateway's clock; `start` when it may be sent now.
-   *
-   * @param underWay how many of ours have no answer yet
-   */
+  /** When one more may be sent, by the gateway's clock; `start` when it may be now. @param underWay ours without answer */
   opensAt(underWay: number): number {
     if (!this.#fairly) return this.#full(underWay) ? this.#next : this.start;
     const at = this.used >= this.limit ? undefined : this.#fair?.opensAt(this.limit);
@@ -126,10 +112,10 @@ export class RateWindow {
   interval(msLeft: number): Interval {
     if (this.#fairly && this.#fair) {
       const room = this.#fair.room(this.limit, PERIODS.minute - msLeft);
-      return { window: 0, left: room / this.#slots };
+      return { window: 0, left: room / this.sharing.slots };
     }
     const left = Math.min(this.#portion - this.ours, this.limit - this.used);
-    return { window: PERIODS[this.period] / (this.#share * this.limit), left: left > 0 ? msLeft / left : 0 };
+    return { window: PERIODS[this.period] / (this.sharing.share * this.limit), left: left > 0 ? msLeft / left : 0 };
   }
 
   get reason(): string {
@@ -155,13 +141,13 @@ export class RateWindow {
   /** Each of ours under way may hide one of others, and they go on as before: so many for one of ours. */
   #hidden(underWay: number): number {
     // With a share of our own the others have theirs.
-    if (!this.#met || this.#share < 1) return 0;
+    if (!this.#met || this.sharing.share < 1) return 0;
     const pace = (this.#others - this.#met.others) / Math.max(1, this.ours - this.#met.ours);
     return (1 + pace) * underWay;
   }
 
   get #portion(): number {
     // 0.29 × 100 is 28.999999999999996.
-    return Math.max(1, Math.floor(this.#share * this.limit + 1e-9));
+    return Math.max(1, Math.floor(this.sharing.share * this.limit + 1e-9));
   }
 }

@@ -1,4 +1,4 @@
-import { abortable, whenAborted } from './abort.js';
+import { whenAborted } from './abort.js';
 import { Document, type DocumentOptions, type Outcome } from './document.js';
 import { Queue } from './queue.js';
 import type { Scheduler } from './scheduler.js';
@@ -6,7 +6,6 @@ import type { Scheduler } from './scheduler.js';
 export interface RunOptions<D> extends DocumentOptions<D> {
   order: 'input' | 'completion';
   headers: Record<string, string>;
-  concurrency: number;
   signal: AbortSignal | undefined;
 }
 
@@ -16,16 +15,10 @@ const REQUESTS_IN_HAND_PER_SLOT = 6;
 // A source that only trickles fills no request.
 const MOST_LINGERS = 25;
 
-// An own reason costs less than the usual one, which takes a stack trace.
-const LEFT = new Error('nobody takes outcomes any more');
-
 /** One pass over a source of documents: reads, queues what is to be sent, hands outcomes out. */
 export class Run<D> {
-  readonly #options: RunOptions<D>;
-  readonly #scheduler: Scheduler;
   readonly #queue: Queue;
   readonly #iterator: Iterator<D> | AsyncIterator<D>;
-  readonly #stop = new AbortController();
   /** Documents whose outcome is not yet handed out, by index. */
   readonly #inHand = new Map<number, Document<D>>();
   /** Those of them that are done, in order of completion. */
@@ -39,19 +32,26 @@ export class Run<D> {
   #reading = false;
   /** Whether somebody waits for the next outcome. */
   #awaited = false;
+  /** Nobody takes outcomes any more. */
+  #left = false;
   /** An error that affects every document, or the source's own. */
   #failure: { error: unknown; sourceOnly: boolean } | undefined;
   #wake = () => {};
 
   /** @throws {ConfigError} when the client is closed */
-  constructor(source: Iterable<D> | AsyncIterable<D>, options: RunOptions<D>, scheduler: Scheduler) {
-    this.#options = options;
-    this.#scheduler = scheduler;
+  constructor(
+    source: Iterable<D> | AsyncIterable<D>,
+    private readonly options: RunOptions<D>,
+    private readonly scheduler: Scheduler,
+  ) {
     this.#queue = new Queue(options.headers, {
       onChange: () => this.#goOn(),
-      onStop: (error) => this.#fail(error),
+      onStop: (error) => {
+        if (this.#failure?.sourceOnly !== false) this.#failure = { error, sourceOnly: false };
+        this.#wake();
+      },
       awaits: () => this.#awaited,
-      grows: () => !this.#over() && this.#hasRoom(),
+      grows: () => this.#wantsMore,
     });
     this.#queue.asksLimits = true;
     scheduler.join(this.#queue);
@@ -60,28 +60,27 @@ export class Run<D> {
 
   /** @throws what affects every document, or the source's error, after the outcomes of all that came before */
   async *outcomes(): AsyncGenerator<Outcome<D>, void, undefined> {
-    const { signal } = this.#options;
-    const forget = whenAborted(signal, () => this.#stop.abort(signal?.reason));
+    const { signal } = this.options;
+    const forget = whenAborted(signal, () => this.#wake());
     try {
       for (;;) {
-        this.#stop.signal.throwIfAborted();
         this.#goOn();
+        signal?.throwIfAborted();
         const document = this.#takeDone();
         if (document?.outcome) yield document.outcome;
-        else if (this.#ended()) break;
+        else if (this.#ended) break;
         else await this.#change();
       }
       if (this.#failure) throw this.#failure.error;
     } finally {
-      const { aborted } = this.#stop.signal;
-      // Whoever stops taking outcomes stops the requests too.
-      this.#stop.abort(LEFT);
+      this.#left = true;
       forget();
+      // Whoever stops taking outcomes stops the requests too.
       for (const document of this.#inHand.values()) document.drop();
-      this.#scheduler.leave(this.#queue);
+      this.scheduler.leave(this.#queue);
       const closed = this.#closeSource();
       // An abort waits for nobody, and a source that is being read closes only when it answers, which may be never.
-      if (!aborted && !this.#reading) await closed;
+      if (!signal?.aborted && !this.#reading) await closed;
     }
   }
 
@@ -93,35 +92,23 @@ export class Run<D> {
     }
   }
 
-  #ended(): boolean {
-    if (this.#failure?.sourceOnly === false) return this.#scheduler.underWay(this.#queue) === 0;
+  get #ended(): boolean {
+    if (this.#failure?.sourceOnly === false) return this.scheduler.underWay(this.#queue) === 0;
     return this.#sourceEnded && this.#inHand.size === 0;
   }
 
   /** Waits for something to happen. What there is leaves meanwhile, full or not. */
   async #change(): Promise<void> {
     this.#awaited = true;
-    if (!this.#queue.empty) void this.#scheduler.linger(this.#queue, MOST_LINGERS);
-    const change = new Promise<void>((resolve) => {
+    if (!this.#queue.empty) void this.scheduler.linger(this.#queue, MOST_LINGERS);
+    await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
-    await abortable(change, this.#stop.signal);
     this.#awaited = false;
   }
 
-  /** Reads on as far as there is room, and looks for what is done. */
-  #goOn(): void {
-    this.#readOn();
-    this.#wake();
-  }
-
-  #fail(error: unknown): void {
-    if (!this.#failure || this.#failure.sourceOnly) this.#failure = { error, sourceOnly: false };
-    this.#wake();
-  }
-
   #takeDone(): Document<D> | undefined {
-    const first = this.#options.order === 'input' ? this.#inHand.get(this.#next) : this.#done.shift();
+    const first = this.options.order === 'input' ? this.#inHand.get(this.#next) : this.#done.shift();
     if (!first?.outcome) return undefined;
     this.#inHand.delete(first.index);
     this.#next++;
@@ -129,19 +116,22 @@ export class Run<D> {
     return first;
   }
 
-  #hasRoom(): boolean {
-    const { size, limits } = this.#scheduler;
-    const most = REQUESTS_IN_HAND_PER_SLOT * this.#options.concurrency * size;
+  get #isOver(): boolean {
+    return this.#left || this.options.signal?.aborted === true;
+  }
+
+  get #wantsMore(): boolean {
+    if (this.#isOver || this.#sourceEnded || this.#failure) return false;
+    const { size, limits, concurrency } = this.scheduler;
+    const most = REQUESTS_IN_HAND_PER_SLOT * concurrency * size;
     // The size of a request can change with the next answer, up to the limit: then there should be enough to fill it.
     return this.#sizeInHand < Math.max(most, limits.max_characters) && this.#queue.size < 2 * limits.max_characters;
   }
 
-  #over(): boolean {
-    return this.#stop.signal.aborted || this.#sourceEnded || this.#failure !== undefined;
-  }
-
-  #readOn(): void {
-    if (!this.#reading && !this.#over() && this.#hasRoom()) void this.#read();
+  /** Reads on as far as there is room, and looks for what is done. */
+  #goOn(): void {
+    if (!this.#reading && this.#wantsMore) void this.#read();
+    this.#wake();
   }
 
   async #read(): Promise<void> {
@@ -150,18 +140,18 @@ export class Run<D> {
     try {
       do {
         const next = await this.#iterator.next();
-        if (this.#stop.signal.aborted) break;
+        if (this.#isOver) break;
         if (next.done) this.#end();
         else this.#add(next.value);
-      } while (!this.#over() && this.#hasRoom());
+      } while (this.#wantsMore);
     } catch (error) {
-      if (!this.#stop.signal.aborted) {
+      if (!this.#isOver) {
         this.#failure ??= { error, sourceOnly: true };
         this.#end();
       }
     }
     this.#reading = false;
-    this.#scheduler.pump();
+    this.scheduler.pump();
     this.#goOn();
   }
 
@@ -171,16 +161,16 @@ export class Run<D> {
   }
 
   #add(value: D): void {
-    const settled = (document: Document<D>) => {
-      if (this.#options.order === 'completion') this.#done.push(document);
+    const onSettled = (document: Document<D>) => {
+      if (this.options.order === 'completion') this.#done.push(document);
     };
-    const document = new Document(this.#count++, value, this.#options, settled);
+    const document = new Document(this.#count++, value, this.options, onSettled);
     this.#inHand.set(document.index, document);
     this.#sizeInHand += document.size;
     this.#queue.flush = false;
     if (document.outcome) this.#wake();
     else this.#queue.add(document as Document<unknown>);
-    if (this.#queue.size >= this.#scheduler.size) this.#scheduler.pump();
-    else if (this.#awaited) void this.#scheduler.linger(this.#queue, MOST_LINGERS);
+    if (this.#queue.size >= this.scheduler.size) this.scheduler.pump();
+    else if (this.#awaited) void this.scheduler.linger(this.#queue, MOST_LINGERS);
   }
 }

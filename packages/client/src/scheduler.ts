@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Alarm } from './alarm.js';
-import { Backlog } from './backlog.js';
-import { Batch } from './batch.js';
+import { Backlog, Batch } from './batch.js';
 import { RateBudget, type Usage } from './budget.js';
+import { alarm } from './clock.js';
+import type { Text } from './document.js';
 import { ConfigError, NerError } from './errors.js';
 import type { NerEvent, Settings } from './options.js';
 import { backOff, Outage } from './outage.js';
@@ -10,9 +10,8 @@ import { Pace } from './pace.js';
 import type { Queue } from './queue.js';
 import { Sender, type Served } from './sender.js';
 import { Slots } from './slots.js';
-import type { Found, Text } from './text.js';
 import { judge, type Next } from './verdict.js';
-import type { Description, Limits } from './wire.js';
+import type { Description, Limits, Result } from './wire.js';
 
 // How long a request that is not full waits for the next document: longer than reading on in a file takes.
 const LINGER_MS = 20;
@@ -23,39 +22,43 @@ const TRIES = 6;
 
 /** Sends what waits in queues: so many requests at once, within the rate limit, and again where that helps. */
 export class Scheduler {
-  readonly #settings: Settings;
+  readonly pace = new Pace();
   readonly #sender: Sender;
   readonly #budget: RateBudget;
   readonly #slots: Slots;
-  readonly #pace = new Pace();
   readonly #queues = new Set<Queue>();
   readonly #open = new Set<Batch>();
   readonly #again: Backlog;
-  readonly #asking = new Set<Promise<unknown>>();
   readonly #outage: Outage;
-  readonly #alarm: Alarm;
+  readonly #wakeAt: (at: number | undefined) => void;
   /** Since when the function has only been too busy. */
   #busySince: number | undefined;
   /** How many requests were sent. */
   #number = 0;
   #limitsAsked: 'no' | 'now' | 'yes' = 'no';
+  /** How many times the service is being asked what it is. */
+  #asking = 0;
   #closing: Promise<void> | undefined;
   #closed = false;
   #onIdle = () => {};
   #toldUntil = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
+  constructor(private readonly settings: Settings) {
+    const { clock, concurrency, budgetShare, outageMs } = settings;
     this.#sender = new Sender(settings);
-    this.#budget = new RateBudget(settings.clock, settings.budgetShare, settings.concurrency);
-    this.#slots = new Slots(settings.concurrency, settings.clock);
-    this.#again = new Backlog(settings.clock);
-    this.#outage = new Outage(settings.clock, settings.outageMs);
-    this.#alarm = new Alarm(settings.clock, () => this.pump());
+    this.#budget = new RateBudget(clock, budgetShare, concurrency);
+    this.#slots = new Slots(concurrency, clock);
+    this.#again = new Backlog(clock);
+    this.#outage = new Outage(clock, outageMs);
+    this.#wakeAt = alarm(clock, () => this.pump());
   }
 
   get usage(): Usage[] {
     return this.#budget.usage();
+  }
+
+  get concurrency(): number {
+    return this.settings.concurrency;
   }
 
   get limits(): Limits {
@@ -64,13 +67,13 @@ export class Scheduler {
 
   /** How much work to put in one request now, in characters. */
   get size(): number {
-    const size = this.#pace.size(this.#slots.size, this.#budget.interval);
+    const size = this.pace.size(this.#slots.size, this.#budget.interval);
     return Math.min(size, this.limits.max_characters);
   }
 
   /** @throws {ConfigError} when this client is closed */
   join(queue: Queue): void {
-    this.#refuseClosed();
+    if (this.#closing) throw closed();
     this.#queues.add(queue);
   }
 
@@ -92,32 +95,24 @@ export class Scheduler {
     return [...this.#open].filter((batch) => batch.queue === queue).length;
   }
 
-  /**
-   * Lets what waits in `queue` leave, full or not, once nothing has come for a while that was waited for.
-   *
-   * @param most after so many such whiles it leaves though something came in each
-   */
+  /** Lets what waits leave, full or not, once nothing has come for a while that was waited for, or after `most` whiles. */
   async linger(queue: Queue, most: number): Promise<void> {
     if (queue.lingers) return;
     queue.lingers = true;
-    for (let times = 0, stirs = -1; times < most && stirs !== queue.stirs && queue.grows; times++) {
+    for (let times = 0, stirs = -1; times < most && stirs !== queue.stirs && queue.owner.grows(); times++) {
       stirs = queue.stirs;
-      await this.#settings.clock.sleep(LINGER_MS, undefined);
+      await this.settings.clock.sleep(LINGER_MS, undefined);
       // Where this process was busy for as long, what came meanwhile is not seen yet.
       await turn();
     }
     queue.lingers = false;
-    queue.dry();
+    queue.flush ||= queue.owner.grows();
     this.pump();
   }
 
-  /**
-   * Asks the service what it is: one attempt, outside of the slots and the rate budget.
-   *
-   * @throws {NerError} when it does not say
-   */
+  /** Asks the service what it is: one attempt, outside of the slots and the rate budget. */
   async describe(signal: AbortSignal | undefined): Promise<Description> {
-    this.#refuseClosed();
+    if (this.#closing) throw closed();
     return this.#describe(signal);
   }
 
@@ -137,11 +132,12 @@ export class Scheduler {
 
   /** Sends what can be sent now, and sees to it that it is called when there will be more. */
   pump(): void {
-    if (this.#closed) this.#stop(new ConfigError('this client is closed; make a new one'));
+    if (this.#closed) this.#stop(closed());
     let next = this.#next();
     for (; next === 'now'; next = this.#next()) void this.#send(this.#take());
-    this.#alarm.set(next);
-    if (!this.#idle()) return;
+    this.#wakeAt(next);
+    const working = this.#open.size + this.#outage.doubts.size + this.#asking > 0;
+    if (working || !this.#again.empty || [...this.#queues].some(({ awaited }) => awaited)) return;
     this.#outage.end();
     this.#busySince = undefined;
     this.#onIdle();
@@ -150,21 +146,21 @@ export class Scheduler {
   /** When something can be sent: now, at a time, or only after something else happens. */
   #next(): 'now' | number | undefined {
     if (!this.#slots.free) return undefined;
-    const now = this.#settings.clock.now();
+    const now = this.settings.clock.now();
     const due = this.#due(now);
     if (due === undefined) return undefined;
     const after = Math.max(due, this.#outage.opensAt);
     if (after === Number.POSITIVE_INFINITY) return undefined;
     if (after > now) return after;
-    const closed = this.#budget.closed();
-    if (!closed) return 'now';
+    const wait = this.#budget.closed();
+    if (!wait) return 'now';
     this.#outage.held();
-    if (closed.until === Number.POSITIVE_INFINITY) return undefined;
-    if (closed.until > this.#toldUntil + 1000) {
-      this.#toldUntil = closed.until;
-      this.#tell({ type: 'wait', ms: closed.until - now, reason: closed.reason });
+    if (wait.until === Number.POSITIVE_INFINITY) return undefined;
+    if (wait.until > this.#toldUntil + 1000) {
+      this.#toldUntil = wait.until;
+      this.#tell({ type: 'wait', ms: wait.until - now, reason: wait.reason });
     }
-    return closed.until;
+    return wait.until;
   }
 
   /** When there is something to send, whether it may be sent or not. */
@@ -191,12 +187,9 @@ export class Scheduler {
 
   #take(): Batch {
     const [doubt] = this.#outage.doubts;
-    if (this.#outage.begun && doubt) {
-      this.#pace.extra(true);
-      return new Batch(doubt.queue, []);
-    }
-    const again = this.#again.take();
-    this.#pace.extra(again !== undefined);
+    const probe = this.#outage.begun && doubt ? new Batch(doubt.queue, []) : undefined;
+    const again = probe ?? this.#again.take();
+    this.pace.extra(again !== undefined);
     if (again) return again;
     const queue = this.#ready() as Queue;
     // The others' turn comes next.
@@ -209,23 +202,41 @@ export class Scheduler {
     batch.number = ++this.#number;
     batch.attempts++;
     this.#open.add(batch);
-    const sentAt = this.#settings.clock.now();
+    const sentAt = this.settings.clock.now();
     this.#outage.sent(batch);
     const ticket = this.#budget.issue();
-    batch.queue.changed();
+    batch.queue.owner.onChange();
     const result = await this.#slots.run(() => this.#sender.send(batch, ticket)).catch((error: unknown) => ({ error }));
     this.#open.delete(batch);
     this.#outage.ended(batch);
     if ('error' in result) this.#failed(batch, result.error, sentAt);
     else this.#answered(batch, result);
     this.pump();
-    batch.queue.changed();
+    batch.queue.owner.onChange();
   }
 
-  #answered(batch: Batch, { found, ms }: Served): void {
+  #answered(batch: Batch, { results, model, ms }: Served): void {
     this.#outage.served = true;
     this.#busySince = undefined;
-    this.#settle(batch, found, ms);
+    const { queue, texts, rest } = batch;
+    const done = texts.filter((_, i) => 'entities' in (results[i] as Result));
+    this.pace.learn(
+      done.reduce((sum, { size }) => sum + size, 0),
+      ms,
+    );
+    const undone: Text[] = [];
+    for (const [i, text] of texts.entries()) {
+      const result = results[i] as Result;
+      const code = 'code' in result ? result.code : '';
+      const later = code === 'deadline_exceeded' || code === 'response_too_large';
+      // No try is lost when something else came back: the rest is less each time. But what is first in line, and has room
+      // for nothing else before it, is too much by itself.
+      const free = done.length > 0 && !(code === 'response_too_large' && i === 0);
+      if (later && (free || ++text.tries < TRIES)) undone.push(text);
+      else undone.push(...text.settle(result, model));
+    }
+    queue.putBack(undone);
+    if (rest.length > 0) this.#again.halve(batch.part(rest));
     this.#up(batch);
   }
 
@@ -234,25 +245,6 @@ export class Scheduler {
     const { blamed, pardoned } = this.#outage.over(batch);
     for (const doubt of pardoned) this.#again.later(doubt, 0);
     for (const doubt of blamed) this.#blame(doubt);
-  }
-
-  #settle({ queue, texts, rest, blames, pardons }: Batch, found: Found[], ms: number): void {
-    let size = 0;
-    for (const [i, text] of texts.entries()) if ('entities' in (found[i] as Found).result) size += text.size;
-    this.#pace.learn(size, ms);
-    const undone: Text[] = [];
-    for (const [i, text] of texts.entries()) {
-      const it = found[i] as Found;
-      const code = 'code' in it.result ? it.result.code : '';
-      const later = code === 'deadline_exceeded' || code === 'response_too_large';
-      // No try is lost when something else came back: the rest is less each time. But what is first in line, and has room
-      // for nothing else before it, is too much by itself.
-      const free = size > 0 && !(code === 'response_too_large' && i === 0);
-      if (later && (free || ++text.tries < TRIES)) undone.push(text);
-      else undone.push(...text.settle(it));
-    }
-    queue.putBack(undone);
-    if (rest.length > 0) this.#again.halve(Object.assign(new Batch(queue, rest), { blames, pardons }));
   }
 
   #failed(batch: Batch, error: unknown, sentAt: number): void {
@@ -284,7 +276,7 @@ export class Scheduler {
   }
 
   #busy(batch: Batch, error: NerError): void {
-    const { clock, outageMs } = this.#settings;
+    const { clock, outageMs } = this.settings;
     const now = clock.now();
     const ms = backOff(++batch.throttles, error.retryAfterMs, clock.random());
     this.#busySince ??= now;
@@ -312,7 +304,7 @@ export class Scheduler {
     if (!text) return;
     if (more) this.#again.halve(batch, sure);
     else if (sure || batch.blames >= BLAMES) batch.queue.putBack(text.settle(error));
-    else this.#again.later(batch, backOff(batch.blames, undefined, this.#settings.clock.random()));
+    else this.#again.later(batch, backOff(batch.blames, undefined, this.settings.clock.random()));
   }
 
   /** Ends every call. What is not settled by now has no outcome. */
@@ -324,12 +316,11 @@ export class Scheduler {
   }
 
   async #describe(signal: AbortSignal | undefined): Promise<Description> {
-    const asking = this.#sender.describe(signal);
-    this.#asking.add(asking);
+    this.#asking++;
     try {
-      return await asking;
+      return await this.#sender.describe(signal);
     } finally {
-      this.#asking.delete(asking);
+      this.#asking--;
       this.pump();
     }
   }
@@ -349,17 +340,12 @@ export class Scheduler {
     this.pump();
   }
 
-  #refuseClosed(): void {
-    if (this.#closing) throw new ConfigError('this client is closed; make a new one');
-  }
-
-  #idle(): boolean {
-    const working = this.#open.size + this.#outage.doubts.size + this.#asking.size > 0;
-    return !working && this.#again.empty && ![...this.#queues].some(({ awaited }) => awaited);
-  }
-
   /** What is called may abort a call: not in the midst of something. */
   #tell(event: NerEvent): void {
-    queueMicrotask(() => this.#settings.onEvent(event));
+    queueMicrotask(() => this.settings.onEvent(event));
   }
+}
+
+function closed(): ConfigError {
+  return new ConfigError('this client is closed; make a new one');
 }

@@ -3,8 +3,7 @@ import type { Batch } from './batch.js';
 import type { Ticket } from './budget.js';
 import { NerError } from './errors.js';
 import type { Settings } from './options.js';
-import type { Found } from './text.js';
-import { type Reply, Transport } from './transport.js';
+import { Transport } from './transport.js';
 import {
   type Answer,
   DEFAULT_LIMITS,
@@ -13,7 +12,6 @@ import {
   type Limits,
   readAnswer,
   readDescription,
-  requestBody,
   timings,
 } from './wire.js';
 
@@ -32,10 +30,7 @@ export interface RequestTrace {
 }
 
 /** What the service said of each text, and how long it worked on them, in ms. */
-export interface Served {
-  found: Found[];
-  ms: number;
-}
+export type Served = Answer & { ms: number };
 
 // A probe's, which has no entities and costs the service nothing.
 const EMPTY_TEXT = '""';
@@ -44,37 +39,29 @@ const trace = tracingChannel<'burst-ner:request', RequestTrace>('burst-ner:reque
 
 /** Makes one attempt at a time of what it is given: sends, and reads the answer. */
 export class Sender {
-  readonly #settings: Settings;
-  readonly #transport: Transport;
   /** What a request may hold, as far as is known. */
   limits: Limits = DEFAULT_LIMITS;
+  readonly #transport: Transport;
 
-  constructor(settings: Settings) {
-    this.#settings = settings;
+  constructor(private readonly settings: Settings) {
     this.#transport = new Transport(settings);
   }
 
-  /**
-   * One attempt. A 401 is tried again at once when `apiKey` gives another key by now.
-   *
-   * @param ticket is used up, whatever happens
-   * @throws {NerError} that of the answer, or that there was none; `batch.stop`'s reason on abort
-   */
+  /** One attempt. A 401 is tried again at once when `apiKey` gives another key by now. The ticket is used up in any case. */
   async send(batch: Batch, ticket: Ticket): Promise<Served> {
-    const { apiKey } = this.#settings;
-    const { signal } = batch.stop;
+    const { apiKey } = this.settings;
     let key: string;
     try {
       key = await apiKey();
-      signal.throwIfAborted();
+      batch.stop.signal.throwIfAborted();
     } catch (error) {
       ticket.release();
       throw error;
     }
-    const body = requestBody(batch.texts.length === 0 ? [EMPTY_TEXT] : batch.texts.map(({ json }) => json));
+    const texts = batch.texts.length === 0 ? [EMPTY_TEXT] : batch.texts.map(({ json }) => json);
     for (;;) {
       try {
-        return await this.#attempt(batch, body, key, ticket);
+        return await this.#attempt(batch, texts, key, ticket);
       } catch (error) {
         if (!(error instanceof NerError && error.status === 401)) throw error;
         const before = key;
@@ -84,16 +71,10 @@ export class Sender {
     }
   }
 
-  /**
-   * Asks the service what it is: one attempt.
-   *
-   * @throws {NerError} when it does not say
-   */
   async describe(signal: AbortSignal | undefined): Promise<Description> {
-    const { attemptTimeoutMs: timeoutMs } = this.#settings;
-    const apiKey = await this.#settings.apiKey();
-    const reply = await this.#transport.get('/model', { apiKey, headers: {}, timeoutMs, signal });
-    const description = readDescription(reply, apiKey);
+    const apiKey = await this.settings.apiKey();
+    const exchange = { apiKey, headers: {}, timeoutMs: this.settings.attemptTimeoutMs, signal };
+    const description = readDescription(await this.#transport.get('/model', exchange), apiKey);
     this.limits = description.limits;
     return description;
   }
@@ -105,39 +86,34 @@ export class Sender {
     if (texts.length > 1 && half < this.limits.max_body_bytes) this.limits = { ...this.limits, max_body_bytes: half };
   }
 
-  /** Closes the sockets. */
   close(): Promise<void> {
     return this.#transport.close();
   }
 
-  async #attempt(batch: Batch, body: string, apiKey: string, ticket: Ticket): Promise<Served> {
-    const { attemptTimeoutMs: timeoutMs, onEvent, clock } = this.#settings;
-    const { queue, stop } = batch;
-    const texts = Math.max(1, batch.texts.length);
-    const context: RequestTrace = { url: this.#transport.shown, attempt: batch.attempts, texts };
+  async #attempt(batch: Batch, json: string[], apiKey: string, ticket: Ticket): Promise<Served> {
+    const { attemptTimeoutMs: timeoutMs, onEvent, clock } = this.settings;
+    const { attempts: attempt, queue, stop } = batch;
+    const texts = json.length;
+    const context: RequestTrace = { url: this.#transport.shown, attempt, texts };
     const began = clock.now();
-    let answer: Answer | undefined;
-    let times: Record<string, number> = {};
+    const served: Partial<Served> = {};
     // What this resolves to would be told to all subscribers: the entities are no one else's.
     await trace.tracePromise(async () => {
-      let reply: Reply;
-      const exchange = { apiKey, headers: queue.headers, timeoutMs, signal: stop.signal };
-      try {
-        reply = await this.#transport.post(body, exchange, (requestId) => Object.assign(context, { requestId }));
-      } catch (error) {
+      const onId = (requestId: string) => Object.assign(context, { requestId });
+      const exchange = { apiKey, headers: queue.headers, timeoutMs, signal: stop.signal, onId };
+      const reply = await this.#transport.post(`{"texts":[${json.join(',')}]}`, exchange).catch((error) => {
         ticket.unanswered();
         throw error;
-      }
+      });
       ticket.answered(reply);
       const { status, requestId } = reply;
       Object.assign(context, { status, requestId });
       const cold = reply.header('x-ner-cold-start');
       const coldStart = cold === undefined ? undefined : cold === '1';
-      times = timings(reply);
-      onEvent({ type: 'answer', status, requestId, coldStart, timings: times, attempt: batch.attempts, texts });
-      answer = readAnswer(reply, texts, apiKey);
+      const times = timings(reply);
+      onEvent({ type: 'answer', status, requestId, coldStart, timings: times, attempt, texts });
+      Object.assign(served, readAnswer(reply, texts, apiKey), { ms: times['ner'] ?? clock.now() - began });
     }, context);
-    const { results, model } = answer as unknown as Answer;
-    return { found: results.map((result) => ({ result, model })), ms: times['ner'] ?? clock.now() - began };
+    return served as Served;
   }
 }

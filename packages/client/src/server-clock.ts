@@ -15,21 +15,16 @@ export type Period = keyof typeof PERIODS;
 
 /** When the window of `period` that holds `instant` began, both in ms since 1970. */
 export function windowStart(period: Period, instant: number): number {
-  if (period === 'year') return Date.UTC(new Date(instant).getUTCFullYear(), 0);
-  if (period === 'month') return Date.UTC(new Date(instant).getUTCFullYear(), new Date(instant).getUTCMonth());
+  const date = new Date(instant);
+  if (period === 'year') return Date.UTC(date.getUTCFullYear(), 0);
+  if (period === 'month') return Date.UTC(date.getUTCFullYear(), date.getUTCMonth());
   return Math.floor(instant / PERIODS[period]) * PERIODS[period];
 }
 
 /** When the window that began at `start` ends. */
 export function windowEnd(period: Period, start: number): number {
-  if (period === 'year') return Date.UTC(new Date(start).getUTCFullYear() + 1, 0);
-  if (period === 'month') return Date.UTC(new Date(start).getUTCFullYear(), new Date(start).getUTCMonth() + 1);
-  return start + PERIODS[period];
-}
-
-/** The instant nearest to `guess` that is `phase` past a multiple of `length`, all in ms. */
-export function nearest(guess: number, phase: number, length: number): number {
-  return Math.round((guess - phase) / length) * length + phase;
+  // Months and years are longer or shorter than that, but less than by half.
+  return windowStart(period, start + 1.5 * PERIODS[period]);
 }
 
 // What NTP may slew a clock by, and far more than a crystal drifts.

@@ -1,46 +1,45 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import { buildConnector, type Dispatcher, Pool, request } from 'undici';
-import { ConfigError, ConnectionError, type NerError, RequestError, TimeoutError } from './errors.js';
+import { buildConnector, Pool, request } from 'undici';
+import { whenAborted } from './abort.js';
+import { ConfigError, ConnectionError, type ErrorCode, type NerError, RequestError, TimeoutError } from './errors.js';
 import type { Settings } from './options.js';
-import { VERSION } from './version.js';
+
+/** Of this package. */
+export const VERSION = '0.1.0';
 
 /** An HTTP answer, whatever its status. */
 export class Reply {
-  /** Where it came from, without query: what messages may show. */
-  readonly url: string;
-  readonly status: number;
-  readonly body: string;
-  readonly #headers: IncomingHttpHeaders;
-  readonly #sentId: string;
-
-  constructor(url: string, status: number, headers: IncomingHttpHeaders, body: string, sentId: string) {
-    this.url = url;
-    this.status = status;
-    this.body = body;
-    this.#headers = headers;
-    this.#sentId = sentId;
-  }
+  /** @param url where it came from, without query: what messages may show */
+  constructor(
+    readonly url: string,
+    readonly status: number,
+    private readonly headers: IncomingHttpHeaders,
+    readonly body: string,
+    private readonly sentId: string,
+  ) {}
 
   /** A header by its lower-case name; of several, the first. */
   header(name: string): string | undefined {
-    const value = this.#headers[name];
+    const value = this.headers[name];
     return Array.isArray(value) ? value[0] : value;
   }
 
   /** What to search the logs for. Kong's 404 runs no plugin and has only Kong's own id. */
   get requestId(): string {
-    return this.header('x-request-id') ?? this.header('x-kong-request-id') ?? this.#sentId;
+    return this.header('x-request-id') ?? this.header('x-kong-request-id') ?? this.sentId;
   }
 }
 
-/** One request and what it may take. */
+/** What a request may take, and with what it is sent. */
 export interface Exchange {
   apiKey: string;
   /** What the caller adds. */
   headers: Record<string, string>;
   timeoutMs: number;
   signal: AbortSignal | undefined;
+  /** Called with the `x-request-id` before it is sent. */
+  onId?: (id: string) => void;
 }
 
 // Lambda answers at most 6 MB.
@@ -76,72 +75,56 @@ const connect: buildConnector.connector = (options, callback) =>
 export class Transport {
   /** The url without its query: what messages may show. */
   readonly shown: string;
-  readonly #url: URL;
-  readonly #apiKeyHeader: string;
-  readonly #headers: Record<string, string>;
-  readonly #dispatcher: Dispatcher;
-  readonly #owned: boolean;
-  #closing: Promise<void> | undefined;
+  /** Ours. A dispatcher that the caller brought stays open. */
+  readonly #pool: Pool | undefined;
 
-  constructor({ url, apiKeyHeader, headers, concurrency, dispatcher }: Settings) {
-    this.#url = url;
+  constructor(private readonly settings: Settings) {
+    const { url, concurrency: connections, dispatcher } = settings;
     this.shown = url.origin + url.pathname;
-    this.#apiKeyHeader = apiKeyHeader;
-    this.#headers = {
-      accept: 'application/json',
-      'accept-encoding': 'identity',
-      'user-agent': `burst-ner/${VERSION}`,
-      ...headers,
-    };
-    this.#owned = dispatcher === undefined;
-    this.#dispatcher =
-      dispatcher ?? new Pool(url.origin, { connections: concurrency, maxResponseSize: MAX_ANSWER_BYTES, connect });
+    if (!dispatcher) this.#pool = new Pool(url.origin, { connections, maxResponseSize: MAX_ANSWER_BYTES, connect });
   }
 
-  /**
-   * Sends texts.
-   *
-   * @param body JSON
-   * @param onId called with the `x-request-id` before it is sent
-   * @throws {NerError} when no whole answer came; `signal.reason` on abort
-   */
-  post(body: string, exchange: Exchange, onId: (id: string) => void = () => {}): Promise<Reply> {
-    return this.#exchange(this.#url, body, exchange, onId);
+  /** Sends texts, as JSON. @throws {NerError} when no whole answer came; `signal.reason` on abort */
+  post(body: string, exchange: Exchange): Promise<Reply> {
+    return this.#exchange(this.settings.url, body, exchange);
   }
 
   /** Asks what the service says of itself, at a path below the url. Throws as `post` does. */
   get(path: '/model', exchange: Exchange): Promise<Reply> {
-    const url = new URL(this.#url);
+    const url = new URL(this.settings.url);
     url.pathname = url.pathname.replace(/\/$/, '') + path;
-    return this.#exchange(url, undefined, exchange, () => {});
+    return this.#exchange(url, undefined, exchange);
   }
 
-  async #exchange(
-    url: URL,
-    body: string | undefined,
-    { apiKey, headers, timeoutMs, signal }: Exchange,
-    onId: (id: string) => void,
-  ): Promise<Reply> {
+  /** Waits for what is under way, then closes the sockets. */
+  async close(): Promise<void> {
+    await this.#pool?.close();
+  }
+
+  async #exchange(url: URL, body: string | undefined, exchange: Exchange): Promise<Reply> {
+    const { apiKey, headers, timeoutMs, signal, onId } = exchange;
     signal?.throwIfAborted();
     const requestId = randomUUID();
-    onId(requestId);
+    onId?.(requestId);
     const controller = new AbortController();
-    const onAbort = () => controller.abort(signal?.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const forget = whenAborted(signal, () => controller.abort(signal?.reason));
     const shown = url.origin + url.pathname;
     const timer = setTimeout(() => {
-      const sentence = `${shown} gave no whole answer within ${Math.ceil(timeoutMs)} ms`;
+      const sentence = `${shown} gave no whole answer within ${timeoutMs} ms`;
       controller.abort(new TimeoutError(sentence, { requestId }));
     }, timeoutMs);
     try {
       const response = await request(url, {
-        dispatcher: this.#dispatcher,
+        dispatcher: this.settings.dispatcher ?? (this.#pool as Pool),
         ...(body === undefined ? { method: 'GET' } : { method: 'POST', body }),
         headers: {
-          ...this.#headers,
+          accept: 'application/json',
+          'accept-encoding': 'identity',
+          'user-agent': `burst-ner/${VERSION}`,
           ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...this.settings.headers,
           ...headers,
-          [this.#apiKeyHeader]: apiKey,
+          [this.settings.apiKeyHeader]: apiKey,
           'x-request-id': requestId,
         },
         signal: controller.signal,
@@ -154,20 +137,16 @@ export class Transport {
       throw controller.signal.aborted ? controller.signal.reason : this.#explain(error, requestId);
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      forget();
     }
   }
 
-  /** Waits for what is under way, then closes the sockets. A dispatcher that the caller brought stays open. */
-  close(): Promise<void> {
-    this.#closing ??= this.#owned ? this.#dispatcher.close() : Promise.resolve();
-    return this.#closing;
-  }
-
   #explain(error: unknown, requestId: string): NerError {
+    const { origin, hostname } = this.settings.url;
     const { name, message: reason, code = name } = error as NodeJS.ErrnoException;
     // A parser's error holds the answer's bytes, which may hold texts.
     const info = { requestId, cause: name === 'HTTPParserError' ? undefined : error };
+    const lost = (code: ErrorCode, sentence: string) => new ConnectionError(code, sentence, info);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
       const message = `${this.shown} answered more than ${MAX_ANSWER_BYTES} bytes`;
       return new RequestError('response_too_large', message, info);
@@ -175,20 +154,15 @@ export class Transport {
     if (code === 'UND_ERR_INVALID_ARG') {
       return new ConfigError(`what the request is made of cannot be sent: ${reason}`, { cause: error });
     }
-    if (code === 'ENOTFOUND') {
-      return new ConnectionError('unknown_host', `no host is called ${this.#url.hostname}; check url`, info);
-    }
+    if (code === 'ENOTFOUND') return lost('unknown_host', `no host is called ${hostname}; check url`);
     if (NOT_TLS.test(`${code} ${reason}`)) {
-      const message = `${this.#url.origin} does not speak TLS (${code}); should url begin with http://?`;
-      return new ConnectionError('untrusted', message, info);
+      return lost('untrusted', `${origin} does not speak TLS (${code}); should url begin with http://?`);
     }
     if (TLS.test(code)) {
-      const message = `no trusted TLS connection to ${this.#url.origin} (${code}); for a CA of your own set NODE_EXTRA_CA_CERTS or pass a dispatcher`;
-      return new ConnectionError('untrusted', message, info);
+      const advice = 'for a CA of your own set NODE_EXTRA_CA_CERTS or pass a dispatcher';
+      return lost('untrusted', `no trusted TLS connection to ${origin} (${code}); ${advice}`);
     }
-    if (UNREACHABLE.test(code)) {
-      return new ConnectionError('unreachable', `cannot connect to ${this.#url.origin} (${code}); check url`, info);
-    }
-    return new ConnectionError('connection_lost', `the connection to ${this.#url.origin} broke (${code})`, info);
+    if (UNREACHABLE.test(code)) return lost('unreachable', `cannot connect to ${origin} (${code}); check url`);
+    return lost('connection_lost', `the connection to ${origin} broke (${code})`);
   }
 }

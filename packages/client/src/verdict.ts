@@ -26,18 +26,22 @@ export type Next =
   | 'split or stop';
 
 export interface Verdict {
-  fault: Fault;
-  next: Next;
-}
-
-interface Row extends Verdict {
   /** As the documentation has it. */
   what: string;
   is: (error: NerError) => boolean;
-  /** True for a row that holds only after this client's first good answer; false for one only before it. */
-  served?: boolean;
+  fault: Fault;
+  next: Next;
+  /** True for what holds only after this client's first good answer; false for what only before it; undefined always. */
+  served: boolean | undefined;
 }
 
+const row = (what: string, is: Verdict['is'], fault: Fault, next: Next, served?: boolean): Verdict => ({
+  what,
+  is,
+  fault,
+  next,
+  served,
+});
 const statuses = (...all: number[]) => {
   const known = new Set(all);
   return ({ status }: NerError) => status !== undefined && known.has(status);
@@ -48,53 +52,33 @@ const codes = (...all: string[]) => {
 };
 const fromService = codes(...SERVICE_CODES);
 
+const is4xx = ({ status = 0 }: NerError) => status >= 400 && status <= 499;
+const is4xxOfService = (error: NerError) => is4xx(error) && fromService(error);
+const isOfNoContract = (error: NerError) => is4xx(error) || error.code === 'protocol';
+
 /** All that can happen to a request. The first row that fits decides. */
-export const VERDICTS: readonly Row[] = [
-  { what: 'an option or the key is wrong', is: (error) => error instanceof ConfigError, fault: 'caller', next: 'stop' },
-  { what: "Kong's 429", is: codes('rate_limited'), fault: 'limit', next: 'wait' },
-  { what: "Lambda's 429", is: codes('throttled'), fault: 'service', next: 'slow down' },
-  { what: '401', is: statuses(401), fault: 'caller', next: 'stop' },
-  { what: 'TLS that does not verify', is: codes('untrusted'), fault: 'caller', next: 'stop' },
-  { what: 'no such host', is: codes('unknown_host'), served: false, fault: 'caller', next: 'stop' },
-  { what: 'no such host', is: codes('unknown_host'), served: true, fault: 'service', next: 'pause' },
-  { what: 'no connection', is: codes('unreachable'), served: false, fault: 'caller', next: 'pause briefly' },
-  { what: 'no connection', is: codes('unreachable'), served: true, fault: 'service', next: 'pause' },
-  { what: '503', is: statuses(503), fault: 'service', next: 'pause' },
-  { what: '3xx', is: ({ status = 0 }) => status >= 300 && status <= 399, fault: 'caller', next: 'stop' },
-  {
-    what: '405, 407, 411, 415, 426, 501, 505, 511',
-    is: statuses(405, 407, 411, 415, 426, 501, 505, 511),
-    fault: 'caller',
-    next: 'stop',
-  },
-  { what: '413', is: statuses(413), fault: 'request', next: 'split' },
-  { what: 'an answer of more than 8 MiB', is: codes('response_too_large'), fault: 'request', next: 'split' },
-  { what: '408', is: statuses(408), fault: 'request', next: 'split or pause' },
-  {
-    what: "another 4xx with the service's own code",
-    is: (error) => is4xx(error) && fromService(error),
-    fault: 'request',
-    next: 'split',
-  },
-  {
-    what: '403, 404, another 4xx, a 2xx that is not the contract',
-    is: (error) => is4xx(error) || error.code === 'protocol',
-    fault: 'request',
-    next: 'split or stop',
-  },
-  {
-    what: '500, 502, 504, another 5xx; a time-out; a connection that broke',
-    is: () => true,
-    fault: 'request',
-    next: 'split or pause',
-  },
+export const VERDICTS: readonly Verdict[] = [
+  row('an option or the key is wrong', (error) => error instanceof ConfigError, 'caller', 'stop'),
+  row("Kong's 429", codes('rate_limited'), 'limit', 'wait'),
+  row("Lambda's 429", codes('throttled'), 'service', 'slow down'),
+  row('401', statuses(401), 'caller', 'stop'),
+  row('TLS that does not verify', codes('untrusted'), 'caller', 'stop'),
+  row('no such host', codes('unknown_host'), 'caller', 'stop', false),
+  row('no such host', codes('unknown_host'), 'service', 'pause', true),
+  row('no connection', codes('unreachable'), 'caller', 'pause briefly', false),
+  row('no connection', codes('unreachable'), 'service', 'pause', true),
+  row('503', statuses(503), 'service', 'pause'),
+  row('3xx', ({ status = 0 }) => status >= 300 && status <= 399, 'caller', 'stop'),
+  row('405, 407, 411, 415, 426, 501, 505, 511', statuses(405, 407, 411, 415, 426, 501, 505, 511), 'caller', 'stop'),
+  row('413', statuses(413), 'request', 'split'),
+  row('an answer of more than 8 MiB', codes('response_too_large'), 'request', 'split'),
+  row('408', statuses(408), 'request', 'split or pause'),
+  row("another 4xx with the service's own code", is4xxOfService, 'request', 'split'),
+  row('403, 404, another 4xx, a 2xx that is not the contract', isOfNoContract, 'request', 'split or stop'),
+  row('500, 502, 504, another 5xx; a time-out; a connection that broke', () => true, 'request', 'split or pause'),
 ];
 
 /** @param served whether this client has ever had a good answer */
 export function judge(error: NerError, served: boolean): Verdict {
-  return VERDICTS.find((row) => row.is(error) && (row.served ?? served) === served) as Row;
-}
-
-function is4xx({ status = 0 }: NerError): boolean {
-  return status >= 400 && status <= 499;
+  return VERDICTS.find((row) => row.is(error) && (row.served ?? served) === served) as Verdict;
 }

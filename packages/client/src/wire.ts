@@ -3,27 +3,20 @@ import {
   AuthenticationError,
   type NerError,
   ProtocolError,
+  printable,
   RequestError,
   RouteError,
   SERVICE_CODES,
   type ServiceCode,
 } from './errors.js';
-import { printable } from './printable.js';
+import { parseJson } from './json.js';
 import { refusedByGateway, retryAfterMs } from './rate-headers.js';
 import type { Reply } from './transport.js';
 
 // The contract of POST /nlp/ner and of GET /nlp/ner/model, from the caller's side. Fields are only ever added, so unknown
 // ones are dropped here.
 
-// The types stand for themselves, so that the package's declarations name no other package.
-
-/** An entity as spaCy counts: offsets in code points. */
-export interface WireEntity {
-  text: string;
-  label: string;
-  start_char: number;
-  end_char: number;
-}
+// Public types stand for themselves, so that the package's declarations name no other package.
 
 /** The model that answered. */
 export interface Model {
@@ -31,14 +24,6 @@ export interface Model {
   version: string;
   /** Of two models with one digest, one is the other's copy. */
   digest: string;
-}
-
-/** What the service said of one text. */
-export type Result = { entities: WireEntity[] } | { error: string; code: string };
-
-export interface Answer {
-  results: Result[];
-  model: Model;
 }
 
 /** What one request may hold. */
@@ -67,13 +52,17 @@ const LEAST_TEXT = 100;
 const offset = z.int().check(z.nonnegative());
 const most = z.int().check(z.positive());
 const ModelSchema: z.ZodMiniType<Model> = z.object({ name: z.string(), version: z.string(), digest: z.string() });
-const ResultSchema: z.ZodMiniType<Result> = z.union([
-  z.object({
-    entities: z.array(z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset })),
-  }),
+/** An entity as spaCy counts: offsets in code points. */
+export type WireEntity = z.infer<typeof EntitySchema>;
+const EntitySchema = z.object({ text: z.string(), label: z.string(), start_char: offset, end_char: offset });
+/** What the service said of one text. */
+export type Result = z.infer<typeof ResultSchema>;
+const ResultSchema = z.union([
+  z.object({ entities: z.array(EntitySchema) }),
   z.object({ error: z.string(), code: z.string() }),
 ]);
-const AnswerSchema: z.ZodMiniType<Answer> = z.object({ results: z.array(ResultSchema), model: ModelSchema });
+export type Answer = z.infer<typeof AnswerSchema>;
+const AnswerSchema = z.object({ results: z.array(ResultSchema), model: ModelSchema });
 const DescriptionSchema: z.ZodMiniType<Description> = z.object({
   model: ModelSchema,
   labels: z.array(z.string()),
@@ -100,6 +89,7 @@ const MAX_QUOTED = 200;
 
 // What to do about an answer that is the caller's to mend.
 const ADVICE: Record<number, string> = {
+  401: 'check NER_API_KEY',
   403: 'burst-ner doctor tells who refused',
   405: 'is url the whole address, with http:// or https:// as the gateway has it?',
   407: 'the proxy wants a password: give it to the ProxyAgent that is the dispatcher',
@@ -109,17 +99,11 @@ const ADVICE: Record<number, string> = {
   511: 'this network wants a login first',
 };
 
-/** The body of a request, from texts that are JSON strings already. */
-export function requestBody(texts: string[]): string {
-  return `{"texts":[${texts.join(',')}]}`;
-}
-
 /**
  * Reads the answer to a request of `count` texts.
  *
  * @param apiKey what no message may hold, should the answer echo it
- * @throws {AuthenticationError | RouteError | RequestError} by status
- * @throws {ProtocolError} for a 2xx that does not hold to the contract
+ * @throws {NerError} by status; a ProtocolError for a 2xx that does not hold to the contract
  */
 export function readAnswer(reply: Reply, count: number, apiKey: string): Answer {
   const answer = read(reply, AnswerSchema, apiKey);
@@ -139,14 +123,13 @@ export function readDescription(reply: Reply, apiKey: string): Description {
 
 /** The answer's `server-timing` in ms, by name. */
 export function timings(reply: Reply): Record<string, number> {
-  const said = (reply.header('server-timing') ?? '')
-    .split(',')
-    .map((metric) => metric.split(';').map((it) => it.trim()));
-  const known = said.flatMap(([name = '', ...params]) => {
+  const known: Record<string, number> = {};
+  for (const metric of (reply.header('server-timing') ?? '').split(',')) {
+    const [name = '', ...params] = metric.split(';').map((it) => it.trim());
     const ms = Number(params.find((param) => param.startsWith('dur='))?.slice(4));
-    return Number.isFinite(ms) ? [[name, ms] as const] : [];
-  });
-  return Object.fromEntries(known);
+    if (Number.isFinite(ms)) known[name] = ms;
+  }
+  return known;
 }
 
 /** The contract's code of that name, if it has one. */
@@ -160,7 +143,7 @@ function read<T>(reply: Reply, schema: z.ZodMiniType<T>, apiKey: string): T {
   if (encoding !== 'identity') {
     throw protocol(reply, `sent its answer as ${quoted(encoding, apiKey)}, which nobody asked for: what changes it?`);
   }
-  const body = parse(reply.body);
+  const body = parseJson(reply.body);
   if (body === undefined) {
     const what = describe(reply, apiKey);
     throw protocol(reply, `answered ${reply.status} with ${what}, not with JSON: is that the service, or a proxy?`);
@@ -178,16 +161,15 @@ function protocol({ url, status, requestId }: Reply, what: string): ProtocolErro
 
 function failure(reply: Reply, apiKey: string): NerError {
   const { status, url, requestId } = reply;
-  const said = Failure.safeParse(parse(reply.body)).data ?? { message: undefined };
+  const said = Failure.safeParse(parseJson(reply.body)).data ?? { message: undefined };
   const words = 'error' in said ? said.error : said.message;
   const sentence = words === undefined ? describe(reply, apiKey) : quoted(words, apiKey);
-  const retryAfter = retryAfterMs(reply);
-  const info = { status, requestId, retryAfterMs: retryAfter };
+  const info = { status, requestId, retryAfterMs: retryAfterMs(reply) };
+  const advice = ADVICE[status] ? `; ${ADVICE[status]}` : '';
   if (status === 401) {
-    const message = `${url} does not know this API key (401: ${sentence}); check NER_API_KEY`;
+    const message = `${url} does not know this API key (401: ${sentence})${advice}`;
     return new AuthenticationError('unauthorized', message, info);
   }
-  const advice = ADVICE[status] ? `; ${ADVICE[status]}` : '';
   if (status === 403) {
     return new AuthenticationError('unauthorized', `${url} refused this caller (403: ${sentence})${advice}`, info);
   }
@@ -196,34 +178,16 @@ function failure(reply: Reply, apiKey: string): NerError {
     return new RouteError('no_route', message, info);
   }
   const location = reply.header('location');
-  if (status >= 300 && status <= 399 && location !== undefined) {
-    const message = `${url} answered ${status} (${sentence}) and names ${address(location, url, apiKey)}: set url to that`;
+  if (status >= 300 && status <= 399 && location !== undefined && URL.canParse(location, url)) {
+    const { origin, pathname } = new URL(location, url); // a query may hold a secret
+    const there = quoted(origin + pathname, apiKey);
+    const message = `${url} answered ${status} (${sentence}) and names ${there}: set url to that`;
     return new RouteError('moved', message, info);
   }
-  const code = limitedBy(reply) ?? ('code' in said ? serviceCode(said.code) : undefined) ?? `http_${status}`;
-  const wait = retryAfter === undefined ? '' : `, and asks to wait ${Math.ceil(retryAfter / 1000)} s`;
+  const wait = info.retryAfterMs === undefined ? '' : `, and asks to wait ${Math.ceil(info.retryAfterMs / 1000)} s`;
+  const told = 'code' in said ? serviceCode(said.code) : undefined;
+  const code = refusedByGateway(reply) ? 'rate_limited' : status === 429 ? 'throttled' : (told ?? `http_${status}`);
   return new RequestError(code, `${url} answered ${status} (${sentence})${wait}${advice}`, info);
-}
-
-/** Where a redirect leads, without its query: what a message may show. */
-function address(location: string, from: string, apiKey: string): string {
-  if (!URL.canParse(location, from)) return 'no address';
-  const { origin, pathname } = new URL(location, from);
-  return quoted(origin + pathname, apiKey);
-}
-
-function limitedBy(reply: Reply): 'rate_limited' | 'throttled' | undefined {
-  if (refusedByGateway(reply)) return 'rate_limited';
-  return reply.status === 429 ? 'throttled' : undefined;
-}
-
-/** JSON.parse without its error: that quotes the body, and the body quotes texts. */
-function parse(body: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
 }
 
 function describe(reply: Reply, apiKey: string): string {

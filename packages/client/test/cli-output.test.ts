@@ -8,10 +8,10 @@ import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { csv } from '../src/cli/csv.js';
-import { jsonl, type OutputFormat } from '../src/cli/jsonl.js';
+import { jsonl } from '../src/cli/jsonl.js';
 import { Lock } from '../src/cli/lock.js';
 import { OutputFile, type OutputOptions } from '../src/cli/output.js';
-import { type OutputRecord, toRecord } from '../src/cli/record.js';
+import { type OutputFormat, type OutputRecord, toRecord } from '../src/cli/record.js';
 import type { Outcome } from '../src/document.js';
 import { NerError } from '../src/errors.js';
 import type { Entry } from '../src/files/entries.js';
@@ -85,15 +85,19 @@ async function run(
 ) {
   const file = await open(format, options);
   const done: number[] = [];
+  let documents: number | undefined;
   try {
-    for await (const { kept, ...entry } of file.todo(each(inputs))) {
-      if (done.length === most) break;
+    let broken = false;
+    for await (const { again, ...entry } of file.todo(each(inputs))) {
+      broken = done.length === most;
+      if (broken) break;
       const number = entries.findIndex(({ source, line }) => source === entry.source && line === entry.line);
-      file.write(kept ?? (results[number] as OutputRecord));
-      if (!kept) done.push(number);
+      await file.write(results[number] as OutputRecord, again);
+      done.push(number);
     }
+    if (!broken) documents = inputs.length;
   } finally {
-    await file.close();
+    await file.close(documents);
   }
   return { done, before: file.before };
 }
@@ -191,8 +195,13 @@ describe.each(formats)('an output in %s', (_, format) => {
         done.push(...(await again(most)).done);
         expect(await readFile(out, 'utf8')).toBe(done.length < 3 ? before : text(mended));
       }
+      const part = await readFile(`${out}.part`).catch(() => '');
       done.push(...(await again()).done);
       expect([steps, done]).toEqual([steps, failed]);
+      expect([await readFile(out, 'utf8'), existsSync(`${out}.part`)]).toEqual([text(mended), false]);
+      // Killed once the new file has the old one's place, and before the part is gone.
+      await writeFile(`${out}.part`, part);
+      expect((await again()).done).toEqual([]);
       expect([await readFile(out, 'utf8'), existsSync(`${out}.part`)]).toEqual([text(mended), false]);
     }
   });

@@ -1,7 +1,7 @@
 import type { DocumentId } from '../files/entries.js';
 import { readLines } from '../files/lines.js';
-import { foreign, type OutputFormat } from './jsonl.js';
-import { OutputRecord, toWord } from './record.js';
+import { foreign } from './errors.js';
+import { type OutputFormat, OutputRecord, toWord } from './record.js';
 
 const COLUMNS = ['source', 'line', 'id', 'entities', 'label', 'text', 'start', 'end', 'model', 'error', 'hash'];
 const HEADER = `${COLUMNS.join(',')}\n`;
@@ -14,6 +14,7 @@ const ESCAPED = /^'+[=+\-@\t\r\n＝＋－＠]/;
  * reader, and a resume, can tell the last of its rows. A cell that a spreadsheet would run begins with an apostrophe more.
  */
 export const csv: OutputFormat = {
+  name: 'csv',
   header: HEADER,
   toText({ source, line, id, entities = [], model, error, hash }) {
     const document = [source, line, id, error ? undefined : entities.length];

@@ -1,20 +1,19 @@
-import type { Usage } from '../budget.js';
-import { NerClient } from '../client.js';
 import { Document, type DocumentOptions } from '../document.js';
 import { RouteError } from '../errors.js';
 import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
-import type { NerEvent } from '../options.js';
-import { FIRST_SIZE, Pace } from '../pace.js';
+import { checked } from '../options.js';
+import { FIRST_SIZE } from '../pace.js';
 import { Queue } from '../queue.js';
+import { Run } from '../run.js';
+import { Scheduler } from '../scheduler.js';
 import { PERIODS } from '../server-clock.js';
-import { COST_OF_A_TEXT } from '../text.js';
 import { DEFAULT_LIMITS, type Limits } from '../wire.js';
-import { connectionOf, type ExtractFlags, formatOf } from './extract.js';
+import { connectionOf, type ExtractFlags, formatOf } from './flags.js';
 import { count } from './progress.js';
 import { compare } from './resume.js';
 
-// How many first requests tell how fast the service is. The first of them alone may be slower than most.
+// How many first requests are sent: the last tells how fast the service is, for the first ones may be slower than most.
 const SAMPLES = 3;
 // As kong.yaml has it.
 const INTERVAL_MS = 60_000 / 100;
@@ -40,7 +39,6 @@ interface Terms {
  */
 export async function dryRun(entries: AsyncGenerator<Entry, void, undefined>, flags: ExtractFlags): Promise<number> {
   const counts = { documents: 0, unreadable: 0, done: 0, characters: 0 };
-  const n = (value: number) => value.toLocaleString('en');
   let terms: Terms | undefined;
   let requests = 0;
   let size = 0;
@@ -76,21 +74,31 @@ export async function dryRun(entries: AsyncGenerator<Entry, void, undefined>, fl
   fill(terms, 0);
   const { asked, intervalMs, msPerCharacter } = terms;
   const minutes = Math.ceil(Math.max(requests * intervalMs, size * msPerCharacter) / 60_000);
-  const { documents, unreadable, done, characters } = counts;
-  const sentence =
-    `${count(documents, 'document')} to do (${n(unreadable)} cannot be read; ${n(done)} more done before), ` +
-    `${count(characters, 'character')}: ${asked > 0 ? 'about' : 'at least'} ${count(requests, 'request')}, and ` +
-    `${n(minutes)} min${asked > 0 ? `, by ${count(asked, 'request')}` : ' at 100 requests a minute; with a url and a key it tells more'}`;
-  const words = documents === 0 && done > 0 ? `nothing to do: ${count(done, 'document')} done before` : sentence;
-  process.stdout.write(`${flags.json ? JSON.stringify({ ...counts, requests, minutes, asked }) : words}\n`);
+  const told = { ...counts, requests, minutes, asked };
+  process.stdout.write(`${flags.json ? JSON.stringify(told) : sentence(told)}\n`);
   return 0;
+}
+
+type Told = Record<'documents' | 'unreadable' | 'done' | 'characters' | 'requests' | 'minutes' | 'asked', number>;
+
+function sentence({ documents, unreadable, done, characters, requests, minutes, asked }: Told): string {
+  if (documents === 0 && done > 0) return `nothing to do: ${count(done, 'document')} done before`;
+  const n = (value: number) => value.toLocaleString('en');
+  const [about, by] =
+    asked > 0
+      ? ['about', `, by ${count(asked, 'request')}`]
+      : ['at least', ' at 100 requests a minute; with a url and a key it tells more'];
+  return (
+    `${count(documents, 'document')} to do (${n(unreadable)} cannot be read; ${n(done)} more done before), ` +
+    `${count(characters, 'character')}: ${about} ${count(requests, 'request')}, and ${n(minutes)} min${by}`
+  );
 }
 
 async function* toDo(entries: AsyncGenerator<Entry, void, undefined>, flags: ExtractFlags, counts: { done: number }) {
   const { out, keepFailed = false } = flags;
   if (out === undefined) return yield* entries;
-  for await (const { entry, done } of compare(out, formatOf(flags), entries, keepFailed)) {
-    if (done && !done.again) counts.done++;
+  for await (const { entry, done, again } of compare(out, formatOf(flags), entries, keepFailed)) {
+    if (done && !again) counts.done++;
     else yield entry;
   }
 }
@@ -98,38 +106,27 @@ async function* toDo(entries: AsyncGenerator<Entry, void, undefined>, flags: Ext
 /** Without a key the usual limits, and requests as full as they may be. */
 async function learn(samples: string[][], flags: ExtractFlags): Promise<Terms> {
   const { concurrency, budgetShare } = flags;
-  let limits = DEFAULT_LIMITS;
-  let asked = 0;
-  let ms = 0;
-  let size = 0;
-  let usage: Usage[] = [];
-  const pace = new Pace();
+  const { max_characters: size } = DEFAULT_LIMITS;
+  let terms: Terms = { limits: DEFAULT_LIMITS, size, intervalMs: INTERVAL_MS, msPerCharacter: 0, asked: 0 };
   for (const texts of flags.url && process.env['NER_API_KEY'] ? samples : []) {
     // Of a client that has learnt nothing the first request takes them all.
-    const onEvent = (event: NerEvent) => {
-      if (event.type !== 'answer') return;
-      asked++;
-      ms += event.timings['ner'] ?? 0;
-    };
-    await using client = new NerClient({ ...connectionOf(flags), onEvent });
-    if (asked === 0) limits = await limitsOf(client);
-    if (asked === 1) ms = size = 0;
-    for await (const { ok, document } of client.extractAll(texts)) if (ok) size += document.length + COST_OF_A_TEXT;
-    usage = client.budget();
+    const scheduler = new Scheduler(checked(connectionOf(flags)));
+    if (terms.asked === 0) {
+      // Throws at once where nothing answers. A service without the route has the usual limits.
+      await scheduler.describe(undefined).catch((error) => {
+        if (!(error instanceof RouteError)) throw error;
+      });
+    }
+    const options = { ...TEXTS, order: 'input' as const, headers: {}, signal: undefined };
+    for await (const _ of new Run<unknown>(texts, options, scheduler).outcomes()) {
+    }
+    const { limits, pace, usage } = scheduler;
+    const intervalMs = Math.max(0, ...usage.map(({ period, limit }) => PERIODS[period] / (limit * budgetShare)));
+    const most = pace.size(concurrency, intervalMs > 0 ? { window: intervalMs, left: 0 } : undefined);
+    const msPerCharacter = (pace.msPerCharacter ?? 0) / concurrency;
+    const size = Math.min(most, limits.max_characters);
+    terms = { limits, size, intervalMs, msPerCharacter, asked: terms.asked + 1 };
+    await scheduler.close();
   }
-  if (asked === 0) return { limits, size: limits.max_characters, intervalMs: INTERVAL_MS, msPerCharacter: 0, asked };
-  pace.learn(size, ms);
-  const intervalMs = Math.max(0, ...usage.map(({ period, limit }) => PERIODS[period] / (limit * budgetShare)));
-  const most = pace.size(concurrency, intervalMs > 0 ? { window: intervalMs, left: intervalMs } : undefined);
-  const msPerCharacter = size > 0 ? ms / size / concurrency : 0;
-  return { limits, size: Math.min(most, limits.max_characters), intervalMs, msPerCharacter, asked };
-}
-
-async function limitsOf(client: NerClient): Promise<Limits> {
-  try {
-    return (await client.describe()).limits;
-  } catch (error) {
-    if (error instanceof RouteError) return DEFAULT_LIMITS;
-    throw error;
-  }
+  return terms;
 }

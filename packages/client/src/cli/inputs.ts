@@ -9,7 +9,6 @@ import { DocumentsError } from '../files/fields.js';
  * that every run finds the same order.
  *
  * @param names files, globs, directories, `-` for standard input
- * @param out the output, which is never read
  * @throws {DocumentsError} for a name that stands for nothing, or a file of unknown kind
  */
 export async function findInputs(

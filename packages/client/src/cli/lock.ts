@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, readlinkSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseJson } from '../json.js';
 
 const BEAT_MS = 5000;
 // At a holder that may be dead.
@@ -16,8 +17,8 @@ interface Holder {
   started: string;
   /** Which boot and which container the number counts in, where /proc tells. */
   place: string;
-  /** Grows while it lives. Of a fixed length, so that it is overwritten in place. */
-  beat: string;
+  /** Changes while it lives. Of a fixed length, so that it is overwritten in place: ms since 1970. */
+  beat: number;
 }
 
 /**
@@ -26,17 +27,15 @@ interface Holder {
  * processes. Of any other nobody can tell but by its heartbeat: no clock is compared, it is watched for 20 s.
  */
 export class Lock {
-  readonly #path: string;
-  readonly #mine: Holder;
-  readonly #fd: number;
   readonly #timer: NodeJS.Timeout;
-  #beats = 0;
   #beatAt = Date.now();
 
-  private constructor(path: string, mine: Holder, fd: number) {
-    this.#path = path;
-    this.#mine = mine;
-    this.#fd = fd;
+  /** @param fd of our own file, whatever the path leads to by now */
+  private constructor(
+    private readonly path: string,
+    private readonly mine: Holder,
+    private readonly fd: number,
+  ) {
     this.#timer = setInterval(() => this.#beat(), BEAT_MS).unref();
   }
 
@@ -47,28 +46,26 @@ export class Lock {
    * @throws {NodeJS.ErrnoException} when the file cannot be written
    */
   static async take(path: string, onWait: (holder: string) => void, deadMs = 4 * BEAT_MS): Promise<Lock | string> {
-    const id = randomUUID();
-    const mine = {
-      id,
-      host: hostname(),
-      pid: process.pid,
-      started: startOf(process.pid),
-      place: place(),
-      beat: beat(0),
-    };
+    const { pid } = process;
+    const container = statSync('/proc/self/ns/pid', { throwIfNoEntry: false })?.ino;
+    const place = `${read('/proc/sys/kernel/random/boot_id')?.trim()} ${container}`;
+    const mine = { id: randomUUID(), host: hostname(), pid, started: startOf(pid), place, beat: Date.now() };
     for (;;) {
       const fd = create(path, mine);
       if (fd !== undefined) return new Lock(path, mine, fd);
       const found = read(path);
       if (found === undefined) continue; // gone again
-      if (await isAlive(found, path, mine, onWait, deadMs)) return words(parse(found));
-      const gone = `${path}.${id}`;
-      const replacement = create(gone, mine) as number;
+      const holder = parse(found);
+      const name = holder ? `process ${holder.pid} on ${holder.host}` : 'a process';
+      const isHere = holder?.place === mine.place && holder.host === mine.host;
+      if (!isHere) onWait(name);
+      if (isHere ? runs(holder) : await changes(path, found, deadMs)) return name;
+      const replacement = create(`${path}.${mine.id}`, mine) as number;
       // As near to the rename as can be: another may have come first.
-      if (read(path) === found) renameSync(gone, path);
-      else rmSync(gone);
+      if (read(path) === found) renameSync(`${path}.${mine.id}`, path);
+      else rmSync(`${path}.${mine.id}`);
       await sleep(deadMs / LOOKS);
-      if (parse(read(path))?.id === id) return new Lock(path, mine, replacement);
+      if (parse(read(path))?.id === mine.id) return new Lock(path, mine, replacement);
       closeSync(replacement);
     }
   }
@@ -80,36 +77,27 @@ export class Lock {
 
   release(): void {
     clearInterval(this.#timer);
-    if (this.#isOurs()) rmSync(this.#path, { force: true });
-    closeSync(this.#fd);
+    if (this.#isOurs()) rmSync(this.path, { force: true });
+    closeSync(this.fd);
   }
 
-  /** Written to our own file, whatever the path leads to by now. */
   #beat(): boolean {
     if (!this.#isOurs()) return false;
     try {
-      writeSync(this.#fd, JSON.stringify({ ...this.#mine, beat: beat(++this.#beats) }), 0);
-      fsyncSync(this.#fd);
+      writeSync(this.fd, JSON.stringify({ ...this.mine, beat: Date.now() }), 0);
+      fsyncSync(this.fd);
     } catch {} // a full disk: the output tells
     this.#beatAt = Date.now();
     return true;
   }
 
   #isOurs(): boolean {
-    return parse(read(this.#path))?.id === this.#mine.id;
+    return parse(read(this.path))?.id === this.mine.id;
   }
 }
 
-async function isAlive(
-  found: string,
-  path: string,
-  mine: Holder,
-  onWait: (holder: string) => void,
-  deadMs: number,
-): Promise<boolean> {
-  const holder = parse(found);
-  if (holder?.place === mine.place && holder.host === mine.host) return runs(holder);
-  onWait(words(holder));
+/** Whether a lock file becomes another, and is not just taken away. */
+async function changes(path: string, found: string, deadMs: number): Promise<boolean> {
   for (let look = 0; look < LOOKS; look++) {
     await sleep(deadMs / LOOKS);
     const now = read(path);
@@ -138,15 +126,7 @@ function read(path: string): string | undefined {
 }
 
 function parse(text = ''): Holder | undefined {
-  try {
-    return JSON.parse(text) as Holder;
-  } catch {
-    return undefined;
-  }
-}
-
-function words(holder: Holder | undefined): string {
-  return holder ? `process ${holder.pid} on ${holder.host}` : 'a process';
+  return parseJson(text) as Holder | undefined;
 }
 
 function runs({ pid, started }: Holder): boolean {
@@ -162,16 +142,4 @@ function runs({ pid, started }: Holder): boolean {
 function startOf(pid: number): string {
   const [state, ...rest] = (read(`/proc/${pid}/stat`) ?? '').split(') ').at(-1)?.split(' ') ?? [];
   return state === 'Z' ? '' : (rest[18] ?? '');
-}
-
-function place(): string {
-  try {
-    return `${read('/proc/sys/kernel/random/boot_id')?.trim()} ${readlinkSync('/proc/self/ns/pid')}`;
-  } catch {
-    return '';
-  }
-}
-
-function beat(n: number): string {
-  return String(n).padStart(9, '0');
 }

@@ -2,12 +2,13 @@
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
 import { FORMATS } from '../files/entries.js';
-import { VERSION } from '../version.js';
+import { VERSION } from '../transport.js';
 import { doctor } from './doctor.js';
-import { type ExtractFlags, extract, isExpected, report } from './extract.js';
+import { isExpected, report, unusable } from './errors.js';
+import { extract } from './extract.js';
+import type { ExtractFlags } from './flags.js';
 import { merge } from './merge.js';
 import { count } from './progress.js';
-import { unusable } from './record.js';
 
 // By default V8 lets 120 MB gather where 20 MB live. This halves what a large input takes, for a third more CPU.
 setFlagsFromString('--semi-space-growth-factor=1');
@@ -32,7 +33,11 @@ const program = new Command('burst-ner')
   .version(VERSION)
   .exitOverride();
 
+const choice = (flags: string, description: string, values: readonly string[]) =>
+  new Option(flags, description).choices(values);
 const url = () => new Option('--url <url>', 'the endpoint, e.g. https://kong.example.com/nlp/ner').env('NER_URL');
+
+const OUTPUTS = ['jsonl', 'csv'];
 
 program
   .command('extract')
@@ -42,17 +47,10 @@ program
   .option('--text-field <name>', 'field or column of the text (default: text, else the only one)')
   .option('--id-field <name>', 'field or column of the id (default: id)')
   .addOption(
-    new Option('--format <format>', 'how to read every input (default: by file name; standard input as txt)').choices(
-      FORMATS,
-    ),
+    choice('--format <format>', 'how to read every input (default: by file name; standard input as txt)', FORMATS),
   )
   .option('--out <file>', 'write here instead of to standard output; go on where it ends')
-  .addOption(
-    new Option('--output-format <format>', 'how to write (default: csv when --out ends so, else jsonl)').choices([
-      'jsonl',
-      'csv',
-    ]),
-  )
+  .addOption(choice('--output-format <format>', 'how to write (default: csv when --out ends so, else jsonl)', OUTPUTS))
   .option('--keep-failed', 'on resume leave documents as they are that failed; without it they are done again')
   .option('--allow-model-change', 'go on with an output that another model began')
   .option('--shard <i/n>', 'do only every n-th document, from the i-th on; merge puts the outputs together')
@@ -115,7 +113,7 @@ The API key comes from the environment variable NER_API_KEY alone.
 Exit codes: 0 all is well, 1 a check failed (the line says what to do), 2 there is no address or no key to check with.`,
   )
   .action(async (flags: { url?: string }) => {
-    end(await doctor(flags.url));
+    end(await doctor(flags));
   });
 
 try {

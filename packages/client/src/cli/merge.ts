@@ -1,15 +1,13 @@
 import * as fs from 'node:fs';
-import { formatOf } from './extract.js';
-import type { OutputFormat } from './jsonl.js';
-import { modelChanged, OutputError, type OutputRecord, unusable } from './record.js';
+import { modelChanged, OutputError, unusable } from './errors.js';
+import { formatOf } from './flags.js';
+import type { OutputFormat, OutputRecord } from './record.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
 /**
  * Puts the outputs of all shards of one run into the order of the inputs: the output that one process would have written,
  * which `extract` can resume.
  *
- * @param out a file that is not there yet
- * @returns how many documents there are, and how many of them failed
  * @throws {OutputError} for shards that are missing, not complete, twice there or of different runs or models
  */
 export async function merge(files: string[], out: string): Promise<{ documents: number; failed: number }> {
@@ -20,10 +18,7 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
   const write = create(out);
   try {
     write(format.header);
-    for await (const record of inTurn(
-      paths.map((path) => ({ path, records: format.read(path) })),
-      documents,
-    )) {
+    for await (const record of inTurn(paths, format, documents)) {
       if (record.model && model && record.model !== model) throw modelChanged(out, model, record.model);
       model ??= record.model;
       if (record.error) failed++;
@@ -47,11 +42,12 @@ function create(out: string): (text: string) => void {
   }
 }
 
-/** The first record of each, the second of each, and so on. */
 async function* inTurn(
-  shards: { path: string; records: ReturnType<OutputFormat['read']> }[],
+  paths: string[],
+  format: OutputFormat,
   documents: number,
 ): AsyncGenerator<OutputRecord, void, undefined> {
+  const shards = paths.map((path) => ({ path, records: format.read(path) }));
   for (let number = 0; number < documents; number++) {
     const { path, records } = shards[number % shards.length] as (typeof shards)[number];
     const { value } = await records.next();
@@ -67,31 +63,26 @@ async function* inTurn(
 function shardsOf(files: string[]): { facts: RunFacts; paths: string[]; documents: number } {
   const paths: string[] = [];
   let first: { path: string; facts: RunFacts } | undefined;
+  let documents = 0;
+  let count = 0;
   for (const path of files) {
-    const facts = readRun(`${path}.run`);
-    if (!facts) throw new OutputError(`${path}.run is not there; copy it along with ${path}, which it tells of`);
-    if (!facts.shard) throw new OutputError(`${path} is no shard: it was written without --shard`);
-    if (facts.documents === undefined) throw new OutputError(`${path} is not complete; run its shard again`);
+    const run = readRun(`${path}.run`);
+    if (!run) throw new OutputError(`${path}.run is not there; copy it along with ${path}, which it tells of`);
+    if (!run.shard) throw new OutputError(`${path} is no shard: it was written without --shard`);
+    if (run.documents === undefined) throw new OutputError(`${path} is not complete; run its shard again`);
+    const [index = 0, of = 0] = run.shard.split('/').map(Number);
+    const facts = { ...run, shard: `i/${of}` };
     first ??= { path, facts };
-    const [index = 0, count = 0] = facts.shard.split('/').map(Number);
-    let different = firstDifference(first.facts, facts, ['textField', 'idField', 'format', 'outputFormat']);
-    if (count !== countOf(first.facts)) different ??= `--shard was ${first.facts.shard}, and now is ${facts.shard}`;
-    if (facts.documents !== first.facts.documents) {
-      different ??= `its inputs had ${first.facts.documents} documents, and now have ${facts.documents}`;
-    }
+    documents ||= run.documents;
+    count ||= of;
+    const inputs = `its inputs had ${documents} documents, and now have ${run.documents}`;
+    const different = firstDifference(first.facts, facts) ?? (run.documents === documents ? undefined : inputs);
     if (different) throw new OutputError(`${path} is not of the same run as ${first.path}: ${different}`);
-    if (paths[index - 1]) throw new OutputError(`${path} is the shard ${facts.shard}, and so is ${paths[index - 1]}`);
+    if (paths[index - 1]) throw new OutputError(`${path} is the shard ${run.shard}, and so is ${paths[index - 1]}`);
     paths[index - 1] = path;
   }
   if (!first) throw new OutputError('name the outputs of all shards');
-  const count = countOf(first.facts);
-  const missing = Array.from({ length: count }, (_, i) => i).filter((i) => !paths[i]);
-  if (missing.length > 0) {
-    throw new OutputError(`missing of ${count} shards: ${missing.map((i) => `${i + 1}/${count}`).join(', ')}`);
-  }
-  return { facts: { ...first.facts, shard: undefined }, paths, documents: first.facts.documents as number };
-}
-
-function countOf({ shard = '' }: RunFacts): number {
-  return Number(shard.split('/')[1]);
+  const missing = Array.from({ length: count }, (_, i) => `${i + 1}/${count}`).filter((_, i) => !paths[i]);
+  if (missing.length > 0) throw new OutputError(`missing of ${count} shards: ${missing.join(', ')}`);
+  return { facts: { ...first.facts, shard: undefined }, paths, documents };
 }

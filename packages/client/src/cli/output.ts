@@ -1,13 +1,15 @@
 import * as fs from 'node:fs';
 import type { Entry } from '../files/entries.js';
-import type { OutputFormat } from './jsonl.js';
+import { modelChanged, OutputError, unusable } from './errors.js';
 import { Lock } from './lock.js';
-import { modelChanged, OutputError, type OutputRecord, unusable } from './record.js';
-import { compare, partOf } from './resume.js';
+import type { OutputFormat, OutputRecord } from './record.js';
+import { compare, partOf, readDone } from './resume.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
-/** A document to do, or to copy what is known of it. */
-export type Todo = Entry & { kept?: OutputRecord };
+export type Todo = Entry & {
+  /** It failed in an earlier run. */
+  again?: boolean | undefined;
+};
 
 export interface OutputOptions {
   facts: RunFacts;
@@ -16,43 +18,32 @@ export interface OutputOptions {
   allowModelChange: boolean;
   /** Called before the first document that is to be done, with the model of those before it, and their end in the inputs. */
   onFirst: (model: string | undefined, read: number) => Promise<void>;
-  /** Called before a wait. */
   onWait: (sentence: string) => void;
 }
 
 /**
- * A file that grows by whole records, in the order of the inputs, so that it is resumed where it ends. Failed documents are
- * done again into `OUT.part`, which holds all that came before them too, and takes the file's place once it is as long.
+ * A file that grows by whole records, in the order of the inputs, so that it is resumed where it ends. Records of failed
+ * documents that are done again gather in `OUT.part`. Once all are there they take their places, in a new file that takes
+ * the old one's place.
  */
 export class OutputFile {
   /** What an earlier run did and this one keeps. */
   readonly before = { documents: 0, failed: 0 };
-  readonly #path: string;
-  readonly #options: OutputOptions;
-  readonly #lock: Lock;
-  /** Whether the file was not there before. */
-  readonly #isOurs: boolean;
-  #fd: number;
-  #size: number;
-  /** Writes go to `OUT.part`. */
-  #inPart: boolean;
-  /** Whether this run has added nothing to it. */
-  #partIsEmpty = false;
-  /** Records of the file that were given out and not yet written to `OUT.part`. */
-  #owed = 0;
-  /** Whether all records of the file were given out. */
-  #allRead = false;
-  #model: string | undefined;
+  /** Of the last record that names one. */
+  model: string | undefined;
+  /** What of the file, and of `OUT.part`, is whole, in bytes. */
+  #end = 0;
+  #partEnd = 0;
+  /** Which of the two is written to, once one is: `OUT.part` first. */
+  #target: { fd: number; inPart: boolean } | undefined;
 
-  private constructor(path: string, options: OutputOptions, lock: Lock, isOurs: boolean) {
-    this.#path = path;
-    this.#options = options;
-    this.#lock = lock;
-    this.#isOurs = isOurs;
-    this.#inPart = fs.existsSync(partOf(path));
-    this.#fd = fs.openSync(this.#inPart ? partOf(path) : path, 'a');
-    this.#size = fs.fstatSync(this.#fd).size;
-  }
+  /** @param isOurs whether the file was not there before */
+  private constructor(
+    private readonly path: string,
+    private readonly options: OutputOptions,
+    private readonly lock: Lock,
+    private readonly isOurs: boolean,
+  ) {}
 
   /** @throws {OutputError} when it cannot be written, is of another run, or another process writes to it */
   static async open(out: string, options: OutputOptions): Promise<OutputFile> {
@@ -61,17 +52,13 @@ export class OutputFile {
       throw new OutputError(`${out} is not a plain file; leave --out away to write to standard output`);
     }
     const entry = fs.lstatSync(out, { throwIfNoEntry: false });
-    const isOurs = entry === undefined;
     // What a link leads to is replaced, not the link.
     const path = found && entry?.isSymbolicLink() ? fs.realpathSync(out) : out;
-    let lock: Lock | string;
-    try {
-      lock = await Lock.take(`${path}.lock`, (holder) => {
-        options.onWait(`${out} was left by ${holder}; looking for up to 20 s whether it still runs`);
-      });
-    } catch (error) {
+    const onWait = (holder: string) =>
+      options.onWait(`${out} was left by ${holder}; looking for up to 20 s whether it still runs`);
+    const lock = await Lock.take(`${path}.lock`, onWait).catch((error) => {
       throw unusable(out, error);
-    }
+    });
     if (typeof lock === 'string') {
       throw new OutputError(`${lock} writes to ${out}; wait for it, or name another file with --out`);
     }
@@ -84,71 +71,56 @@ export class OutputFile {
           `${out} is of another run: ${different}; run it as before, or name another file with --out`,
         );
       }
-      const file = new OutputFile(path, options, lock, isOurs);
+      fs.closeSync(fs.openSync(path, 'a'));
       if (!run || !isBegun) writeRun(`${path}.run`, options.facts);
-      return file;
+      return new OutputFile(path, options, lock, entry === undefined);
     } catch (error) {
       lock.release();
       throw error instanceof OutputError ? error : unusable(out, error);
     }
   }
 
-  /** Of the last record that names one. */
-  get model(): string | undefined {
-    return this.#model;
-  }
-
-  /** What of the inputs is to be done, and what is to be copied on the way. */
+  /** What of the inputs is to be done. */
   async *todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
-    const { format, keepFailed, onFirst } = this.#options;
-    let end = 0;
+    const { format, keepFailed, onFirst } = this.options;
     let read = 0;
-    let writing = false;
     let anyToDo = false;
-    for await (const { entry, done } of compare(this.#path, format, entries, keepFailed)) {
-      const kept = done?.again ? undefined : done?.record;
-      if (kept) {
-        this.before.documents++;
-        if (kept.error) this.before.failed++;
+    for await (const { entry, done, again } of compare(this.path, format, entries, keepFailed)) {
+      if (done) {
+        this.#end = done.end;
+        this.#partEnd = done.partEnd;
       }
-      if (kept && done && !writing && done.inPart === this.#inPart) {
-        end = done.end;
-        read = entry.read;
-        this.#model = kept.model ?? this.#model;
+      if (done && !again) {
+        const { model, error } = done.record;
+        this.before.documents++;
+        if (error) this.before.failed++;
+        if (anyToDo) this.#expectModel(model);
+        else read = entry.read;
+        this.model = model ?? this.model;
         continue;
       }
-      if (!kept && !anyToDo) {
-        anyToDo = true;
-        await onFirst(this.#model, read);
-      }
-      if (!writing) this.#begin(end, done !== undefined);
-      writing = true;
-      if (done) this.#owed++;
-      else this.#onAllRead();
-      yield kept ? { ...entry, kept } : entry;
+      if (!anyToDo) await onFirst(this.model, read);
+      anyToDo = true;
+      yield { ...entry, again };
     }
-    if (!writing) this.#begin(end, false);
-    this.#onAllRead();
   }
 
   /**
    * Returns when the operating system has it: what this process does later, kill -9 included, cannot undo it. A power cut
    * can, until the run has ended; then the next one does again what is missing.
    */
-  write(record: OutputRecord): void {
+  async write(record: OutputRecord, again = false): Promise<void> {
     this.#expectModel(record.model);
-    if (!this.#lock.held) {
-      throw new OutputError(`another process writes to ${this.#path} now, for this one stood still for too long`);
+    this.model = record.model ?? this.model;
+    if (!this.lock.held) {
+      throw new OutputError(`another process writes to ${this.path} now, for this one stood still for too long`);
     }
-    const { header, toText } = this.#options.format;
-    const bytes = Buffer.from((this.#size === 0 ? header : '') + toText(record));
-    this.#do(() => {
-      for (let at = 0; at < bytes.length; ) at += fs.writeSync(this.#fd, bytes, at);
+    const { header, toText } = this.options.format;
+    await this.#use(async () => {
+      const fd = await this.#openFor(again);
+      const bytes = Buffer.from((fs.fstatSync(fd).size === 0 ? header : '') + toText(record));
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
     });
-    this.#size += bytes.length;
-    this.#partIsEmpty = false;
-    if (this.#owed > 0) this.#owed--;
-    if (this.#allRead) this.#replace();
   }
 
   /**
@@ -156,66 +128,91 @@ export class OutputFile {
    *   and nothing was written to goes away
    */
   async close(documents?: number): Promise<void> {
-    const { facts } = this.#options;
+    const { path, isOurs } = this;
     try {
-      this.#do(() => fs.fsyncSync(this.#fd));
-      if (documents !== undefined) writeRun(`${this.#path}.run`, { ...facts, documents });
+      await this.#use(async () => {
+        if (documents !== undefined) await this.#openFor(false);
+        if (this.#target) fs.fsyncSync(this.#target.fd);
+      });
+      if (documents !== undefined) writeRun(`${path}.run`, { ...this.options.facts, documents });
     } finally {
-      fs.closeSync(this.#fd);
-      if (this.#inPart && this.#partIsEmpty) fs.rmSync(partOf(this.#path));
-      else if (this.#size === 0 && documents === undefined) {
-        fs.rmSync(`${this.#path}.run`, { force: true });
-        if (this.#isOurs) fs.rmSync(this.#path, { force: true });
+      if (this.#target) fs.closeSync(this.#target.fd);
+      if (documents === undefined && fs.statSync(path, { throwIfNoEntry: false })?.size === 0) {
+        fs.rmSync(`${path}.run`, { force: true });
+        if (isOurs) fs.rmSync(path);
       }
-      this.#lock.release();
+      this.lock.release();
     }
   }
 
-  /** Leaves of the file what stays as it is, or, when records that follow are to change, copies that. */
-  #begin(end: number, recordsFollow: boolean): void {
-    this.#do(() => {
-      if (recordsFollow && !this.#inPart) {
-        const part = partOf(this.#path);
-        fs.closeSync(this.#fd);
-        fs.copyFileSync(this.#path, `${part}.new`);
-        fs.truncateSync(`${part}.new`, end);
-        fs.renameSync(`${part}.new`, part);
-        this.#fd = fs.openSync(part, 'a');
-        this.#inPart = this.#partIsEmpty = true;
-      }
-      if (end < fs.fstatSync(this.#fd).size) fs.ftruncateSync(this.#fd, end);
-    });
-    this.#size = end;
+  /** Cuts off what is torn at its end. @param again whether a document is done again */
+  async #openFor(again: boolean): Promise<number> {
+    if (this.#target?.inPart === again) return this.#target.fd;
+    if (this.#target) fs.closeSync(this.#target.fd);
+    this.#target = undefined;
+    if (!again) await this.#mend();
+    const fd = fs.openSync(again ? partOf(this.path) : this.path, 'a');
+    this.#target = { fd, inPart: again };
+    const end = again ? this.#partEnd : this.#end;
+    if (end < fs.fstatSync(fd).size) fs.ftruncateSync(fd, end);
+    return fd;
   }
 
-  #onAllRead(): void {
-    this.#allRead = true;
-    this.#replace();
-  }
-
-  /** Once `OUT.part` has all that the file has. */
-  #replace(): void {
-    if (!this.#inPart || this.#owed > 0) return;
-    this.#do(() => {
-      fs.fsyncSync(this.#fd);
-      fs.renameSync(partOf(this.#path), this.#path);
-    });
-    this.#inPart = false;
+  /** Puts the records in `OUT.part` into their places. */
+  async #mend(): Promise<void> {
+    const part = partOf(this.path);
+    if (!fs.existsSync(part)) return;
+    const { format } = this.options;
+    const fd = fs.openSync(`${part}.new`, 'w');
+    fs.writeSync(fd, format.header);
+    for await (const { record } of readDone(this.path, format)) fs.appendFileSync(fd, format.toText(record));
+    this.#end = fs.fstatSync(fd).size;
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    fs.renameSync(`${part}.new`, this.path);
+    fs.rmSync(part);
   }
 
   /** An output holds one model's entities. */
   #expectModel(found: string | undefined): void {
-    if (found !== undefined && this.#model !== undefined && found !== this.#model && !this.#options.allowModelChange) {
-      throw modelChanged(this.#path, this.#model, found);
+    if (found !== undefined && this.model !== undefined && found !== this.model && !this.options.allowModelChange) {
+      throw modelChanged(this.path, this.model, found);
     }
-    this.#model = found ?? this.#model;
   }
 
-  #do(action: () => void): void {
+  async #use(action: () => Promise<void>): Promise<void> {
     try {
-      action();
+      await action();
     } catch (error) {
-      throw unusable(this.#path, error);
+      throw error instanceof OutputError ? error : unusable(this.path, error);
     }
   }
+}
+
+/** Standard output. Never resumed. */
+export class OutputStream {
+  readonly before = { documents: 0, failed: 0 };
+  model: string | undefined;
+  #header: string;
+
+  constructor(private readonly format: OutputFormat) {
+    this.#header = format.header;
+    // write() tells the same error to whoever waits for it.
+    process.stdout.removeAllListeners('error').on('error', () => {});
+  }
+
+  todo(entries: AsyncGenerator<Entry, void, undefined>): AsyncGenerator<Todo, void, undefined> {
+    return entries;
+  }
+
+  async write(record: OutputRecord): Promise<void> {
+    const text = this.#header + this.format.toText(record);
+    this.#header = '';
+    this.model = record.model ?? this.model;
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(text, (error) => (error ? reject(unusable('standard output', error)) : resolve()));
+    });
+  }
+
+  async close(): Promise<void> {}
 }

@@ -21,25 +21,17 @@ export const OutputRecord = z.object({
 });
 export type OutputRecord = z.infer<typeof OutputRecord>;
 
+/** How records are written, and read again. */
+export interface OutputFormat {
+  name: 'jsonl' | 'csv';
+  /** What stands before the first record. */
+  header: string;
+  toText(record: OutputRecord): string;
+  /** The whole records of a file with the byte at which each ends. @throws {OutputError} for what `toText` did not write */
+  read(path: string): AsyncGenerator<{ record: OutputRecord; end: number }, void, undefined>;
+}
+
 const UNREADABLE = 'unreadable';
-
-/** The output cannot be written, or is not what this run would have written. One sentence. */
-export class OutputError extends Error {
-  override name = 'OutputError';
-}
-
-export function modelChanged(out: string, before: string, now: string): OutputError {
-  return new OutputError(
-    `the model is now ${now}, and ${out} is by ${before}; ` +
-      'name another file with --out, or go on with --allow-model-change',
-  );
-}
-
-export function unusable(path: string, error: unknown): OutputError {
-  const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-  const advice = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and run the same command again' : '';
-  return new OutputError(`${path} cannot be written (${code})${advice}`, { cause: code });
-}
 
 /** `name/version/digest`, the digest cut to 12 digits as in the header `x-ner-model`. */
 export function modelName({ name, version, digest }: Model): string {

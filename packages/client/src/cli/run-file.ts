@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { FORMATS } from '../files/entries.js';
-import { OutputError } from './record.js';
+import { foreign } from './errors.js';
 
 /** What an output is of: `OUT.run` beside it says so. */
 const RunFacts = z.object({
@@ -19,13 +19,13 @@ const RunFacts = z.object({
 });
 export type RunFacts = z.infer<typeof RunFacts>;
 
-const FLAGS = {
-  textField: '--text-field',
-  idField: '--id-field',
-  format: '--format',
-  outputFormat: '--output-format',
-  shard: '--shard',
-} as const;
+const FLAGS = [
+  ['textField', '--text-field'],
+  ['idField', '--id-field'],
+  ['format', '--format'],
+  ['outputFormat', '--output-format'],
+  ['shard', '--shard'],
+] as const;
 
 /** @throws {OutputError} for a file that `writeRun` did not write */
 export function readRun(path: string): RunFacts | undefined {
@@ -39,7 +39,7 @@ export function readRun(path: string): RunFacts | undefined {
   try {
     return RunFacts.parse(JSON.parse(text));
   } catch {
-    throw new OutputError(`${path} is not what this program writes; the file stays as it is: name another with --out`);
+    return foreign(path);
   }
 }
 
@@ -50,20 +50,14 @@ export function writeRun(path: string, facts: RunFacts): void {
 }
 
 /** The first thing in which two runs differ that their outputs must not; undefined when there is none. */
-export function firstDifference(
-  before: RunFacts,
-  now: RunFacts,
-  flags: (keyof typeof FLAGS)[] = ALL,
-): string | undefined {
+export function firstDifference(before: RunFacts, now: RunFacts): string | undefined {
   for (let i = 0; i < Math.max(before.inputs.length, now.inputs.length); i++) {
     const [was, is] = [before.inputs[i], now.inputs[i]];
     if (was !== is) return `its input ${i + 1} was ${was ?? 'not there'}, and now is ${is ?? 'not there'}`;
   }
-  for (const flag of flags) {
-    const [was, is] = [before[flag], now[flag]];
-    if (was !== is) return `${FLAGS[flag]} was ${was ?? 'not given'}, and now is ${is ?? 'not given'}`;
+  for (const [fact, flag] of FLAGS) {
+    const [was, is] = [before[fact], now[fact]];
+    if (was !== is) return `${flag} was ${was ?? 'not given'}, and now is ${is ?? 'not given'}`;
   }
   return undefined;
 }
-
-const ALL = Object.keys(FLAGS) as (keyof typeof FLAGS)[];

@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises';
+import { parseJson } from '../json.js';
 import { inputName } from './bytes.js';
 import {
-  chooseColumn,
   chooseField,
   DocumentsError,
   defaultId,
   type FieldOptions,
   type Fields,
+  looksLikeName,
   noField,
   UnreadableError,
 } from './fields.js';
@@ -131,18 +132,16 @@ async function* readRecords(
     try {
       if (problem) throw new UnreadableError(`${where} ${problem}`);
       const record = parseObject(json, where);
-      field ??= chooseField(record, options, where);
-      if (options.textField === undefined && field !== 'text' && Object.hasOwn(record, 'text')) {
+      const names = Object.keys(record);
+      const isString = (name: string) => typeof record[name] === 'string';
+      field ??= chooseField('field', names, names.filter(isString), options, where);
+      if (options.textField === undefined && field !== 'text' && names.includes('text')) {
         throw new DocumentsError(
           `${where} has a field "text", and those before it have not; name the one that holds the text (--text-field)`,
         );
       }
-      yield {
-        ...origin,
-        ...idOf(record[options.idField ?? defaultId(Object.keys(record))], where),
-        text: textOf(record, field, where),
-        read,
-      };
+      const id = idOf(record[options.idField ?? defaultId(names)], where);
+      yield { ...origin, ...id, text: textOf(record, field, where), read };
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error;
       yield { ...origin, error, read };
@@ -170,13 +169,22 @@ async function* readCells(path: string, rows: AsyncGenerator<Row>, options: Fiel
   }
 }
 
-function parseObject(json: string, where: string): Fields {
-  let value: unknown;
-  try {
-    value = JSON.parse(json);
-  } catch {
-    throw new UnreadableError(`${where} is not valid JSON`);
+/** Takes no first document for a header. */
+function chooseColumn(header: string[], options: FieldOptions, file: string): string {
+  const named = [options.textField ?? 'text', ...(options.idField ? [options.idField] : [])];
+  const missing = named.find((name) => !header.includes(name));
+  if (missing !== undefined && !header.every(looksLikeName)) {
+    throw new DocumentsError(
+      `${file} has no column "${missing}", and its first line does not look like a header; ` +
+        'add one, e.g. id,text, or name a column of it (--text-field)',
+    );
   }
+  return chooseField('column', header, header, options, file);
+}
+
+function parseObject(json: string, where: string): Fields {
+  const value = parseJson(json);
+  if (value === undefined) throw new UnreadableError(`${where} is not valid JSON`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UnreadableError(`${where} is not a JSON object, such as {"text": "…"}`);
   }
@@ -185,12 +193,10 @@ function parseObject(json: string, where: string): Fields {
 
 function textOf(record: Fields, field: string, where: string): string {
   const text = record[field];
-  if (!Object.hasOwn(record, field)) throw new UnreadableError(noField(record, field, where));
-  if (typeof text !== 'string') {
-    const found = text === null ? 'null' : typeof text;
-    throw new UnreadableError(`${where} has no string in the field "${field}" but ${found}`);
-  }
-  return text;
+  if (typeof text === 'string') return text;
+  if (text === undefined) throw new UnreadableError(noField('field', field, Object.keys(record), where));
+  const found = text === null ? 'null' : typeof text;
+  throw new UnreadableError(`${where} has no string in the field "${field}" but ${found}`);
 }
 
 /** An id's objects within each other; JSON's writer goes less deep than its reader. */

@@ -1,4 +1,4 @@
-import { printable } from '../printable.js';
+import { printable } from '../errors.js';
 
 /** What concerns every input, or what an option can mend: one sentence with the file and, where there is one, the line. */
 export class DocumentsError extends Error {
@@ -30,54 +30,44 @@ export interface FieldOptions {
   idField?: string | undefined;
 }
 
-/** The field of the text, as the first record of a JSON file tells. */
-export function chooseField(record: Fields, { textField, idField }: FieldOptions, where: string): string {
-  for (const named of [textField, idField]) {
-    if (named !== undefined && !Object.hasOwn(record, named)) throw new DocumentsError(noField(record, named, where));
-  }
+/**
+ * The field or column that holds the text.
+ *
+ * @param kind what the file calls it
+ * @param candidates those of `names` that may hold it
+ * @throws {DocumentsError} when one that is named is missing, or when it cannot be told
+ */
+export function chooseField(
+  kind: 'field' | 'column',
+  names: string[],
+  candidates: string[],
+  { textField, idField }: FieldOptions,
+  where: string,
+): string {
+  const missing = [textField, idField].find((named) => named !== undefined && !names.includes(named));
+  if (missing !== undefined) throw new DocumentsError(noField(kind, missing, names, where));
   if (textField !== undefined) return textField;
-  if (Object.hasOwn(record, 'text')) return 'text';
-  const strings = Object.keys(record).filter((field) => typeof record[field] === 'string');
-  return onlyField(strings, idField ?? defaultId(Object.keys(record)), where);
-}
-
-/** The column of the text. Takes no first document for a header. */
-export function chooseColumn(header: string[], { textField, idField }: FieldOptions, file: string): string {
-  const missing = [textField, idField].find((named) => named !== undefined && !header.includes(named));
-  if (missing === undefined && header.includes(textField ?? 'text')) return textField ?? 'text';
-  if (!header.every(looksLikeName)) {
-    throw new DocumentsError(
-      `${file} has no column "${missing ?? 'text'}", and its first line does not look like a header; ` +
-        'add one, e.g. id,text, or name a column of it (--text-field)',
-    );
-  }
-  if (missing !== undefined) {
-    throw new DocumentsError(`${file} has no column "${missing}"; its columns are: ${listed(header)}`);
-  }
-  return onlyField(header, idField ?? defaultId(header), file);
-}
-
-/** MongoDB calls it `_id`. */
-export function defaultId(fields: string[]): string {
-  return fields.includes('_id') && !fields.includes('id') ? '_id' : 'id';
-}
-
-export function noField(record: Fields, field: string, where: string): string {
-  return `${where} has no field "${field}"; its fields are: ${listed(Object.keys(record))}`;
-}
-
-function onlyField(candidates: string[], idField: string, where: string): string {
-  const others = candidates.filter((field) => field !== idField);
+  if (names.includes('text')) return 'text';
+  const others = candidates.filter((name) => name !== (idField ?? defaultId(names)));
   if (others.length === 1 && others[0] !== undefined) return others[0];
   const found = others.length === 0 ? 'nor any other with text' : `and several others: ${listed(others)}`;
   throw new DocumentsError(`${where} has no field "text" ${found}; name the one that holds the text (--text-field)`);
 }
 
-/** What does not look like a name may be a text, or part of one, and is not shown. */
-function listed(fields: string[]): string {
-  return fields.filter(looksLikeName).join(', ') || 'none that looks like a name';
+/** MongoDB calls it `_id`. */
+export function defaultId(names: string[]): string {
+  return names.includes('_id') && !names.includes('id') ? '_id' : 'id';
 }
 
-function looksLikeName(field: string): boolean {
-  return /^[\p{L}_][\p{L}\p{M}\p{N}_.-]{0,39}$/u.test(field);
+export function noField(kind: 'field' | 'column', name: string, names: string[], where: string): string {
+  return `${where} has no ${kind} "${name}"; its ${kind}s are: ${listed(names)}`;
+}
+
+/** What does not look like a name may be a text, or part of one, and is not shown. */
+function listed(names: string[]): string {
+  return names.filter(looksLikeName).join(', ') || 'none that looks like a name';
+}
+
+export function looksLikeName(name: string): boolean {
+  return /^[\p{L}_][\p{L}\p{M}\p{N}_.-]{0,39}$/u.test(name);
 }

@@ -8,9 +8,6 @@ const MARK = new Set([0xef, 0xbb, 0xbf]); // of the byte order, in UTF-8
 /**
  * The items of a JSON array, or JSON values one after another, as a stream; `line` counts them. Where brackets or quotes
  * do not match, reading goes on at the next line that begins with a bracket, and the item tells what was passed over.
- *
- * @param path `-` is standard input
- * @throws {UnreadableError | NodeJS.ErrnoException} when the file cannot be read
  */
 export async function* readItems(path: string): AsyncGenerator<Line, void, undefined> {
   const gathered = new Gathered();

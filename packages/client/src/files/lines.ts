@@ -49,12 +49,7 @@ export class Gathered {
   }
 }
 
-/**
- * Lines of a file, as a stream. One that is damaged is told by its `problem`, so that those after it can be read.
- *
- * @param path `-` is standard input
- * @throws {UnreadableError | NodeJS.ErrnoException} when the file cannot be read
- */
+/** Lines of a file, as a stream. One that is damaged is told by its `problem`, so that those after it can be read. */
 export async function* readLines(path: string): AsyncGenerator<Line, void, undefined> {
   const gathered = new Gathered();
   let before = 0;

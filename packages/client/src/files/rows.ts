@@ -1,14 +1,8 @@
 import { type Line, MAX_RECORD, readLines } from './lines.js';
 
-/** A row of a CSV file, its header too. */
-export interface Row {
+/** A row of a CSV file, its header too. `line` is its last. */
+export interface Row extends Omit<Line, 'text'> {
   cells: string[];
-  /** Its last line, from 1. */
-  line: number;
-  /** Bytes of the file up to its end. */
-  end: number;
-  /** Why the cells are not what the file holds. */
-  problem: string | undefined;
 }
 
 /** How quotes in a quoted cell are meant: doubled; behind a backslash; or as they stand, on one line. */
@@ -21,7 +15,6 @@ type Reading = { cells: string[]; lines: number };
  * on with the next line, so that a quote which is never closed costs no row after it.
  *
  * @param delimiter of every row; without it the one of , ; tab | that the header has most of, or that `sep=` names
- * @throws {UnreadableError | NodeJS.ErrnoException} when the file cannot be read
  */
 export async function* readRows(path: string, delimiter?: string): AsyncGenerator<Row, void, undefined> {
   const source = readLines(path);
@@ -56,19 +49,16 @@ async function* split(rows: Rows, known: string | undefined): AsyncGenerator<Row
 
 /** Lines that were read but are not yet of a row. */
 class Rows {
-  readonly #source: AsyncGenerator<Line, void, undefined>;
   #ahead: Line[] = [];
   #at = 0;
   #number = 0;
 
-  constructor(source: AsyncGenerator<Line, void, undefined>) {
-    this.#source = source;
-  }
+  constructor(private readonly source: AsyncGenerator<Line, void, undefined>) {}
 
   /** The line that is `i` from here. */
   async line(i: number): Promise<Line | undefined> {
     while (this.#at + i >= this.#ahead.length) {
-      const { value } = await this.#source.next();
+      const { value } = await this.source.next();
       if (!value) return undefined;
       // Excel for the Mac once ended lines by CR alone.
       const parts = value.text.slice(0, -2).includes('\r') ? value.text.split(/(?<=\r)(?!\n|$)/) : [value.text];
@@ -87,7 +77,6 @@ class Rows {
     return dropped;
   }
 
-  /** The next row, and why it is none. */
   async read(delimiter: string, columns: number | undefined): Promise<{ reading: Reading; problem?: string }> {
     const { text } = (await this.line(0)) as Line;
     const plain = { cells: text.replace(/[\r\n]+$/, '').split(delimiter), lines: 1 };

@@ -16,11 +16,7 @@ export interface SentAnswer {
   body: string | Buffer;
 }
 
-/**
- * A dispatcher of undici whose requests a function answers: nothing leaves the process.
- *
- * @param answer rejects when the connection fails
- */
+/** A dispatcher of undici whose requests a function answers: nothing leaves the process. It rejects for a broken one. */
 export function answeredBy(answer: (request: SentRequest) => Promise<SentAnswer>): Dispatcher {
   return new Agent().compose(() => ({ origin, path, method, headers, body }, handler) => {
     const controller: Dispatcher.DispatchController = {

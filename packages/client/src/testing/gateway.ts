@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { type Clock, systemClock } from '../clock.js';
 import { codePointLength, type Entity } from '../offsets.js';
-import { DEFAULT_LIMITS, type Limits, type Model } from '../wire.js';
+import { DEFAULT_LIMITS, type Model } from '../wire.js';
 import { answeredBy, type SentAnswer, type SentRequest } from './dispatcher.js';
 
 /** What the gateway got. */
@@ -51,7 +51,6 @@ export interface FakeGatewayOptions {
 
 const MINUTE_MS = 60_000;
 const MODEL: Model = { name: 'en_fake', version: '1.0.0', digest: '0'.repeat(64) };
-const LIMITS: Limits = DEFAULT_LIMITS;
 
 /**
  * A gateway with a service behind it, for tests: `new NerClient({ url, apiKey, dispatcher: gateway.dispatcher })`. It needs
@@ -62,21 +61,18 @@ export class FakeGateway {
   readonly dispatcher: Dispatcher = answeredBy((request) => this.#serve(request));
   /** All requests with texts so far, those that were refused included. */
   readonly requests: FakeRequest[] = [];
-  readonly #options: FakeGatewayOptions;
   #minute = 0;
   #used = 0;
   #cold = 0;
 
-  constructor(options: FakeGatewayOptions = {}) {
-    this.#options = options;
-  }
+  constructor(private readonly options: FakeGatewayOptions = {}) {}
 
   async #serve({ method, headers, body }: SentRequest): Promise<SentAnswer> {
-    if (method === 'GET') return answer({ status: 200, body: { model: MODEL, labels: [], limits: LIMITS } });
+    if (method === 'GET') return answer({ status: 200, body: { model: MODEL, labels: [], limits: DEFAULT_LIMITS } });
     const { texts } = JSON.parse(body ?? '') as { texts: string[] };
     const request = { number: this.requests.length + 1, texts, headers };
     this.requests.push(request);
-    const { limit, find = () => [], answer: otherwise } = this.#options;
+    const { limit, find = () => [], answer: otherwise } = this.options;
     const budget = limit === undefined ? {} : this.#count(limit);
     if (budget['retry-after'] !== undefined) {
       const kong = { ...budget, 'x-kong-response-latency': '1' };
@@ -86,7 +82,7 @@ export class FakeGateway {
     if (other instanceof Error) throw other;
     if (other) return answer({ ...other, headers: { ...budget, ...other.headers } });
     const results = texts.map((text) => ({ entities: find(text).map((entity) => toWire(text, entity)) }));
-    const cold = this.#cold++ < (this.#options.coldStarts ?? 0);
+    const cold = this.#cold++ < (this.options.coldStarts ?? 0);
     const about = {
       via: '1.1 kong/3.9.3',
       'x-request-id': headers['x-request-id'] ?? '',
@@ -98,7 +94,7 @@ export class FakeGateway {
 
   /** Kong's headers of a limit a minute; with a Retry-After when it is used up. */
   #count(limit: number): Record<string, string> {
-    const now = (this.#options.clock ?? systemClock).now();
+    const now = (this.options.clock ?? systemClock).now();
     const minute = Math.floor(now / MINUTE_MS);
     if (minute !== this.#minute) this.#used = 0;
     this.#minute = minute;

@@ -1,3 +1,4 @@
+import { whenAborted } from '../abort.js';
 import type { Clock } from '../clock.js';
 
 /**
@@ -18,11 +19,6 @@ export class VirtualClock implements Clock {
     this.#random = typeof random === 'number' ? () => random : random;
   }
 
-  /** How many sleeps have neither ended nor been aborted. */
-  get pending(): number {
-    return this.#timers.length;
-  }
-
   /** ms since this clock was made. */
   now(): number {
     return this.#now;
@@ -36,18 +32,15 @@ export class VirtualClock implements Clock {
     signal?.throwIfAborted();
     this.sleeps.push(ms);
     await new Promise<void>((resolve, reject) => {
-      const timer = { at: this.#now + Math.max(0, ms), end: () => resolve() };
-      const onAbort = () => {
+      const end = () => {
+        forget();
+        resolve();
+      };
+      const timer = { at: this.#now + Math.max(0, ms), end };
+      const forget = whenAborted(signal, () => {
         this.#timers.splice(this.#timers.indexOf(timer), 1);
         reject(signal?.reason);
-      };
-      if (signal) {
-        signal.addEventListener('abort', onAbort, { once: true });
-        timer.end = () => {
-          signal.removeEventListener('abort', onAbort);
-          resolve();
-        };
-      }
+      });
       const later = this.#timers.findLastIndex(({ at }) => at <= timer.at);
       this.#timers.splice(later + 1, 0, timer);
       this.#tick();
