@@ -4,8 +4,9 @@ export { type LoopOptions, runLoop } from './load/loop.js';
 export { type RateOptions, runRate, type Stage } from './load/rate.js';
 export { type Payload, Requests } from './load/requests.js';
 export { TargetError } from './load/target-error.js';
-export { type Plan, type PlanOptions, type PlanRow, plan, planFrom } from './plan/plan.js';
+export { type Plan, type PlanOptions, plan } from './plan/plan.js';
 export { type Feed, feedOf } from './plan/pools.js';
+export { type PlanRow, planFrom, type RowOptions } from './plan/rows.js';
 export { type BurstInfo, type Run, type RunInfo, readRun } from './run/run-file.js';
 export {
   type Answer,

@@ -48,7 +48,7 @@ test('a plan of every n with every number of provisioned environments, in words 
   const { rows, prices } = JSON.parse(await planned(file, '--n', '10', '--provisioned', '5', '--json'));
   expect(rows).toMatchObject([{ n: 10, provisioned: 5, reserved: 50, p95: { value: 3000 } }]);
   expect(prices).toEqual({ date: PRICES.date, region: 'us-east-1' });
-  expect(process.exitCode).toBe(0);
+  expect(process.exitCode ?? 0).toBe(0);
 });
 
 test('--html draws the first run with the plan', async () => {

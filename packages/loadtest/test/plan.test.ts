@@ -5,8 +5,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { expect, test } from 'vitest';
 import { InputError } from '../src/input-error.js';
 import { fargateTask, PRICES, readPrices, runCost } from '../src/plan/cost.js';
-import { type Plan, type PlanOptions, type PlanRow, plan, planFrom } from '../src/plan/plan.js';
+import { type Plan, type PlanOptions, plan } from '../src/plan/plan.js';
 import { feedOf } from '../src/plan/pools.js';
+import { type PlanRow, planFrom, type RowOptions } from '../src/plan/rows.js';
 import { planReport } from '../src/report/planned.js';
 import type { Sample } from '../src/run/sample.js';
 import { run, sample } from './report/run.js';
@@ -14,7 +15,7 @@ import { run, sample } from './report/run.js';
 const cold = (ms: number, more: Partial<Sample> = {}) => sample(ms, { start: 'cold', burst: 1, ...more });
 const fixed = run([sample(100), cold(3000, { initMs: 2000 })]);
 
-function row(options: Partial<PlanOptions> = {}, measured = fixed): PlanRow {
+function row(options: Partial<RowOptions> = {}, measured = fixed): PlanRow {
   const rows = planFrom(feedOf([measured]), { n: [20], provisioned: [5], ...options });
   expect(rows).toHaveLength(1);
   return rows[0] as PlanRow;
@@ -60,7 +61,7 @@ test('beyond the limit the gateway admits between the limit and all', () => {
 });
 
 test('provisioned, 2 GB, x86: five at all times are $109.50 a month', () => {
-  const { dollarsAMonth } = row({ arch: 'x86_64', memoryMb: [2048], burstsPerDay: 0 });
+  const { dollarsAMonth } = row({ arch: 'x86_64', memoryMb: 2048, burstsPerDay: 0 });
   expect(dollarsAMonth.provisioned.toFixed(2)).toBe('109.50');
   expect(dollarsAMonth.scheduled.toFixed(2)).toBe('36.50');
   expect(dollarsAMonth.onDemand).toBe(0);
@@ -68,7 +69,7 @@ test('provisioned, 2 GB, x86: five at all times are $109.50 a month', () => {
 
 test('a thousand requests of 1 s, 2 GB, x86 cost $0.0335; refused requests are paid for when they come again', () => {
   expect(runCost(1000, 1000, 2048, 'x86_64')).toBeCloseTo(1000 * (2e-7 + 2 * 1.66667e-5), 12);
-  const options = { arch: 'x86_64', memoryMb: [2048], burstsPerDay: 24, reserved: 5, provisioned: [2] } as const;
+  const options = { arch: 'x86_64', memoryMb: 2048, burstsPerDay: 24, reserved: 5, provisioned: [2] } as const;
   const burst = runCost(5, 3000, 2048, 'x86_64') + runCost(15, 100, 2048, 'x86_64');
   expect(row(options).dollarsAMonth.onDemand).toBeCloseTo(burst * 730, 9);
   // Of the fifteen that come again, six find one of the two that are provisioned.

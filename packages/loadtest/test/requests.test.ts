@@ -16,7 +16,7 @@ test('bodies go as they stand, documents as the client sends them, and from the 
   const lines = ['{"text": "Oslo", "id": 7}', '{"texts":["Bergen","Łódź"]}', '', '"Zürich"'];
   const requests = Requests.read(file(...lines), 1, undefined);
   expect(bodies(requests, 4)).toEqual([lines[0], lines[1], '{"text":"Zürich"}', lines[0]]);
-  expect([0, 1, 2].map((i) => requests.nth(i))).toMatchObject([
+  expect([0, 1, 2].map((i) => requests.nth(i).sizes)).toMatchObject([
     { documents: 1, characters: 4 },
     { documents: 2, characters: 10 },
     { documents: 1, characters: 6 },
@@ -27,7 +27,7 @@ test('bodies go as they stand, documents as the client sends them, and from the 
 test('so many documents are put in each request', () => {
   const requests = Requests.read(file('"a"', '{"text":"b","id":1}', '"c😀"'), 2, undefined);
   expect(bodies(requests, 2)).toEqual(['{"texts":["a","b"]}', '{"texts":["c😀"]}']);
-  expect(requests.nth(1)).toMatchObject({ documents: 1, characters: 2 });
+  expect(requests.nth(1).sizes).toMatchObject({ documents: 1, characters: 2 });
 });
 
 test('a seed draws them in an order of its own, each once, the same each time', () => {

@@ -1,7 +1,7 @@
 import { closeSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { validateHeaderValue } from 'node:http';
 import { InvalidArgumentError } from 'commander';
-import { InputError } from '../input-error.js';
+import { InputError, unwritable } from '../input-error.js';
 import type { Stage } from '../load/rate.js';
 import type { Arch } from '../plan/cost.js';
 
@@ -15,11 +15,24 @@ export function collect(value: string, earlier: string[]): string[] {
   return [...earlier, value];
 }
 
-/** A whole number from 1 to 99999. */
-export function parseCount(value: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(value)) throw new InvalidArgumentError('give a whole number from 1 to 99999.');
-  return Number(value);
-}
+export const parseWhole = (least: number, most: number, what: string) => (value: string) => {
+  const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
+  if (!(number >= least && number <= most)) throw new InvalidArgumentError(`give ${what}.`);
+  return number;
+};
+
+/** Above 0. */
+export const parseUpTo = (most: number, what: string) => (value: string) => {
+  const number = Number(value);
+  if (!(number > 0 && number <= most)) throw new InvalidArgumentError(`give ${what}.`);
+  return number;
+};
+
+export const parseCount = parseWhole(1, 99_999, 'a whole number from 1 to 99999');
+/** Requests a second, such as 0.5 or 100. */
+export const parseRate = parseUpTo(10_000, 'requests a second, above 0 and up to 10000');
+/** MB that a function of Lambda may have. */
+export const parseMemory = parseWhole(128, 10_240, 'whole MB from 128 to 10240, as Lambda does');
 
 /** Whole numbers from 0, with commas between them, each once. */
 export function parseCounts(value: string): number[] {
@@ -59,25 +72,9 @@ export function parseLabel(value: string, labels: Record<string, string>): Recor
   return { ...labels, [name]: text };
 }
 
-export function parseArch(value: string): Arch {
+function parseArch(value: string): Arch {
   if (value !== 'arm64' && value !== 'x86_64') throw new InvalidArgumentError('give arm64 or x86_64.');
   return value;
-}
-
-/** A number above 0, such as 0.5 or 100. */
-export function parseRate(value: string): number {
-  if (!(Number(value) > 0 && Number(value) <= 10_000)) {
-    throw new InvalidArgumentError('give requests a second, above 0 and up to 10000.');
-  }
-  return Number(value);
-}
-
-/** MB that a function of Lambda may have. */
-export function parseMemory(value: string): number {
-  if (!(/^\d+$/.test(value) && Number(value) >= 128 && Number(value) <= 10_240)) {
-    throw new InvalidArgumentError('give whole MB from 128 to 10240, as Lambda does.');
-  }
-  return Number(value);
 }
 
 /** An http:// or https:// address. A wrong one is not repeated: it may hold a password. */
@@ -113,8 +110,7 @@ export function refuseUnwritable(file: string, inputs: readonly (string | undefi
     closeSync(openSync(file, 'a'));
     if (!found) rmSync(file);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    fail(`Cannot write ${file} (${code}); is there such a folder, and may you write to it?`);
+    throw unwritable(file, error);
   }
 }
 

@@ -1,17 +1,12 @@
-import { Command } from 'commander';
+import { Command } from '@commander-js/extra-typings';
 import { comparisonReport } from '../report/comparison.js';
 import { type Run, readRun } from '../run/run-file.js';
 import { compare } from '../statistics/compare.js';
-import { exitCode, parseThreshold, type Threshold } from '../statistics/threshold.js';
+import { exitCode, parseThreshold } from '../statistics/threshold.js';
 import { collect } from './arguments.js';
-import { settle } from './present.js';
+import { type PresentOptions, settle } from './present.js';
 
-interface CompareOptions {
-  failIf: string[];
-  json?: true;
-}
-
-export function compareCommand(): Command {
+export function compareCommand() {
   return new Command('compare')
     .description('tell whether a run is slower than another, or fails more')
     .argument('<a>', 'what `run --out` wrote of the one')
@@ -27,10 +22,10 @@ export function compareCommand(): Command {
       'after',
       '\nExit codes: 0 not worse, 1 worse or a threshold broken, 2 undecided: it takes more to tell, 3 not to be compared.',
     )
-    .action(async (fileA: string, fileB: string, { failIf, json }: CompareOptions) => {
+    .action(async (fileA, fileB, { failIf, json }) => {
       const thresholds = failIf.map((text) => parseThreshold(text, 'compare'));
       const [a, b] = [await readRun(fileA), await readRun(fileB)];
-      process.exitCode = presentComparison(a, b, { failIf: thresholds, ...(json && { json }) });
+      process.exitCode = presentComparison(a, b, { failIf: thresholds, json });
     });
 }
 
@@ -39,7 +34,7 @@ export function compareCommand(): Command {
  *
  * @throws {InputError} when they cannot be compared, or nothing is broken and a threshold cannot be judged
  */
-export function presentComparison(a: Run, b: Run, { failIf, json }: { failIf: Threshold[]; json?: true }): number {
+export function presentComparison(a: Run, b: Run, { failIf, json }: Pick<PresentOptions, 'failIf' | 'json'>): number {
   const comparison = compare(a, b, failIf);
   process.stdout.write(
     json ? `${JSON.stringify({ a: a.info, b: b.info, ...comparison })}\n` : comparisonReport(a, b, comparison),

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { program } from 'commander';
+import { program } from '@commander-js/extra-typings';
 import { InputError } from '../input-error.js';
 import { compareCommand } from './compare.js';
 import { exportCommand } from './export.js';

@@ -24,7 +24,7 @@ export interface Order
   cold: Cold;
   requests: Requests;
   /** The target, or two whose bursts alternate; and where their samples go. */
-  sides: { url: URL; out?: string }[];
+  sides: { url: URL; out?: string | undefined }[];
 }
 
 export interface Measured {
@@ -59,8 +59,7 @@ export async function measure(order: Order, apiKey: string, limit: number): Prom
   let alone = true;
   const onSample = (sample: Sample, url: URL, originMs: number) => {
     refuse(url, sample.status);
-    const windows = gateways.get(url.origin);
-    windows?.see(sample, originMs);
+    gateways.get(url.origin)?.see(sample, originMs);
   };
   /** Once everything that was sent is counted: before that, what is under way would pass for somebody else's. */
   const onQuiet = () => {

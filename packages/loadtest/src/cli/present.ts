@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs';
-import { InputError } from '../input-error.js';
+import { InputError, unwritable } from '../input-error.js';
 import type { CrossCheck } from '../load/cross-check.js';
 import type { Plan } from '../plan/plan.js';
+import { caveats } from '../report/caveats.js';
 import { formatMs } from '../report/quantity.js';
-import { caveats, verdict } from '../report/sentences.js';
+import { verdict } from '../report/sentences.js';
 import { terminalReport } from '../report/terminal.js';
 import type { Run } from '../run/run-file.js';
 import { latencyFrom } from '../run/sample.js';
@@ -13,12 +14,12 @@ import { exitCode, type Threshold } from '../statistics/threshold.js';
 
 export interface PresentOptions {
   /** One JSON object in place of the report for people. */
-  json?: true;
+  json?: true | undefined;
   /** Where to write a report of one HTML file. */
-  html?: string;
+  html?: string | undefined;
   failIf: readonly Threshold[];
   /** What autocannon says of the same target, or why it would say something wrong. */
-  crossCheck?: CrossCheck | string;
+  crossCheck?: CrossCheck | string | undefined;
 }
 
 /**
@@ -41,12 +42,13 @@ export async function present(run: Run, { json, html, failIf, crossCheck }: Pres
       problems.push(error.message);
     }
   }
-  const judged = judgements.map(({ threshold, verdict, sentence }) => ({ failIf: threshold.text, verdict, sentence }));
-  process.stdout.write(
-    json
-      ? `${JSON.stringify({ ...jsonReport(run, summary), thresholds: judged, ...(crossCheck && { crossCheck }) })}\n`
-      : `\n${terminalReport(run, summary)}${crossCheck ? crossed(crossCheck, summary) : ''}${judged.map((j) => `${j.verdict}: fail if ${j.failIf}: ${j.sentence}\n`).join('')}`,
-  );
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ...jsonReport(run, summary), thresholds: judgements, crossCheck })}\n`);
+  } else {
+    const checked = crossCheck ? crossed(crossCheck, summary) : '';
+    const judged = judgements.map(({ failIf, verdict, sentence }) => `${verdict}: fail if ${failIf}: ${sentence}\n`);
+    process.stdout.write(`\n${terminalReport(run, summary)}${checked}${judged.join('')}`);
+  }
   if (html !== undefined) await writePage(html, run);
   return settle(summary.outcomes.ok === 0 ? 1 : exitCode(judgements.map(({ verdict }) => verdict)), problems);
 }
@@ -54,7 +56,8 @@ export async function present(run: Run, { json, html, failIf, crossCheck }: Pres
 /** A run for machines: what was asked for, what came of it, and what to keep in mind. Times are ms. */
 export function jsonReport(run: Run, summary: Summary): object {
   const { info, bursts, end } = run;
-  return { run: info, end, bursts, verdict: verdict(run, summary), ...summary, caveats: caveats(run, summary) };
+  const { pools: _, ...figures } = summary;
+  return { run: info, end, bursts, verdict: verdict(run, summary), ...figures, caveats: caveats(run, summary) };
 }
 
 /**
@@ -68,8 +71,7 @@ export async function writePage(file: string, run: Run, plan?: Plan): Promise<vo
   try {
     writeFileSync(file, htmlReport(run, summaryOf(run), plan));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new InputError(`Cannot write ${file} (${code}); is there such a folder, and may you write to it?`);
+    throw unwritable(file, error);
   }
 }
 

@@ -1,18 +1,11 @@
-import { Command } from 'commander';
+import { Command } from '@commander-js/extra-typings';
 import { readReportLog } from '../run/report-log.js';
 import { readRun } from '../run/run-file.js';
 import { parseThreshold } from '../statistics/threshold.js';
 import { collect, refuseUnwritable } from './arguments.js';
 import { present } from './present.js';
 
-interface ReportOptions {
-  html?: string;
-  json?: true;
-  reportLog?: string;
-  failIf: string[];
-}
-
-export function reportCommand(): Command {
+export function reportCommand() {
   return new Command('report')
     .description('say again what came of a run')
     .argument('<file>', 'what `run --out` wrote')
@@ -24,20 +17,15 @@ export function reportCommand(): Command {
       'after',
       '\nExit codes: 0 good; 1 a threshold is broken, or no request succeeded; 2 undecided; 3 no such run.',
     )
-    .action(async (file: string, options: ReportOptions) => {
-      process.exitCode = await report(file, options);
+    .action(async (file, { html, json, reportLog, failIf }) => {
+      if (html !== undefined) refuseUnwritable(html, [file, reportLog]);
+      const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
+      const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
+      let joined = 0;
+      const run = await readRun(file, (sample) => {
+        if (join?.(sample)) joined++;
+      });
+      if (join) process.stderr.write(`${reportLog} has REPORT lines of ${joined} of ${run.samples.length} requests.\n`);
+      process.exitCode = await present(run, { failIf: thresholds, html, json });
     });
-}
-
-async function report(file: string, options: ReportOptions): Promise<number> {
-  const { html, json, reportLog, failIf } = options;
-  if (html !== undefined) refuseUnwritable(html, [file, reportLog]);
-  const thresholds = failIf.map((text) => parseThreshold(text, 'run'));
-  const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
-  let joined = 0;
-  const run = await readRun(file, (sample) => {
-    if (join?.(sample)) joined++;
-  });
-  if (join) process.stderr.write(`${reportLog} has REPORT lines of ${joined} of ${run.samples.length} requests.\n`);
-  return present(run, { failIf: thresholds, ...(html !== undefined && { html }), ...(json && { json }) });
 }

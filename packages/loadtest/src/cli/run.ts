@@ -1,9 +1,8 @@
 import { resolve } from 'node:path';
-import { Command, Option } from 'commander';
+import { Command, Option } from '@commander-js/extra-typings';
 import type { Cold } from '../load/cold.js';
-import { crossCheck, noCrossCheck } from '../load/cross-check.js';
+import { crossCheck } from '../load/cross-check.js';
 import { isLoopback } from '../load/loopback.js';
-import type { Stage } from '../load/rate.js';
 import { Requests, readText } from '../load/requests.js';
 import { sizeOf } from '../plan/cost.js';
 import { forecast } from '../plan/forecast.js';
@@ -30,41 +29,11 @@ import { present } from './present.js';
 const DEFAULT_TEXT = 'Ada Lovelace wrote to Charles Babbage in London on 10 July 1843 about the Analytical Engine.';
 const MINUTE = 60_000;
 
-interface RunOptions {
-  n: number;
-  bursts: number;
-  every?: number;
-  rate?: number;
-  stages?: Stage[];
-  duration?: number;
-  connections?: number;
-  cold: Cold['by'];
-  emulator?: URL;
-  coldCommand?: string;
-  against?: URL;
-  againstOut?: string;
-  out?: string;
-  html?: string;
-  json?: true;
-  failIf: string[];
-  limit: number;
-  label: Record<string, string>;
-  text: string;
-  textFile?: string;
-  requests?: string;
-  texts: number;
-  random?: number;
-  crossCheck?: true;
-  timeout: number;
-  dryRun?: true;
-  yes?: true;
-}
-
-/** Options that go with one kind of load alone, by their names in RunOptions. */
+/** Options that go with one kind of load alone, by their names. */
 const BURSTS = ['n', 'bursts', 'every', 'cold', 'against'];
 
-export function runCommand(): Command {
-  return new Command('run')
+const command = () =>
+  new Command('run')
     .description('fire bursts, or with --rate or --duration other load; the key comes from NER_API_KEY')
     .argument('<url>', 'address with its route, e.g. http://localhost:8000/nlp/ner', parseTarget('url'))
     .option('-n <count>', 'requests released at one instant', parseCount, 20)
@@ -72,8 +41,8 @@ export function runCommand(): Command {
     .option('--every <time>', 'from one release to the next (default: 61s, a window of Kong each)', parseDuration)
     .addOption(
       new Option('--cold <how>', 'make the function cold before each burst')
-        .choices(['none', 'idle', 'restart', 'config-bump'])
-        .default('none'),
+        .choices(['none', 'idle', 'restart', 'config-bump'] as const)
+        .default('none' as const),
     )
     .option(
       '--emulator <url>',
@@ -130,11 +99,13 @@ export function runCommand(): Command {
     )
     .option('--dry-run', 'say what it takes, and send nothing')
     .option('--yes', 'allow a target that is not this machine')
-    .addHelpText('after', HELP)
-    .action(async (target: URL, options: RunOptions) => {
-      process.exitCode = await run(target, options);
-    });
-}
+    .addHelpText('after', HELP);
+type RunOptions = ReturnType<ReturnType<typeof command>['opts']>;
+
+export const runCommand = () =>
+  command().action(async (target, options) => {
+    process.exitCode = await run(target, options);
+  });
 
 const HELP = `
 --cold config-bump runs --cold-command before each burst, and goes on when it ended with 0. On AWS:
@@ -175,19 +146,15 @@ async function run(target: URL, options: RunOptions): Promise<number> {
     return 130;
   }
   let code = 0;
+  // A run that was stopped is no ground for a judgement.
+  const whole = !problem && !interrupted;
   if (b) {
     for (const one of json ? [] : runs) await present(one, { failIf: [] });
-    if (!problem && !interrupted) code = presentComparison(a, b, { failIf: thresholds, ...(json && { json }) });
+    if (whole) code = presentComparison(a, b, { failIf: thresholds, json });
   } else {
-    const wanted = { ...(json && { json }), ...(html !== undefined && { html }) };
-    const stopped = problem !== undefined || interrupted;
-    const { requests } = order;
-    const checked =
-      options.crossCheck && !stopped
-        ? (noCrossCheck(order.mode, target) ?? (await crossCheck({ url: target, apiKey, requests, timeoutMs }, n ?? 1)))
-        : undefined;
-    // A run that was stopped is no ground for a judgement.
-    code = await present(a, { ...wanted, failIf: stopped ? [] : thresholds, ...(checked && { crossCheck: checked }) });
+    const again = { url: target, apiKey, requests: order.requests, timeoutMs };
+    const checked = options.crossCheck && whole ? await crossCheck(again, order.mode, n ?? 1) : undefined;
+    code = await present(a, { json, html, failIf: whole ? thresholds : [], crossCheck: checked });
   }
   if (problem) throw problem;
   return interrupted ? 130 : code;
@@ -195,63 +162,59 @@ async function run(target: URL, options: RunOptions): Promise<number> {
 
 /** @throws {InputError} for options that do not go together */
 function orderOf(target: URL, options: RunOptions): Order {
-  const { duration, connections = 10, bursts, cold: by, against, againstOut, timeout, out, label: labels } = options;
-  const { rate = null } = options;
-  const mode = rate !== null || options.stages ? 'rate' : duration !== undefined ? 'sustained' : 'bursts';
-  const stages = options.stages ?? (rate === null ? null : [{ from: rate, to: rate, durationMs: duration ?? MINUTE }]);
-  if (options.connections && mode !== 'sustained')
-    fail('--connections goes with --duration; other load opens its own.');
-  if (!options.requests && (options.texts > 1 || options.random)) fail('--texts and --random go with --requests.');
-  if (by === 'idle' && options.every === undefined) {
-    fail(
+  const { duration, connections = 10, bursts, cold: by, emulator, against, againstOut, out, html, rate } = options;
+  const mode = rate || options.stages ? 'rate' : duration !== undefined ? 'sustained' : 'bursts';
+  const files = [out, againstOut, html].flatMap((file) => (file === undefined ? [] : [resolve(file)]));
+  const wrong: [unknown, sentence: string][] = [
+    [options.connections && mode !== 'sustained', '--connections goes with --duration; other load opens its own.'],
+    [!options.requests && (options.texts > 1 || options.random), '--texts and --random go with --requests.'],
+    [
+      by === 'idle' && !options.every,
       '--cold idle waits --every before each burst: give a time longer than the function keeps an idle environment.',
-    );
-  }
-  if (againstOut && !against) fail('--against-out goes with --against.');
-  if (against && options.html)
-    fail('--html goes with one target; make a page of each file with `burst-ner-load report`.');
-  if (against && by === 'restart') {
-    fail(
+    ],
+    [emulator && by !== 'restart', '--emulator goes with --cold restart.'],
+    [emulator && !isLoopback(emulator), '--emulator must be on this machine.'],
+    [options.coldCommand !== undefined && by !== 'config-bump', '--cold-command goes with --cold config-bump.'],
+    [againstOut && !against, '--against-out goes with --against.'],
+    [against && html, '--html goes with one target; make a page of each file with `burst-ner-load report`.'],
+    [
+      against && by === 'restart',
       '--cold restart would restart one of the two emulators alone; measure each by itself, and `compare` the files.',
-    );
-  }
-  if (against && bursts < LEAST_CLUSTERS) {
-    fail(
+    ],
+    [
+      against && bursts < LEAST_CLUSTERS,
       `--against compares whole bursts, and it takes ${LEAST_CLUSTERS} of each: give --bursts ${LEAST_CLUSTERS} or more.`,
-    );
-  }
-  const files = [out, againstOut, options.html].flatMap((file) => (file === undefined ? [] : [resolve(file)]));
-  if (new Set(files).size < files.length) fail('--out, --against-out and --html must be different files.');
-  const many = bursts > 1 || against !== undefined || by === 'idle';
-  return {
-    mode,
-    n: mode === 'bursts' ? options.n : mode === 'sustained' ? connections : null,
-    bursts: mode === 'bursts' ? bursts : 0,
-    everyMs: mode === 'bursts' && many ? (options.every ?? 61_000) : null,
-    rate,
-    stages,
-    durationMs:
-      mode === 'bursts' ? null : (stages?.reduce((sum, stage) => sum + stage.durationMs, 0) ?? duration ?? MINUTE),
+    ],
+    [new Set(files).size < files.length, '--out, --against-out and --html must be different files.'],
+  ];
+  for (const [isWrong, sentence] of wrong) if (isWrong) fail(sentence);
+  const asked = {
     cold: coldOf(options),
     requests: requestsOf(options),
-    labels,
-    timeoutMs: timeout,
-    sides: [
-      { url: target, ...(out !== undefined && { out }) },
-      ...(against ? [{ url: against, ...(againstOut !== undefined && { out: againstOut }) }] : []),
-    ],
+    labels: options.label,
+    timeoutMs: options.timeout,
   };
+  const sides = [{ url: target, out }, ...(against ? [{ url: against, out: againstOut }] : [])];
+  if (mode === 'bursts') {
+    const many = bursts > 1 || against !== undefined || by === 'idle';
+    const everyMs = many ? (options.every ?? 61_000) : null;
+    return { ...asked, mode, n: options.n, bursts, everyMs, rate: null, stages: null, durationMs: null, sides };
+  }
+  const none = { bursts: 0, everyMs: null };
+  if (mode === 'sustained') {
+    return { ...asked, mode, n: connections, ...none, rate: null, stages: null, durationMs: duration ?? MINUTE, sides };
+  }
+  const stages = options.stages ?? [{ from: rate ?? 0, to: rate ?? 0, durationMs: duration ?? MINUTE }];
+  const durationMs = stages.reduce((sum, stage) => sum + stage.durationMs, 0);
+  return { ...asked, mode, n: null, ...none, rate: rate ?? null, stages, durationMs, sides };
 }
 
-function coldOf({ cold: by, emulator, coldCommand: command }: RunOptions): Cold {
-  if (emulator && by !== 'restart') fail('--emulator goes with --cold restart.');
-  if (command !== undefined && by !== 'config-bump') fail('--cold-command goes with --cold config-bump.');
+function coldOf({ cold: by, emulator, coldCommand }: RunOptions): Cold {
   if (by === 'restart') {
-    if (!emulator) fail('--cold restart needs --emulator, the functionUrl that `burst-ner-emulator up` prints.');
-    if (!isLoopback(emulator)) fail('--emulator must be on this machine.');
-    return { by, emulator };
+    const needs = '--cold restart needs --emulator, the functionUrl that `burst-ner-emulator up` prints.';
+    return { by, emulator: emulator ?? fail(needs) };
   }
-  if (by === 'config-bump') return command ? { by, command } : fail('--cold config-bump needs --cold-command.');
+  if (by === 'config-bump') return { by, command: coldCommand || fail('--cold config-bump needs --cold-command.') };
   return { by };
 }
 

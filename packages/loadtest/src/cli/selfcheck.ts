@@ -1,13 +1,13 @@
-import { Command } from 'commander';
+import { Command } from '@commander-js/extra-typings';
 import { selfcheck } from '../load/selfcheck.js';
 import { startTruth } from '../load/truth.js';
 
-export function selfcheckCommand(): Command {
+export function selfcheckCommand() {
   return new Command('selfcheck')
     .description('measure what this machine adds to latencies, against a local server that knows the truth')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExit codes: 0 results can be trusted, 1 they cannot.')
-    .action(async ({ json }: { json?: true }) => {
+    .action(async ({ json }) => {
       process.stderr.write('Bursts of 5, 20 and 100 to a server on this machine; some seconds …\n');
       const truth = await startTruth();
       try {

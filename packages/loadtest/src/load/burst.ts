@@ -2,7 +2,7 @@ import net, { type AddressInfo } from 'node:net';
 import type { Sample } from '../run/sample.js';
 import { instant } from './clock.js';
 import { Connection } from './connection.js';
-import { encodeRequest, type Load, type Payload, sizes } from './requests.js';
+import { encodeRequest, type Load } from './requests.js';
 import { TargetError } from './target-error.js';
 
 export interface BurstOptions extends Load {
@@ -37,52 +37,38 @@ let warm: Promise<void> | undefined;
  */
 export async function runBurst(options: BurstOptions): Promise<Burst> {
   const { n = 20, burst = 0, releaseAt = 0, timeoutMs = 60_000, signal, requests } = options;
-  const payloads = Array.from({ length: n }, (_, index) => requests.nth(burst * n + index));
-  const bytes = payloads.map((payload) => encodeRequest(options, payload));
+  const bytes = Array.from({ length: n }, (_, index) => encodeRequest(options, requests.nth(burst * n + index)));
   warm ??= warmUp();
   await warm;
 
   const connections = Array.from({ length: n }, () => new Connection(options));
-  const open = new Set<Connection>();
-  const cut = () => {
-    for (const connection of connections) connection.stop('cut');
+  const stop = (end: 'timeout' | 'cut') => {
+    for (const connection of connections) connection.stop(end);
   };
-  signal?.addEventListener('abort', cut);
-  if (signal?.aborted) cut();
-  let timer = setTimeout(() => {
-    for (const connection of connections) if (!open.has(connection)) connection.stop('closed', 'ETIMEDOUT');
-  }, timeoutMs);
+  let late: NodeJS.Timeout | undefined;
   try {
-    const made = connections.map((connection) => connection.ready.then(() => void open.add(connection)));
-    const failed = (await Promise.allSettled(made)).flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+    const made = await Promise.allSettled(connections.map((connection) => connection.readyWithin(timeoutMs)));
+    const failed = made.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
     if (failed.length === n) throw failed[0];
     for (const error of failed) if (!(error instanceof TargetError) || error.ofAll) throw error;
-    clearTimeout(timer);
+    const isOpen = (_: unknown, index: number) => made[index]?.status === 'fulfilled';
     await instant(Math.max(releaseAt, performance.now() + SETTLE_MS), signal);
     if (signal?.aborted) throw TargetError.connecting(options.url, 'cut', false);
     const firedAt = performance.now();
-    const ready = connections.filter((connection) => open.has(connection));
-    const origin = fire(
-      ready,
-      bytes.filter((_, index) => open.has(connections[index] as Connection)),
-    );
-    timer = setTimeout(() => {
-      for (const connection of ready) connection.stop('timeout');
-    }, timeoutMs);
+    const origin = fire(connections.filter(isOpen), bytes.filter(isOpen));
+    late = setTimeout(() => stop('timeout'), timeoutMs);
     await Promise.all(connections.map((connection) => connection.over));
     const samples: Sample[] = [];
     // One after the other: answers may be large.
     for (const [index, connection] of connections.entries()) {
-      samples.push(
-        await connection.sample({ burst, index, intendedMs: 0, ...sizes(payloads[index] as Payload) }, origin),
-      );
+      const { sizes } = requests.nth(burst * n + index);
+      samples.push(await connection.sample({ burst, index, intendedMs: 0, ...sizes }, origin));
     }
-    const sentMs = samples.filter((_, index) => open.has(connections[index] as Connection)).map(({ sentMs }) => sentMs);
+    const sentMs = samples.filter(isOpen).map(({ sentMs }) => sentMs);
     return { samples, spreadMs: (sentMs.at(-1) ?? 0) - (sentMs[0] ?? 0), firedAt };
   } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', cut);
-    cut();
+    clearTimeout(late);
+    stop('cut');
   }
 }
 

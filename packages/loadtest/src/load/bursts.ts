@@ -38,7 +38,8 @@ const CONNECT_MS = 2000;
  * @throws {InputError} when it cannot go on; what was recorded stays
  */
 export async function runBursts(options: BurstsOptions): Promise<void> {
-  const { sides, bursts, everyMs, cold, progress, onSample, onQuiet, signal, ...load } = options;
+  const { sides, bursts, everyMs, cold, progress, onSample, onQuiet, ...load } = options;
+  const { signal } = load;
   const of = bursts * sides.length;
   let releaseAt = cold.by === 'idle' ? performance.now() + everyMs : 0;
   for (let at = 0; at < of; at++) {
@@ -57,7 +58,7 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
     await pause(left() - CONNECT_MS, signal);
     if (signal?.aborted) return;
     progress.still(() => `${name}: waiting for answers …`);
-    const fired = await runBurst({ ...load, url, burst, releaseAt, ...(signal && { signal }) });
+    const fired = await runBurst({ ...load, url, burst, releaseAt });
     releaseAt = fired.firedAt + everyMs;
     // By a clock that nobody sets while the run goes on: windows of the rate limit are told apart by it.
     const releasedAt = performance.timeOrigin + fired.firedAt;
@@ -71,7 +72,7 @@ export async function runBursts(options: BurstsOptions): Promise<void> {
 }
 
 /** 18 ok (12 cold, 6 warm), 2 timeout. */
-export function outcomesOf(samples: readonly Pick<Sample, 'outcome' | 'start'>[]): string {
+function outcomesOf(samples: readonly Pick<Sample, 'outcome' | 'start'>[]): string {
   const count = (of: (sample: Pick<Sample, 'outcome' | 'start'>) => boolean) => samples.filter(of).length;
   const starts = STARTS.map((start) => [count((s) => s.outcome === 'ok' && s.start === start), start] as const);
   const outcomes = OUTCOMES.map((outcome) => [count((s) => s.outcome === outcome), outcome] as const);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import http, { type IncomingHttpHeaders } from 'node:http';
 import net from 'node:net';
 import { Duplex } from 'node:stream';
@@ -11,6 +12,8 @@ export interface Target {
   url: URL;
   /** PEM of a certificate authority to trust in place of the system's; NODE_EXTRA_CA_CERTS adds one without code. */
   ca?: string;
+  /** Ends it early: a request that has no answer yet is `cut`. */
+  signal?: AbortSignal;
 }
 
 /** How long an answer pauses before somebody looks whether it is whole, ms. */
@@ -56,7 +59,7 @@ export class Connection {
   /** Whether the other side said that no more comes. */
   #ended = false;
 
-  constructor({ url, ca }: Target, live = false) {
+  constructor({ url, ca, signal }: Target, live = false) {
     const secure = url.protocol === 'https:';
     const host = url.hostname.replace(/^\[|\]$/g, '');
     const place = { host, port: Number(url.port || (secure ? 443 : 80)), allowHalfOpen: true };
@@ -78,7 +81,11 @@ export class Connection {
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (!this.#ended) this.error = error.code ?? error.message;
     });
-    socket.once('close', () => this.#isOver());
+    const cut = () => this.stop('cut');
+    socket.once('close', () => {
+      signal?.removeEventListener('abort', cut);
+      this.#isOver();
+    });
     socket.once('end', () => {
       // An end before the request is none of an answer.
       if (this.sentAt === null) return void socket.destroy();
@@ -86,6 +93,12 @@ export class Connection {
       socket.setTimeout(0);
       this.#isOver();
     });
+    if (signal) {
+      // As many connections as a run has listen to it.
+      setMaxListeners(0, signal);
+      signal.addEventListener('abort', cut);
+      if (signal.aborted) cut();
+    }
     this.ready = new Promise((resolve, reject) => {
       const refuse = () => {
         const unverified = socket instanceof tls.TLSSocket && Boolean(socket.authorizationError);
@@ -97,6 +110,12 @@ export class Connection {
         resolve();
       });
     });
+  }
+
+  /** Gives the connection up if it may not send within so many ms. */
+  readyWithin(ms: number): Promise<void> {
+    const late = setTimeout(() => this.stop('closed', 'ETIMEDOUT'), ms);
+    return this.ready.finally(() => clearTimeout(late));
   }
 
   /** Stamps and writes the whole request. */

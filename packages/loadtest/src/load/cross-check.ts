@@ -11,25 +11,23 @@ export interface CrossCheck {
 }
 
 /**
- * Why autocannon would say something wrong of such a run, a sentence; null where it does not.
+ * One burst of n by autocannon: as many connections as requests, in a fresh instance.
  *
  * Version 9 is right where each of its connections sends one request. It keeps one parser over its connections' lives and
  * counts interim answers, its rates are corrected in mixed units, and it verifies no certificate.
+ *
+ * @returns why it would say something wrong, a sentence, in place of what it says
  */
-export function noCrossCheck(mode: string, url: URL): string | null {
+export async function crossCheck(load: Load, mode: string, n: number): Promise<CrossCheck | string> {
+  const { url } = load;
   if (mode !== 'bursts') return 'autocannon is right for one request a connection alone: cross-check a burst';
   if (url.protocol === 'https:' && !isLoopback(url)) return 'autocannon verifies no certificate: it gets no key';
-  return null;
-}
-
-/** One burst of n by autocannon: as many connections as requests, in a fresh instance. */
-export async function crossCheck(load: Load, n: number): Promise<CrossCheck> {
   // Refuses a key that no header can carry.
   encodeRequest(load, load.requests.nth(0));
   // Imported here: nothing else needs it, and it is slow to load.
   const { default: autocannon } = await import('autocannon');
   const found = await autocannon({
-    url: load.url.href,
+    url: url.href,
     method: 'POST',
     headers: { apikey: load.apiKey, 'content-type': 'application/json' },
     body: load.requests.nth(0).body,

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { InputError } from '../input-error.js';
 import type { Sample } from '../run/sample.js';
 import { Connection } from './connection.js';
-import { encodeRequest, type Load, sizes } from './requests.js';
+import { encodeRequest, type Load } from './requests.js';
 import { TargetError } from './target-error.js';
 
 export interface LoopOptions extends Load {
@@ -34,12 +34,8 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const { connections, durationMs, timeoutMs = 60_000, signal, onSample, requests } = options;
   const origin = process.hrtime.bigint();
   const nowMs = () => Number(process.hrtime.bigint() - origin) / 1e6;
-  const open = new Set<Connection>();
-  let stopped = false;
-  const stop = () => {
-    stopped = true;
-    for (const connection of open) connection.stop('cut');
-  };
+  const end = new AbortController();
+  const stop = () => end.abort();
   const timer = setTimeout(stop, durationMs);
   signal?.addEventListener('abort', stop);
   if (signal?.aborted) stop();
@@ -47,21 +43,16 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const doubtful: Sample[] = [];
 
   const connect = async (): Promise<Connection | undefined> => {
-    for (let attempt = 0; !stopped; attempt++) {
-      const connection = new Connection(options, true);
-      open.add(connection);
-      const late = setTimeout(() => connection.stop('closed', 'ETIMEDOUT'), timeoutMs);
+    for (let attempt = 0; !end.signal.aborted; attempt++) {
+      const connection = new Connection({ ...options, signal: end.signal }, true);
       try {
-        await connection.ready;
+        await connection.readyWithin(timeoutMs);
         return connection;
       } catch (error) {
-        open.delete(connection);
         failed++;
         if (error instanceof TargetError && error.ofAll) throw error;
         if (attempt >= ATTEMPTS) throw gone(options.url, failed, nowMs());
         await sleep(AGAIN_MS);
-      } finally {
-        clearTimeout(late);
       }
     }
     return undefined;
@@ -70,12 +61,12 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const work = async () => {
     let connection: Connection | undefined;
     let kept = false;
-    while (!stopped) {
+    while (!end.signal.aborted) {
       connection ??= await connect();
-      if (!connection || stopped) return;
+      if (!connection || end.signal.aborted) return;
       const payload = requests.nth(sent);
       const late = setTimeout((sending: Connection) => sending.stop('timeout'), timeoutMs, connection);
-      const place = { burst: 0, index: sent++, intendedMs: nowMs(), ...sizes(payload) };
+      const place = { burst: 0, index: sent++, intendedMs: nowMs(), ...payload.sizes };
       connection.send(encodeRequest(options, payload, false));
       await connection.over;
       clearTimeout(late);
@@ -87,12 +78,11 @@ export async function runLoop(options: LoopOptions): Promise<void> {
       kept = next === 'ready';
       if (kept) continue;
       // Not by us, at the end.
-      if (next === 'closed' && !stopped) {
+      if (next === 'closed' && !end.signal.aborted) {
         closes++;
         lingerMs = LINGER_MS;
       }
       connection.stop('closed');
-      open.delete(connection);
       connection = undefined;
     }
   };
@@ -106,7 +96,6 @@ export async function runLoop(options: LoopOptions): Promise<void> {
   const done = await Promise.allSettled(working);
   clearTimeout(timer);
   signal?.removeEventListener('abort', stop);
-  for (const connection of open) connection.stop('closed');
   const [failure] = done.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
   if (closes === 0 || failure) for (const sample of doubtful) onSample(sample);
   if (failure) throw failure;

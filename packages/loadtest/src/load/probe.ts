@@ -14,29 +14,18 @@ const PATIENCE_MS = 2000;
  * @throws {TargetError} when nobody is there, or its certificate does not verify
  * @throws {InputError} when there is no such route, or the key is unknown
  */
-export async function probe({
-  url,
-  apiKey,
-  timeoutMs = 60_000,
-  signal,
-  ...target
-}: Omit<Load, 'requests'>): Promise<void> {
-  const connection = new Connection({ url, ...target });
-  const cut = () => connection.stop('cut');
-  signal?.addEventListener('abort', cut);
-  let timer = setTimeout(() => connection.stop('timeout'), timeoutMs);
-  try {
-    await connection.ready;
-    connection.send(Buffer.from(encodeHead(url, apiKey, TOO_LARGE, true)));
-    clearTimeout(timer);
-    timer = setTimeout(cut, PATIENCE_MS);
-    await connection.over;
-    refuse(url, (await connection.answer())?.status ?? null);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener('abort', cut);
-    cut();
-  }
+export async function probe(load: Omit<Load, 'requests'>): Promise<void> {
+  const { url, apiKey, timeoutMs = 60_000 } = load;
+  const head = Buffer.from(encodeHead(url, apiKey, TOO_LARGE, true));
+  const connection = new Connection(load);
+  await connection.readyWithin(timeoutMs);
+  connection.send(head);
+  const timer = setTimeout(() => connection.stop('cut'), PATIENCE_MS);
+  await connection.over;
+  clearTimeout(timer);
+  const answer = await connection.answer();
+  connection.stop('cut');
+  refuse(url, answer?.status ?? null);
 }
 
 /**

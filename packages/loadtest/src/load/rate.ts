@@ -1,8 +1,7 @@
-import { setMaxListeners } from 'node:events';
 import type { Sample } from '../run/sample.js';
 import { instant, pause } from './clock.js';
 import { Connection } from './connection.js';
-import { encodeRequest, type Load, sizes } from './requests.js';
+import { encodeRequest, type Load } from './requests.js';
 
 /** A part of an open model, whose rate stays, or changes evenly from one to the other. */
 export interface Stage {
@@ -54,24 +53,16 @@ export async function runRate(options: RateOptions): Promise<void> {
   const { stages, timeoutMs = 60_000, signal, onSample, requests } = options;
   const due = dueMs(stages);
   encodeRequest(options, requests.nth(0));
-  // Each request that is under way waits for the same signal.
-  if (signal) setMaxListeners(0, signal);
   // The first use of it takes almost 1 ms, and every request would be so late.
   performance.now();
   // In this order nothing leaves before its time, not even by a microsecond.
   const origin = process.hrtime.bigint() + BigInt(AHEAD_MS * 1e6);
   const startsAt = performance.now() + AHEAD_MS;
-  const open = new Set<Connection>();
-  const cut = () => {
-    for (const connection of open) connection.stop('cut');
-  };
-  signal?.addEventListener('abort', cut);
 
   const request = async (index: number, intendedMs: number) => {
     const payload = requests.nth(index);
     const bytes = encodeRequest(options, payload);
     const connection = new Connection(options);
-    open.add(connection);
     // What cannot connect is told when it is due.
     connection.ready.catch(() => {});
     await instant(startsAt + intendedMs);
@@ -84,8 +75,7 @@ export async function runRate(options: RateOptions): Promise<void> {
     // Answers that come together are all stamped before the first of them is parsed.
     await pause(SETTLE_MS, signal);
     connection.stop('closed');
-    open.delete(connection);
-    if (isDue) onSample(await connection.sample({ burst: 0, index, intendedMs, ...sizes(payload) }, origin));
+    if (isDue) onSample(await connection.sample({ burst: 0, index, intendedMs, ...payload.sizes }, origin));
   };
 
   const under = new Set<Promise<void>>();
@@ -98,5 +88,4 @@ export async function runRate(options: RateOptions): Promise<void> {
     under.add(going);
   }
   await Promise.all(under);
-  signal?.removeEventListener('abort', cut);
 }

@@ -14,23 +14,13 @@ export interface Load extends Target {
   requests: Requests;
   /** How long an answer may take, ms; before that, how long connecting may. @default 60_000 */
   timeoutMs?: number;
-  /** Ends the run early: what has no answer yet is `cut`. */
-  signal?: AbortSignal;
 }
 
 /** What one request carries. */
 export interface Payload {
   body: string;
-  documents: number;
-  /** Of all its documents, code points. */
-  characters: number;
-  /** Of the body. */
-  bytes: number;
-}
-
-/** What a sample says of it. */
-export function sizes({ documents, characters, bytes }: Payload): Omit<Payload, 'body'> {
-  return { documents, characters, bytes };
+  /** What a sample says of it: how many documents, of how many code points in all, in a body of how many bytes. */
+  sizes: { documents: number; characters: number; bytes: number };
 }
 
 /** The bodies of a run's requests, one after another, and again from the first. */
@@ -76,16 +66,17 @@ export class Requests {
 
   /** What a run's file says of them: never a text. */
   get info() {
-    const sum = (of: (payload: Payload) => number) => this.#payloads.reduce((total, payload) => total + of(payload), 0);
+    const sum = (of: keyof Payload['sizes']) => this.#payloads.reduce((total, { sizes }) => total + sizes[of], 0);
     const [first] = this.#payloads as [Payload];
     const digest = createHash('sha256');
     // Of a single text its own digest, as ever.
-    if (this.#payloads.length === 1 && first.documents === 1) digest.update(JSON.parse(first.body).text ?? first.body);
+    if (this.#payloads.length === 1 && first.sizes.documents === 1)
+      digest.update(JSON.parse(first.body).text ?? first.body);
     else for (const { body } of this.#payloads) digest.update(body).update('\n');
     return {
       requests: this.#payloads.length,
-      documents: sum(({ documents }) => documents),
-      characters: sum(({ characters }) => characters),
+      documents: sum('documents'),
+      characters: sum('characters'),
       sha256: digest.digest('hex'),
     };
   }
@@ -123,7 +114,7 @@ function documentsOf(line: string, where: string, texts: number): { documents: s
 function payloadOf(documents: string[], body?: string, many = false): Payload {
   const characters = documents.reduce((sum, text) => sum + Array.from(text).length, 0);
   const made = body ?? JSON.stringify(many ? { texts: documents } : { text: documents[0] });
-  return { body: made, documents: documents.length, characters, bytes: Buffer.byteLength(made) };
+  return { body: made, sizes: { documents: documents.length, characters, bytes: Buffer.byteLength(made) } };
 }
 
 /** Fisher and Yates's. */
@@ -141,8 +132,8 @@ function shuffle(list: unknown[], seed: number): void {
  * @param closes whether it ends its connection
  * @throws {TypeError} when the key cannot be a header's value
  */
-export function encodeRequest({ url, apiKey }: Load, { body, bytes }: Payload, closes = true): Buffer {
-  return Buffer.from(encodeHead(url, apiKey, bytes, closes) + body);
+export function encodeRequest({ url, apiKey }: Load, { body, sizes }: Payload, closes = true): Buffer {
+  return Buffer.from(encodeHead(url, apiKey, sizes.bytes, closes) + body);
 }
 
 /** The head of a POST. */

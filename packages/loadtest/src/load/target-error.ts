@@ -8,7 +8,6 @@ const REASONS: Record<string, string> = {
   EPROTO: 'it does not speak TLS; is it an http:// address?',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS; is it an http:// address?',
   ETIMEDOUT: 'the connection took too long',
-  timeout: 'the connection took too long',
   cut: 'stopped before anything was sent',
 };
 

@@ -67,8 +67,8 @@ export function regionOf(target: string): string | undefined {
   return /\.([a-z]{2}(?:-[a-z]+)+-\d)\.(?:on\.aws|amazonaws\.com)(?=[:/]|$)/.exec(target)?.[1];
 }
 
-/** The part of a vCPU that Lambda gives to one thread. */
-export const cpuShare = (memoryMb: number) => Math.min(1, memoryMb / MB_PER_CPU);
+/** The part of a vCPU that Lambda gives to one thread: a whole one from 1,769 MB on. */
+export const cpuShare = (memoryMb: number) => Math.min(1, memoryMb / 1769);
 
 /**
  * Prices of one's own, in the form of src/prices.json.
@@ -138,8 +138,6 @@ const FARGATE_SIZES = [
   { cpu: 1, least: 2, most: 8 },
   { cpu: 2, least: 4, most: 16 },
 ] as const;
-/** Lambda gives a function one vCPU for so much memory. */
-const MB_PER_CPU = 1769;
 
 /**
  * The Fargate task that stands for one environment: the smallest that has the CPU that Lambda gives for this memory, up
@@ -148,8 +146,8 @@ const MB_PER_CPU = 1769;
  * @see https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size
  */
 export function fargateTask(memoryMb: number): { cpu: number; gb: number } {
-  const cpus = Math.min(1, memoryMb / MB_PER_CPU);
-  const size = FARGATE_SIZES.find(({ cpu, most }) => cpu >= cpus && 1024 * most >= memoryMb) ?? FARGATE_SIZES[3];
+  const share = cpuShare(memoryMb);
+  const size = FARGATE_SIZES.find(({ cpu, most }) => cpu >= share && 1024 * most >= memoryMb) ?? FARGATE_SIZES[3];
   // Beyond half a GB, whole ones.
   return { cpu: size.cpu, gb: memoryMb <= 1024 * size.least ? size.least : Math.ceil(memoryMb / 1024) };
 }

@@ -27,7 +27,7 @@ export interface DocumentsOptions extends Size {
   characters: number;
   limit: number;
   /** @default the client's own */
-  concurrency?: number;
+  concurrency?: number | undefined;
   prices: Prices;
 }
 

@@ -1,25 +1,11 @@
-import { dueMs, type Stage } from '../load/rate.js';
+import { dueMs } from '../load/rate.js';
 import { formatCount, formatDuration } from '../report/quantity.js';
+import type { RunInfo } from '../run/run-file.js';
 import { runCost, type Size } from './cost.js';
 
-/** What is about to be run. */
-export interface Intent extends Size {
-  /** Requests a burst; connections of a closed loop; null for an open model. */
-  n: number | null;
-  /** All of them, of both sides. */
-  bursts: number;
-  /** From one release to the next, ms; null for a single burst. */
-  everyMs: number | null;
-  /** Of an open model. */
-  stages: readonly Stage[] | null;
-  /** Of an open model and a closed loop, ms. */
-  durationMs: number | null;
-  /** How environments are made cold before each burst. */
-  cold: 'none' | 'idle' | 'restart' | 'config-bump';
-  timeoutMs: number;
-  /** Requests a minute that the gateway lets a key send. */
-  limit: number;
-}
+/** What is about to be run, on both sides together; `limit` requests a minute are what the gateway lets a key send. */
+export type Intent = Pick<RunInfo, 'n' | 'bursts' | 'everyMs' | 'stages' | 'durationMs' | 'cold' | 'timeoutMs'> &
+  Size & { limit: number };
 
 const MINUTE = 60_000;
 

@@ -24,14 +24,10 @@ export interface MemoryRow {
  * @throws {InputError} when a size must be predicted from answers that do not tell the function's own time
  */
 export function memoryRows(runs: readonly Run[], sizes: readonly number[], prices: Prices): MemoryRow[] {
-  const measured = new Map<number, Run[]>();
-  for (const run of runs) {
-    const { memoryMb } = sizeOf(run.info.labels);
-    measured.set(memoryMb, [...(measured.get(memoryMb) ?? []), run]);
-  }
+  const memoryOf = ({ info }: Run) => sizeOf(info.labels).memoryMb;
   return sizes.map((memoryMb) => {
-    const near = [...measured.keys()].sort((a, b) => Math.abs(a - memoryMb) - Math.abs(b - memoryMb))[0] as number;
-    const mine = measured.get(near) as Run[];
+    const [near = memoryMb] = runs.map(memoryOf).sort((a, b) => Math.abs(a - memoryMb) - Math.abs(b - memoryMb));
+    const mine = runs.filter((run) => memoryOf(run) === near);
     const { warm, cold } = answersOf(mine);
     const times = cpuShare(near) / cpuShare(memoryMb);
     const as = (answers: readonly Told[]) => answers.map((one) => (near === memoryMb ? one : changed(one, times)));

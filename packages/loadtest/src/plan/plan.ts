@@ -1,60 +1,26 @@
 import { InputError } from '../input-error.js';
+import { ofThisMachine } from '../report/caveats.js';
+import { formatCount, formatMs } from '../report/quantity.js';
 import type { Run, RunInfo } from '../run/run-file.js';
-import { Pool } from '../statistics/pool.js';
-import { planCaveats } from './caveats.js';
-import {
-  type Arch,
-  fargateCost,
-  MONTH_DAYS,
-  MONTH_HOURS,
-  PRICES,
-  type Prices,
-  pricesOf,
-  provisionedCost,
-  provisionedRunCost,
-  regionOf,
-  runCost,
-  sizeOf,
-} from './cost.js';
+import { type Arch, fargateTask, PRICES, type Prices, pricesOf, regionOf, sizeOf } from './cost.js';
 import { type DocumentsPlan, planDocuments } from './documents.js';
 import { type MemoryRow, memoryRows } from './memory.js';
-import { alikeOf, type Feed, feedOf } from './pools.js';
-import { drainMs, type Estimate, Mixture, type Random, type Share, seeded } from './simulate.js';
+import { alikeOf, feedOf } from './pools.js';
+import { DEFAULTS, type PlanRow, planFrom, type RowOptions, STAY_WARM } from './rows.js';
+import type { Estimate } from './simulate.js';
 
-/** What is planned: every n with every number of provisioned environments. */
-export interface PlanOptions {
-  /** Requests of a burst. */
-  n: readonly number[];
-  /** Environments that are kept initialised. */
-  provisioned: readonly number[];
-  /** Reserved concurrency: requests that the function runs at once. @default 50 */
-  reserved?: number;
-  /** Requests a calendar minute that the gateway admits. @default 100 */
-  limit?: number;
-  /** @default 24 */
-  burstsPerDay?: number;
-  /** How long a schedule keeps the provisioned environments each day; all bursts fall into it. @default 8 */
-  hoursADay?: number;
+export interface PlanOptions extends Omit<RowOptions, 'memoryMb' | 'arch' | 'prices'> {
   /** The function's memory sizes, MB; the first is the one of the rows. @default what the runs are labelled, else 1769 */
-  memoryMb?: readonly number[];
+  memoryMb?: readonly number[] | undefined;
   /** @default what the runs are labelled, else 'arm64' */
-  arch?: Arch;
-  /** What a cold start reads of an EFS file system with elastic throughput, MB (10⁶ bytes). @default 0 */
-  efsMb?: number;
+  arch?: Arch | undefined;
   /** Of the list prices. @default what the run's address tells, else us-east-1 */
-  region?: string;
+  region?: string | undefined;
   /** In place of the list prices. */
-  prices?: Prices;
-  /** Of the simulation. @default 1 */
-  seed?: number;
+  prices?: Prices | undefined;
   /** How long and how much so many documents, of so many characters each, take through the client. */
-  documents?: { documents: number; characters: number; concurrency?: number };
+  documents?: { documents: number; characters: number; concurrency?: number | undefined } | undefined;
 }
-
-const DEFAULTS = {
-  ...{ reserved: 50, limit: 100, burstsPerDay: 24, hoursADay: 8, efsMb: 0, seed: 1 },
-  ...{ memoryMb: [1769], arch: 'arm64' as Arch, prices: PRICES },
-} as const;
 
 /** Everything that a plan says and rests on: its table, its JSON and its page are made of nothing else. */
 export interface Plan {
@@ -62,9 +28,7 @@ export interface Plan {
   runs: RunInfo[];
   answers: { cold: number; warm: number };
   /** What it is for, with every default. */
-  setting: Required<Omit<PlanOptions, 'n' | 'provisioned' | 'memoryMb' | 'prices' | 'documents'>> & {
-    memoryMb: number;
-  };
+  setting: Required<Omit<RowOptions, 'n' | 'provisioned' | 'prices'>> & { region: string };
   prices: { region: string; date: string };
   /** Whether billed time is what REPORT lines told; else it is a bound, up to so many times too much. */
   billed: { byReport: boolean; factor: number | null };
@@ -73,49 +37,6 @@ export interface Plan {
   documents: DocumentsPlan | null;
   /** What it takes for granted, what it does not model, and what to keep in mind: a sentence each. */
   caveats: string[];
-}
-
-/** US dollars a month, for the same bursts. */
-export interface Dollars {
-  /** Without provisioned environments. */
-  onDemand: number;
-  /** With the row's, at all times. */
-  provisioned: number;
-  /** With the row's, some hours a day. */
-  scheduled: number;
-  /** With tasks on Fargate that always run, in place of Lambda. */
-  fargate: number;
-}
-
-/**
- * A burst in one setting. Percentiles are of the requests that are answered at once, ms. Beyond the gateway's limit these,
- * the share of cold starts and the dollars are with all admitted, and the last answer is with the limit; the intervals
- * are of both.
- */
-export interface PlanRow {
-  n: number;
-  provisioned: number;
-  reserved: number;
-  p50: Estimate;
-  p95: Estimate;
-  p99: Estimate;
-  /** From the release to the last answer, refused requests sent again; the interval is where 95 % of bursts lie. */
-  drainMs: Estimate;
-  /** Of those answered at once, 0 to 1. */
-  coldShare: number;
-  /** Requests that the gateway refuses at first, the least and the most. */
-  kong429: readonly [least: number, most: number];
-  /** Requests that the function refuses at first, the least and the most. */
-  lambda429: readonly [least: number, most: number];
-  dollarsAMonth: Dollars;
-  /** From how many bursts a day it is cheaper than on demand; null where it never is. */
-  breakEven: Record<'provisioned' | 'scheduled' | 'fargate', number | null>;
-  /** What each cold start that it avoids costs more than on demand, US dollars; null where it avoids none. */
-  avoidedColdStart: Record<'provisioned' | 'scheduled', number> | null;
-  /** How many tasks on Fargate answer 95 % of those requests as soon. */
-  fargateTasks: number;
-  /** Whether bursts of the run were of this setting: the percentiles are theirs then. */
-  measured?: true;
 }
 
 /**
@@ -133,180 +54,97 @@ export interface PlanRow {
 export async function plan(runs: readonly Run[], options: PlanOptions): Promise<Plan> {
   const labels = runs[0]?.info.labels;
   const sizes = options.memoryMb ?? [sizeOf(labels).memoryMb];
-  const known = runs.filter(({ info }) => options.memoryMb && sizeOf(info.labels).memoryMb === sizes[0]);
+  const memoryMb = sizes[0] as number;
+  const known = runs.filter(({ info }) => options.memoryMb && sizeOf(info.labels).memoryMb === memoryMb);
   const mine = known.length > 0 ? known : runs;
   const of = new Set(mine.map(({ info }) => sizeOf(info.labels).memoryMb));
   if (of.size > 1) {
     throw new InputError(`The runs are of different memory (${[...of].join(', ')} MB); say which with --memory.`);
   }
   const region = options.region ?? regionOf(mine[0]?.info.target ?? '') ?? PRICES.region;
-  const prices = options.prices ?? pricesOf(region);
-  const { reserved, limit, burstsPerDay, hoursADay, efsMb, seed } = { ...DEFAULTS, ...options };
-  const { arch = sizeOf(labels).arch } = options;
+  const { n, provisioned, documents, prices = pricesOf(region), arch = sizeOf(labels).arch } = options;
+  const { reserved, limit, burstsPerDay, efsMb, seed, ...others } = { ...DEFAULTS, ...options };
   // Provisioned concurrency is paid in periods of five minutes.
-  const hours = Math.ceil(hoursADay * 12) / 12;
-  const setting = { reserved, limit, burstsPerDay, hoursADay: hours, efsMb, seed, arch, region: prices.region };
-  const memoryMb = sizes[0] as number;
+  const hoursADay = Math.ceil(others.hoursADay * 12) / 12;
+  const setting = { reserved, limit, burstsPerDay, hoursADay, efsMb, seed, arch, memoryMb };
   const feed = feedOf(mine);
-  const planned = { ...setting, n: options.n, provisioned: options.provisioned, memoryMb: [memoryMb], prices };
-  const rows = [...measuredRows(mine, planned), ...planFrom(feed, planned)];
-  const plan: Plan = {
+  const asked = { ...setting, n, provisioned, prices };
+  const plan = {
     runs: runs.map(({ info }) => info),
     answers: { cold: feed.cold.n, warm: feed.warm.n },
-    setting: { ...setting, memoryMb },
+    setting: { ...setting, region: prices.region },
     prices: { region: prices.region, date: prices.date },
     billed: { byReport: feed.billedByReport, factor: feed.billedFactor ?? null },
-    rows,
+    rows: [...measuredRows(mine, asked), ...planFrom(feed, asked)],
     memory: sizes.length > 1 ? memoryRows(runs, sizes, prices) : [],
-    documents: options.documents
-      ? await planDocuments(mine, { ...options.documents, limit, memoryMb, arch, prices })
-      : null,
-    caveats: [],
+    documents: documents ? await planDocuments(mine, { ...documents, limit, memoryMb, arch, prices }) : null,
   };
-  plan.caveats.push(...planCaveats(plan, runs, prices));
-  return plan;
+  return { ...plan, caveats: caveats(plan, runs, prices) };
 }
 
 /** Of each run whose bursts were as a plan's are, what it measured itself. */
-function measuredRows(runs: readonly Run[], options: PlanOptions): PlanRow[] {
+function measuredRows(runs: readonly Run[], asked: RowOptions & { reserved: number }): PlanRow[] {
   return runs.flatMap((run) => {
     const alike = alikeOf(run);
     if (!alike) return [];
     const { n, provisioned, latencies } = alike;
-    const reserved = Math.max(provisioned, options.reserved ?? DEFAULTS.reserved);
-    const [row] = planFrom(feedOf(runs), { ...options, n: [n], provisioned: [provisioned], reserved });
+    const reserved = Math.max(provisioned, asked.reserved);
+    const [row] = planFrom(feedOf(runs), { ...asked, n: [n], provisioned: [provisioned], reserved });
     const at = (p: number) => latencies.percentile(p) as Estimate;
     return [{ ...(row as PlanRow), p50: at(0.5), p95: at(0.95), p99: at(0.99), measured: true as const }];
   });
 }
 
-/** The plan alone, from latencies at hand. A plain list is of one cluster. */
-export function planFrom(found: Given, options: PlanOptions): PlanRow[] {
-  const pool = (values: Pool | readonly number[]) => (values instanceof Pool ? values : Pool.of(values));
-  const feed: Feed = { ...found, warm: pool(found.warm), cold: pool(found.cold) };
-  const setting = { ...DEFAULTS, ...options };
-  const { reserved, seed } = setting;
-  if (options.n.includes(0)) throw new InputError('A burst has at least one request; give --n from 1.');
-  const most = Math.max(...options.provisioned);
-  if (most > reserved) {
-    throw new InputError(
-      `Provisioned concurrency ${most} is above reserved concurrency ${reserved}, which AWS refuses; pass --reserved ${most} or more.`,
-    );
+/** What Lambda adds of one function, environments in ten seconds. */
+const SCALING = 1000;
+
+/** What a plan takes for granted, what it does not model, and what to keep in mind: a sentence each. */
+function caveats(
+  { setting, rows, billed, memory, documents }: Omit<Plan, 'caveats'>,
+  runs: readonly Run[],
+  prices: Prices,
+): string[] {
+  const { limit, memoryMb, arch, efsMb, burstsPerDay } = setting;
+  const left = { timeouts: 0, unknown: 0 };
+  for (const { samples } of runs) {
+    for (const { outcome, start } of samples) {
+      if (outcome === 'timeout') left.timeouts++;
+      if (outcome === 'ok' && start === 'unknown') left.unknown++;
+    }
   }
-  const random = seeded(seed);
-  const mixture = new Mixture(feed, random);
-  return options.n.flatMap((n) =>
-    options.provisioned.map((provisioned) => planRow({ ...setting, n, provisioned }, feed, mixture, random)),
-  );
-}
-
-/** Pools, or plain lists. */
-type Given = Omit<Feed, 'warm' | 'cold'> & Record<'warm' | 'cold', Pool | readonly number[]>;
-
-type Setting = Required<Omit<PlanOptions, 'n' | 'provisioned' | 'region' | 'documents'>> & {
-  n: number;
-  provisioned: number;
-};
-
-function planRow(setting: Setting, feed: Feed, mixture: Mixture, random: Random): PlanRow {
-  const { n, provisioned, reserved, limit } = setting;
-  const admitted = [Math.min(n, limit), n] as const;
-  // What is known for sure is between both ends; figures are of the upper one, as a rule Kong's.
-  const [least, most] = admitted.map((count) => sharesOf(count, setting)) as [Share, Share];
-  const served = count(most);
-  const at = (p: number) => {
-    const estimate = mixture.percentile(p, most);
-    return count(least) === served ? estimate : widen(estimate, mixture.percentile(p, least));
-  };
-  const drain = (share: Share, counted: number) => drainMs(feed, { ...share, n, counted, limit }, random);
-  // Late are those that wait for a window, so here the figure is of the lower end.
-  const late = drain(least, admitted[0]);
-  const p95 = at(0.95);
-  return {
-    n,
-    provisioned,
-    reserved,
-    p50: at(0.5),
-    p95,
-    p99: at(0.99),
-    drainMs: n > limit ? { ...late, lower: drain(most, n).lower } : late,
-    coldShare: most.cold / served,
-    kong429: [0, n - admitted[0]],
-    lambda429: [admitted[0] - count(least), n - served],
-    ...money(setting, feed, most, p95.value),
-  };
-}
-
-function sharesOf(admitted: number, { provisioned, reserved }: Setting): Share {
-  const served = Math.min(admitted, reserved);
-  const warm = Math.min(served, provisioned);
-  return { warm, cold: served - warm };
-}
-
-const count = ({ warm, cold }: Share) => warm + cold;
-
-function widen(estimate: Estimate, other: Estimate): Estimate {
-  const end = (pick: (...values: number[]) => number, a: number | null, b: number | null) =>
-    a === null || b === null ? null : pick(a, b);
-  return {
-    value: estimate.value,
-    lower: end(Math.min, estimate.lower, other.lower),
-    upper: end(Math.max, estimate.upper, other.upper),
-  };
-}
-
-/** What it costs whether anybody sends anything, a month, and for each burst. US dollars. */
-interface Cost {
-  fixed: number;
-  burst: number;
-}
-
-function money(setting: Setting, { billedMs, warm: latencies }: Feed, share: Share, p95Ms: number) {
-  const { n, provisioned, burstsPerDay, hoursADay, arch, efsMb, prices } = setting;
-  const memoryMb = setting.memoryMb[0] as number;
-  const size = { memoryMb, arch };
-  const served = count(share);
-  // Refused requests come again and find an environment of their burst.
-  const again = n - served;
-  const cold = (requests: number) =>
-    runCost(requests, billedMs.cold, memoryMb, arch, prices) + ((requests * efsMb) / 1000) * prices.efs.elasticRead.usd;
-  const warm = (requests: number) => runCost(requests, billedMs.warm, memoryMb, arch, prices);
-  const kept = (requests: number) => provisionedRunCost(requests, billedMs.warm, size, prices);
-  // Those that come again are spread over all environments alike.
-  const spilled = (again * share.cold) / served;
-  const burst = kept(share.warm + again - spilled) + cold(share.cold) + warm(spilled);
-  const tasks = fargateTasks(served, p95Ms, latencies.percentile(0.5).value as number);
-  const costs = {
-    onDemand: { fixed: 0, burst: cold(served) + warm(again) },
-    provisioned: { fixed: provisionedCost(provisioned, MONTH_HOURS, size, prices), burst },
-    scheduled: { fixed: provisionedCost(provisioned, hoursADay * MONTH_DAYS, size, prices), burst },
-    fargate: { fixed: fargateCost(tasks, MONTH_HOURS, size, prices), burst: 0 },
-  };
-  const month = ({ fixed, burst }: Cost) => fixed + burst * burstsPerDay * MONTH_DAYS;
-  const from = (cost: Cost) => breakEven(costs.onDemand, cost);
-  const avoided = share.warm * burstsPerDay * MONTH_DAYS;
-  const each = (cost: Cost) => (month(cost) - month(costs.onDemand)) / avoided;
-  const { onDemand, ...others } = costs;
-  return {
-    dollarsAMonth: { onDemand: month(onDemand), ...mapValues(others, month) },
-    breakEven: mapValues(others, from),
-    avoidedColdStart: avoided > 0 ? { provisioned: each(costs.provisioned), scheduled: each(costs.scheduled) } : null,
-    fargateTasks: tasks,
-  };
-}
-
-/** One request at a time each, one after another, each as long as the run's median warm one. */
-function fargateTasks(requests: number, p95Ms: number, warmMs: number): number {
-  const inTime = Math.max(1, Math.floor(p95Ms / warmMs));
-  return Math.ceil(Math.ceil(0.95 * requests) / inTime);
-}
-
-/** Bursts a day. */
-function breakEven(onDemand: Cost, other: Cost): number | null {
-  const saved = onDemand.burst - other.burst;
-  return saved > 0 ? (other.fixed - onDemand.fixed) / (saved * MONTH_DAYS) : null;
-}
-
-function mapValues<Key extends string, From, To>(object: Record<Key, From>, map: (value: From) => To): Record<Key, To> {
-  return Object.fromEntries(Object.entries<From>(object).map(([key, value]) => [key, map(value)])) as Record<Key, To>;
+  const { cpu, gb } = fargateTask(memoryMb);
+  const open = rows.some((row) => [row.p50, row.p95, row.p99].some(({ upper }) => upper === null));
+  const own = prices.region === PRICES.region || prices.fargate !== PRICES.fargate;
+  const factor = billed.factor === null ? 'nobody knows how many' : `up to ${billed.factor.toFixed(1)}`;
+  const most = Math.max(...rows.map(({ n }) => n));
+  const lines = [
+    'Percentiles are of the requests that are answered at once, [95 % interval] by how many bursts were measured and how they differ.',
+    open && '?: too few bursts were measured for this end of the interval.',
+    'last answer: refused requests are sent again, no more in flight than environments, no more a minute than the limit; [95 % of bursts].',
+    most > limit &&
+      `Of more than ${limit} at once Kong admits between ${limit} and all: policy local checks first and counts later. Percentiles, cold and dollars are with all admitted, last answer is with ${limit}.`,
+    ...runs.slice(0, 1).flatMap(ofThisMachine),
+    'Between bursts all environments on demand have gone. Latencies are the run’s, whatever n: its own n is the best to plan.',
+    burstsPerDay > STAY_WARM &&
+      `${formatCount(burstsPerDay)} bursts a day: environments stay warm between them, which costs less than this says.`,
+    most > SCALING &&
+      `Lambda adds ${formatCount(SCALING)} environments in 10 s: of a burst above it some are throttled. Not modelled.`,
+    'Not modelled: environments that Lambda initialises ahead by itself, and what logs cost.',
+    memory.length === 0 &&
+      `${memoryMb} MB changes the price alone; give --memory several sizes, or runs labelled with theirs.`,
+    billed.byReport
+      ? 'Billed time is what the function’s REPORT lines say.'
+      : `Billed time is a bound, what the gateway waited: ${factor} times the function’s own time. Dollars are a bound alike; --report-log reads the truth.`,
+    efsMb === 0 && 'Nothing is counted for reading a model from EFS; --efs does it.',
+    `Fargate: so many tasks of ${cpu} vCPU and ${gb} GB that always run, one request at a time each, answer 95 % within p95; no load balancer counted.`,
+    `Prices of ${prices.region}, ${prices.date}, ${arch}, without free tier and discounts; --region takes others, --prices your own.`,
+    !own && `Fargate and EFS at the prices of ${PRICES.region}; provisioned arm64 at 80 % of x86_64, as there.`,
+    memory.some(({ measured }) => !measured) &&
+      'A predicted memory size: the function’s own times change as its share of a vCPU does, one from 1,769 MB on; measure the one you choose.',
+    documents &&
+      `Documents: the client’s own filling and pacing, ${documents.concurrency} requests at once, alone on its key; ${formatMs(documents.perRequestMs)} a request and ${documents.perCharacterMs.toPrecision(2)} ms a character, as the run told.`,
+    left.timeouts > 0 && `${left.timeouts} requests of the run timed out: true latencies are longer.`,
+    left.unknown > 0 && `${left.unknown} answers do not tell cold from warm and are left out.`,
+  ];
+  return lines.filter((line) => typeof line === 'string');
 }

@@ -2,7 +2,7 @@ import type { Run } from '../run/run-file.js';
 import type { Comparison, Effect } from '../statistics/compare.js';
 import { formatCount, formatMs, formatShare, formatTimes } from './quantity.js';
 import { plain, title } from './sentences.js';
-import { blocks, table } from './table.js';
+import { blocks, type Cell, tableLines } from './table.js';
 
 const HOW = {
   alternated: 'The bursts of A and B alternated: each of B is compared with the one of A before it.',
@@ -15,21 +15,23 @@ const HOW = {
 /** Two runs beside each other for the terminal, a line a metric. */
 export function comparisonReport(a: Run, b: Run, { of, paired, effects, leftOut }: Comparison): string {
   const how = HOW[of === 'bursts' && paired ? 'alternated' : of];
-  const rows = effects.map((effect) => [
-    effect.metric,
-    show(effect, effect.a),
-    show(effect, effect.b),
-    Number.isFinite(effect.change)
-      ? `${signed(effect, effect.change)} [${signed(effect, effect.lower)}, ${signed(effect, effect.upper)}]`
-      : '',
-    paired ? String(effect.clusters.a) : `${effect.clusters.a} and ${effect.clusters.b}`,
-    verdict(effect, of),
-  ]);
-  const lines = table([['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : of, ''], ...rows], [0, 5]);
+  const rows = effects.map((effect): Cell[] => {
+    const { metric, change, lower, upper, clusters } = effect;
+    const interval = `${signed(effect, lower)}, ${signed(effect, upper)}`;
+    return [
+      metric,
+      show(effect, effect.a),
+      show(effect, effect.b),
+      Number.isFinite(change) ? [signed(effect, change), interval] : '',
+      paired ? String(clusters.a) : `${clusters.a} and ${clusters.b}`,
+      verdict(effect, of),
+    ];
+  });
+  const columns = ['', 'A', 'B', 'B against A [95 % interval]', paired ? 'pairs' : of, ''];
   const head = ({ info }: Run) => `${title(info)}, ${plain(info.startedAt)}`;
   return blocks(
     [`A: ${head(a)}`, `B: ${head(b)}`, how],
-    lines,
+    tableLines({ head: columns, rows, words: [0, 5] }),
     leftOut.map((sentence) => `not compared: ${sentence}.`),
   );
 }

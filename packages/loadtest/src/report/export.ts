@@ -1,6 +1,8 @@
 import type { Run } from '../run/run-file.js';
-import { latencyFrom, latencyMs, OUTCOMES, STARTS, type Start } from '../run/sample.js';
+import { latencyFrom, STARTS } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
+import type { Pool } from '../statistics/pool.js';
+import { summarise } from '../statistics/summary.js';
 
 /** Upper ends of a histogram's buckets, seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -28,21 +30,16 @@ function cell(value: string | number | null): string {
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
 
-/** Latencies of `ok` answers, s, by start, ascending. */
-function latencies({ info, samples }: Run): [Start, number[]][] {
-  const found = new Map<Start, number[]>(STARTS.map((start) => [start, []]));
-  for (const sample of samples) {
-    const ms = latencyMs(sample, latencyFrom(info.mode));
-    if (ms !== null) found.get(sample.start)?.push(ms / 1000);
-  }
-  for (const values of found.values()) values.sort((a, b) => a - b);
-  return [...found].filter(([, values]) => values.length > 0);
-}
-
-function outcomes({ samples }: Run): [string, number][] {
-  const counts = new Map<string, number>(OUTCOMES.map((outcome) => [outcome, 0]));
-  for (const { outcome } of samples) counts.set(outcome, (counts.get(outcome) ?? 0) + 1);
-  return [...counts];
+/** Outcomes with their counts; and latencies of `ok` answers, s, ascending, of each start that has any. */
+function told({ info, samples }: Run) {
+  const { outcomes, pools } = summarise(samples, latencyFrom(info.mode));
+  const seconds = (pool: Pool) => Array.from(pool.complete, (ms) => ms / 1000);
+  const starts = STARTS.filter((start) => pools[start].complete.length > 0);
+  return {
+    outcomes: Object.entries(outcomes),
+    latencies: starts.map((start) => [start, seconds(pools[start])] as const),
+    all: seconds(pools.all),
+  };
 }
 
 const total = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0);
@@ -50,11 +47,12 @@ const upTo = (values: readonly number[], end: number) => values.filter((value) =
 
 /** The text format of Prometheus: a histogram of latency by start, and a counter of requests by outcome. */
 function prometheus(run: Run): string {
+  const { outcomes, latencies } = told(run);
   const seconds = `${NAME}_latency_seconds`;
   const lines = [`# TYPE ${NAME}_requests_total counter`];
-  for (const [outcome, count] of outcomes(run)) lines.push(`${NAME}_requests_total{outcome="${outcome}"} ${count}`);
+  for (const [outcome, count] of outcomes) lines.push(`${NAME}_requests_total{outcome="${outcome}"} ${count}`);
   lines.push(`# TYPE ${seconds} histogram`);
-  for (const [start, values] of latencies(run)) {
+  for (const [start, values] of latencies) {
     for (const end of BUCKETS) lines.push(`${seconds}_bucket{start="${start}",le="${end}"} ${upTo(values, end)}`);
     lines.push(`${seconds}_bucket{start="${start}",le="+Inf"} ${values.length}`);
     lines.push(`${seconds}_sum{start="${start}"} ${total(values)}`);
@@ -65,9 +63,7 @@ function prometheus(run: Run): string {
 
 /** The percentile table that HdrHistogram's plotter reads, of all `ok` answers, ms. */
 function hdrplot(run: Run): string {
-  const values = latencies(run)
-    .flatMap(([, found]) => found)
-    .sort((a, b) => a - b);
+  const { all: values } = told(run);
   const lines = ['       Value     Percentile TotalCount 1/(1-Percentile)', ''];
   const n = values.length;
   // Five steps to each halving of what is left, as HdrHistogram has them.
@@ -93,16 +89,17 @@ function hdrplot(run: Run): string {
 /** An ExportMetricsServiceRequest of OpenTelemetry, as JSON. */
 function otlp(run: Run): string {
   const { info } = run;
+  const { outcomes, latencies } = told(run);
   const text = (key: string, stringValue: string) => ({ key, value: { stringValue } });
   const startTimeUnixNano = nano(Date.parse(info.startedAt));
   const ends = [...run.samples].map(({ lastByteMs, sentMs }) => lastByteMs ?? sentMs);
   const lastBurst = Date.parse(run.bursts.at(-1)?.releasedAt ?? info.startedAt);
   const endMs = ends.reduce((latest, ms) => Math.max(latest, ms), 0);
   const times = { startTimeUnixNano, timeUnixNano: nano(lastBurst + endMs) };
-  const requests = outcomes(run).map(([outcome, count]) => ({
+  const requests = outcomes.map(([outcome, count]) => ({
     ...{ ...times, asInt: String(count), attributes: [text('outcome', outcome)] },
   }));
-  const histograms = latencies(run).map(([start, values]) => {
+  const histograms = latencies.map(([start, values]) => {
     const within = [...BUCKETS.map((end) => upTo(values, end)), values.length];
     return {
       ...{ ...times, attributes: [text('start', start)], count: String(values.length), sum: total(values) },

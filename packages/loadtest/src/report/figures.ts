@@ -3,8 +3,10 @@ import { parseHTML } from 'linkedom';
 import { STARTS } from '../run/sample.js';
 import type { Summary } from '../statistics/summary.js';
 import { Markup } from './markup.js';
-import { KINDS, type Measured, type Request } from './measured.js';
-import { formatCount, formatDuration, formatMs } from './quantity.js';
+import { formatDuration, formatMs } from './quantity.js';
+
+/** What a request is drawn as: the start of its answer, or why there is none. */
+export const KINDS = [...STARTS, 'refused', 'failed'] as const;
 
 /** Each figure is drawn for a page and for a telephone: a picture that only shrinks cannot be read. */
 const SIZES = [
@@ -84,10 +86,11 @@ const POINTS = 80;
  * curve of the target lies (Dvoretzky, Kiefer and Wolfowitz, with Massart's constant), of so many independent answers as
  * these are worth at their median.
  */
-export function distributionFigure(latencies: Measured['latencies'], { latency }: Summary): Markup {
-  const curves = STARTS.flatMap((start) =>
-    latencies[start].length > 0 ? [curve(start, latencies[start], latency[start]?.p50.worth ?? 0)] : [],
-  );
+export function distributionFigure({ latency, pools }: Summary): Markup {
+  const curves = STARTS.flatMap((start) => {
+    const { complete } = pools[start];
+    return complete.length > 0 ? [curve(start, complete, latency[start]?.p50.worth ?? 0)] : [];
+  });
   curves.sort((a, b) => a.medianMs - b.medianMs);
   const points = curves.flatMap(({ points }) => points);
   const banded = curves.filter(({ worth }) => worth >= LEAST_WORTH).flatMap(({ points }) => points);
@@ -109,12 +112,7 @@ export function distributionFigure(latencies: Measured['latencies'], { latency }
         }),
         Plot.gridY({ ticks: shares }),
         Plot.areaY(banded, {
-          x: 'ms',
-          y1: 'lower',
-          y2: 'upper',
-          fill: 'start',
-          fillOpacity: 0.16,
-          curve: 'step-after',
+          ...{ x: 'ms', y1: 'lower', y2: 'upper', fill: 'start', fillOpacity: 0.16, curve: 'step-after' },
         }),
         ...curves.map((found) =>
           Plot.lineY(found.points, {
@@ -123,16 +121,14 @@ export function distributionFigure(latencies: Measured['latencies'], { latency }
           }),
         ),
         Plot.dot(curves, { x: 'medianMs', y: () => 0.5, fill: 'start', symbol: 'start', r: 4, stroke: 'var(--paper)' }),
-        ...(name === 'wide' ? labels : []).map((label, i) =>
-          Plot.text([label], {
+        ...(name === 'wide' ? labels : []).map((label, i) => {
+          const left = i === 0 && labels.length > 1;
+          return Plot.text([label], {
             ...{ x: 'medianMs', y: () => 0.5, text: () => `${label.start} ${formatMs(label.medianMs)}`, fill: 'start' },
-            ...{
-              textAnchor: i === 0 && labels.length > 1 ? 'end' : 'start',
-              dx: i === 0 && labels.length > 1 ? -10 : 10,
-            },
-            ...{ dy: i === 0 && labels.length > 1 ? -10 : 12, stroke: 'var(--paper)', strokeWidth: 4, fontWeight: 600 },
-          }),
-        ),
+            ...(left ? { textAnchor: 'end', dx: -10, dy: -10 } : { textAnchor: 'start', dx: 10, dy: 12 }),
+            ...{ stroke: 'var(--paper)', strokeWidth: 4, fontWeight: 600 },
+          });
+        }),
       ],
     };
   });
@@ -148,120 +144,4 @@ function curve(start: string, sorted: Float64Array, worth: number) {
   });
   const points = [at(1, 0), ...ranks.map((rank) => at(rank, rank / n))];
   return { start, worth, points, medianMs: sorted[Math.ceil(n / 2) - 1] ?? 0 };
-}
-
-/** Lines of a timeline: more cannot be told apart. */
-const LINES = 160;
-
-/** Requests of some bursts, each a line from its release to the last byte of its answer, in the order of their ends. */
-export function burstFigure(requests: readonly Request[]): { figure: Markup; note: string } {
-  const bursts = new Map<number, Request[]>();
-  for (const request of requests) {
-    const mine = bursts.get(request.burst);
-    if (mine) mine.push(request);
-    else bursts.set(request.burst, [request]);
-  }
-  const numbers = [...bursts.keys()];
-  const size = Math.max(...Array.from(bursts.values(), ({ length }) => length));
-  const chosen = evenly(numbers, Math.max(1, Math.floor(LINES / size)));
-  const step = Math.ceil(size / LINES);
-  let row = 0;
-  const groups = chosen.map((burst) => {
-    const mine = (bursts.get(burst) ?? []).sort((a, b) => a.toMs - b.toMs).filter((_, i) => i % step === 0);
-    // A gap before each burst but the first.
-    if (row > 0) row += 2;
-    return { burst, at: row, lines: mine.map((request) => ({ ...request, row: row++ })) };
-  });
-  const lines = groups.flatMap((group) => group.lines);
-  const rowHeight = Math.min(11, Math.max(3, 260 / row));
-  // A time-out may be a hundred times as long as any answer: its line ends at the edge.
-  const answered = lines.filter(({ kind }) => kind !== 'failed');
-  const end = 1.02 * Math.max(...(answered.length > 0 ? answered : lines).map(({ toMs }) => toMs));
-  const drawn = lines.map((line) => ({ ...line, toMs: Math.min(line.toMs, end) }));
-  const ends = drawn.map(({ toMs }) => Math.max(0.01, toMs));
-  let log = false;
-  const figure = draw('Each request of a burst as a line from its release to its last byte', ({ name }) => {
-    // Warm answers beside cold ones: a logarithmic axis has room for both.
-    const times = scale([...ends, end], 1.3, name === 'wide' ? 8 : 4, Plot.axisX, formatTick, 'since the release');
-    log = times.scale.type === 'log';
-    const least = log ? times.scale.domain[0] : 0;
-    return {
-      ...{ height: Math.ceil(row * rowHeight) + 52, marginTop: 8, marginBottom: 44 },
-      x: { ...times.scale, domain: [least, end] },
-      y: { domain: [row, -1], axis: null },
-      marks: [
-        ...[times.axis, times.grid],
-        Plot.ruleY(drawn, {
-          ...{
-            y: 'row',
-            x1: ({ fromMs }: Request) => Math.max(least, fromMs),
-            x2: 'toMs',
-            stroke: 'kind',
-            strokeWidth: Math.min(3, rowHeight * 0.6),
-          },
-        }),
-        ...(rowHeight > 6 ? [Plot.dot(drawn, { x: 'toMs', y: 'row', fill: 'kind', symbol: 'kind', r: 3 })] : []),
-        ...(numbers.length > 1
-          ? [
-              Plot.text(groups, {
-                ...{ x: () => least, y: 'at', text: ({ burst }) => `burst ${burst + 1}`, dx: -8, dy: -4 },
-                ...{ textAnchor: 'end', lineAnchor: 'top' },
-              }),
-            ]
-          : []),
-      ],
-    };
-  });
-  const which = chosen.length < numbers.length ? `${chosen.length} of ${numbers.length} bursts` : '';
-  const each = step > 1 ? `one request of ${step}` : '';
-  const shown = [which, each].filter(Boolean).join(', ');
-  const late = lines.some(({ toMs }) => toMs > end);
-  return {
-    figure,
-    note: `${log ? ' The axis is logarithmic.' : ''}${shown && ` Shown: ${shown}.`}${late ? ' What failed after the last answer ends at the edge.' : ''}`,
-  };
-}
-
-/** Requests that a cloud of dots shows besides the slowest. */
-const DOTS = 240;
-const SLOWEST = 60;
-
-/** Requests of a run without bursts: when they were due, and how long they took. */
-export function courseFigure(requests: readonly Request[]): { figure: Markup; note: string } {
-  const dots = requests
-    .map(({ fromMs, toMs, kind }) => ({ fromMs, ms: toMs - fromMs, kind }))
-    .filter(({ ms }) => ms > 0);
-  const slowest = new Set([...dots].sort((a, b) => b.ms - a.ms).slice(0, SLOWEST));
-  const shown = evenly(dots, DOTS)
-    .filter((dot) => !slowest.has(dot))
-    .concat(...slowest);
-  const all = shown.map(({ ms }) => ms);
-  const times = scale(all, 1.2, 6, Plot.axisY, formatTick, 'latency');
-  const figure = draw('Latency of requests in the course of the run', ({ name }) => ({
-    height: name === 'wide' ? 280 : 240,
-    x: {
-      label: 'when it was due',
-      labelArrow: 'none',
-      ticks: name === 'wide' ? 8 : 4,
-      tickFormat: formatTick,
-      tickSize: 0,
-    },
-    y: times.scale,
-    marks: [
-      times.axis,
-      times.grid,
-      Plot.dot(shown, { x: 'fromMs', y: 'ms', fill: 'kind', symbol: 'kind', r: 2.5, fillOpacity: 0.75 }),
-    ],
-  }));
-  const some = ` Shown: ${shown.length} of ${formatCount(dots.length)}, the ${SLOWEST} slowest among them.`;
-  return { figure, note: shown.length < dots.length ? some : '' };
-}
-
-/** So many of a list, evenly, with the first and the last. */
-function evenly<T>(list: readonly T[], count: number): T[] {
-  if (list.length <= count) return [...list];
-  return Array.from(
-    { length: count },
-    (_, i) => list[Math.round((i * (list.length - 1)) / Math.max(1, count - 1))] as T,
-  );
 }

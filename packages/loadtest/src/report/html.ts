@@ -2,11 +2,12 @@ import type { Plan } from '../plan/plan.js';
 import type { Run } from '../run/run-file.js';
 import { STARTS } from '../run/sample.js';
 import type { Summary } from '../statistics/summary.js';
+import { caveats } from './caveats.js';
 import { Markup, markup } from './markup.js';
-import { figuresOf } from './measured.js';
-import { formatCount, formatShare, readPercentile } from './quantity.js';
+import { percentileCell } from './percentiles.js';
+import { formatCount, formatShare } from './quantity.js';
 import { accounting, asked, breakdown, care, distribution, percentileSection, timeline, whatIf } from './sections.js';
-import { caveats, load, title, verdict } from './sentences.js';
+import { load, title, verdict } from './sentences.js';
 import { STYLE } from './style.js';
 
 /**
@@ -15,7 +16,6 @@ import { STYLE } from './style.js';
  * @param plan what other settings would do and cost
  */
 export function htmlReport(run: Run, summary: Summary, plan?: Plan): string {
-  const measured = figuresOf(run);
   const cautions = caveats(run, summary);
   // The policy holds whatever else might get into the page: nothing is loaded, and nothing runs.
   return markup`<!doctype html>
@@ -35,11 +35,11 @@ ${keyFigures(run, summary)}
 ${cautions.length > 0 ? markup`<p class="note"><a href="#caveats">Read with care: ${cautions.length} ${cautions.length === 1 ? 'caveat' : 'caveats'}</a></p>` : ''}
 </header>
 <main>
-${distribution(summary, measured)}
+${distribution(summary)}
 ${percentileSection(run, summary)}
-${timeline(run, measured)}
-${breakdown(measured)}
-${accounting(summary)}
+${timeline(run)}
+${breakdown(run)}
+${accounting(run, summary)}
 ${plan ? whatIf(plan) : ''}
 ${asked(run)}
 ${cautions.length > 0 ? care(cautions) : ''}
@@ -49,12 +49,12 @@ ${cautions.length > 0 ? care(cautions) : ''}
 `.text;
 }
 
-function pageTitle(run: Run, { latency }: Summary): string {
+function pageTitle({ info }: Run, { latency }: Summary): string {
   const medians = STARTS.flatMap((start) => {
     const found = latency[start];
-    return found && found.n > 0 ? [`${start} ${readPercentile(found.p50, found, run.info.timeoutMs).value}`] : [];
+    return found && found.n > 0 ? [`${start} ${percentileCell(found, 'p50', info.timeoutMs)[0]}`] : [];
   });
-  return `${medians.join(', ') || 'nothing succeeded'} · ${load(run.info)}`;
+  return `${medians.join(', ') || 'nothing succeeded'} · ${load(info)}`;
 }
 
 /** What a reader takes away in five seconds. */
@@ -62,27 +62,22 @@ function keyFigures({ info }: Run, { latency, sent, outcomes }: Summary): Markup
   const figures: [label: string, value: string, note: string][] = [];
   for (const start of STARTS) {
     const found = latency[start];
-    if (!found || found.n === 0) continue;
-    const { value, interval } = readPercentile(found.p50, found, info.timeoutMs);
-    figures.push([`${start}, median`, value ?? '', interval]);
+    if (found && found.n > 0) figures.push([`${start}, median`, ...percentileCell(found, 'p50', info.timeoutMs)]);
   }
   if (figures.length > 1 && latency.all) {
-    const { value, interval } = readPercentile(latency.all.p95, latency.all, info.timeoutMs);
-    figures.push(['all, 95th percentile', value ?? '–', interval]);
+    figures.push(['all, 95th percentile', ...percentileCell(latency.all, 'p95', info.timeoutMs)]);
   }
   const [cold, known] = [latency.cold?.n ?? 0, outcomes.ok - (latency.unknown?.n ?? 0)];
-  if (cold > 0)
+  if (cold > 0) {
     figures.push(['cold share', formatShare(cold / known), `${formatCount(cold)} of ${formatCount(known)} answers`]);
-  const without = sent - outcomes.ok;
-  if (without > 0) {
-    figures.push([
-      'did not succeed',
-      formatCount(without),
-      `${formatShare(without / sent)} of ${formatCount(sent)} requests`,
-    ]);
+  }
+  const failed = sent - outcomes.ok;
+  if (failed > 0) {
+    const share = `${formatShare(failed / sent)} of ${formatCount(sent)} requests`;
+    figures.push(['did not succeed', formatCount(failed), share]);
   }
   return markup`<dl class="figures">${figures.map(
     ([label, value, note]) =>
-      markup`<div><dt>${label}</dt><dd><strong>${value}</strong><span class="soft">${note}</span></dd></div>`,
+      markup`<div><dt>${label}</dt><dd><strong>${value || '–'}</strong><span class="soft">${note}</span></dd></div>`,
   )}</dl>`;
 }

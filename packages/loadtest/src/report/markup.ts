@@ -7,7 +7,7 @@ export class Markup {
   }
 }
 
-type Content = string | number | Markup | readonly Content[];
+export type Content = string | number | Markup | readonly Content[];
 
 /** Markup of a template whose values are escaped unless they are markup themselves. Lists are joined. */
 export function markup(strings: TemplateStringsArray, ...values: Content[]): Markup {

@@ -1,6 +1,3 @@
-import type { Percentile } from '../statistics/percentile.js';
-import type { Distribution } from '../statistics/summary.js';
-
 /** Three digits that matter: 5.3 ms, 20.9 ms, 181 ms, 2.31 s. */
 export function formatMs(ms: number): string {
   return `${digits(ms)} ${unit(ms)}`;
@@ -38,23 +35,4 @@ export function formatTimes(ratio: number): string {
 /** A share of one: 4.0 %, 60 %. */
 export function formatShare(share: number): string {
   return `${(share * 100).toFixed(share < 0.1 && share > 0 ? 1 : 0)} %`;
-}
-
-/**
- * A percentile for people.
- *
- * @returns its value, null where the rank says nothing of it; and its interval, or what it takes for one
- */
-export function readPercentile(
-  { p, value, lower, upper, needed, warning }: Percentile,
-  { n, censored }: Distribution,
-  timeoutMs: number,
-): { value: string | null; interval: string } {
-  const longer = `> ${formatDuration(timeoutMs)}`;
-  const shown = value === null ? longer : formatMs(value);
-  // Below that n the nearest rank of a high percentile is the maximum or close to it: no statement about it.
-  if (warning !== null) return { value: n + censored >= needed || p === 0.5 ? shown : null, interval: warning };
-  // An end that is missing without a warning lies among the time-outs.
-  if (lower === null) return { value: shown, interval: longer };
-  return { value: shown, interval: upper === null ? `${formatMs(lower)} – ${longer}` : formatRange(lower, upper) };
 }

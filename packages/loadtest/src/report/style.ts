@@ -51,32 +51,29 @@ svg text { white-space: pre; }
 .figures strong { display: block; font-size: 1.9rem; line-height: 1.2; font-weight: 600; letter-spacing: -0.015em; }
 /* A shadow at the edge behind which more of a table is. */
 .scroll {
-  overflow-x: auto; margin-top: 0.75rem;
+  overflow-x: auto;
   background: linear-gradient(90deg, var(--paper) 30%, transparent) left / 2.5rem 100% local,
     linear-gradient(270deg, var(--paper) 30%, transparent) right / 2.5rem 100% local,
     linear-gradient(90deg, var(--line), transparent) left / 0.75rem 100% scroll,
     linear-gradient(270deg, var(--line), transparent) right / 0.75rem 100% scroll;
   background-repeat: no-repeat;
 }
-table { border-collapse: collapse; font-size: 0.9375rem; width: 100%; }
+caption { text-align: left; font-size: 0.875rem; color: var(--soft); }
+table { border-collapse: collapse; font-size: 0.9375rem; width: 100%; margin-top: 0.75rem; }
 th, td { padding: 0.4rem 0.75rem; text-align: right; vertical-align: baseline; font-weight: 400; border-top: 1px solid var(--line); }
 th:first-child, td:first-child { padding-left: 0; text-align: left; }
 th:last-child, td:last-child { padding-right: 0; }
-thead th, tbody:first-child tr:first-child > * { border-top: 0; }
+thead th { border-top: 0; }
 th { white-space: nowrap; }
 td small, th small { display: block; color: var(--soft); font-size: 0.8125rem; }
-tr.sum > * { border-top: 2px solid var(--ink); font-weight: 600; color: var(--ink); }
-.bars + table { margin-top: 0.75rem; }
+.bars + table tr:last-child > * { border-top: 2px solid var(--ink); font-weight: 600; color: var(--ink); }
 .bars { display: grid; grid-template-columns: max-content 1fr; gap: 0.5rem 0.75rem; margin-top: 0.75rem; align-items: center; font-size: 0.875rem; }
 .bar { display: flex; gap: 1px; height: 1.5rem; }
 .bar i { display: block; min-width: 1px; border-radius: 1px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 .asked { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1.25rem; margin: 0.5rem 0 0; font-size: 0.9375rem; }
 .asked dd { margin: 0; }
-.caveats { margin: 0.5rem 0 0; padding-left: 1.1rem; }
-.caveats li { margin-top: 0.35rem; }
-@media (min-width: 900px) {
-  .scroll { margin-inline: -5rem; }
-}
+.lines { margin: 0.5rem 0 0; padding-left: 1.1rem; }
+.lines li { margin-top: 0.35rem; }
 @media (max-width: 760px) {
   .wide { display: none; }
   .narrow { display: block; }

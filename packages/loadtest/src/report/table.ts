@@ -1,23 +1,48 @@
 import { styleText } from 'node:util';
 
-type Style = Parameters<typeof styleText>[0];
+export type Style = Parameters<typeof styleText>[0];
+
+/** A figure, and in small what it comes with, such as its interval; either may be empty. */
+export type Cell = string | readonly [figure: string, aside: string];
+
+/** A table of a report, for the terminal and for the page. */
+export interface Table {
+  /** What it is of, where no heading says so. */
+  title?: string;
+  head: readonly string[];
+  /** The first cell of a row names it. */
+  rows: readonly (readonly Cell[])[];
+  /** Columns that are words and no figures. */
+  words?: readonly number[];
+  /** What its figures are. */
+  note?: string;
+}
 
 /**
- * Rows for the terminal, the first one a dim head; figures stand right.
+ * A table for the terminal, with a dim head; figures stand right. One without rows is left out.
  *
- * @param left columns that are words
- * @param style of a column, in place of the dim head
+ * @param styles of the columns, whose figures then stand left
  */
-export function table(rows: readonly (readonly string[])[], left: readonly number[] = [], style?: Style[]): string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows.map((row, index) => {
-    const cells = row.map((cell, i) =>
-      left.includes(i) ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0),
-    );
-    if (style) return cells.map((cell, i) => styleText(style[i] ?? 'reset', cell)).join('   ');
+export function tableLines({ title, head, rows, words = [], note }: Table, styles?: readonly Style[]): string[] {
+  if (rows.length === 0) return [];
+  const texts = [head, ...rows.map((row) => row.map(cellText))];
+  const widths = head.map((_, column) => Math.max(...texts.map((row) => row[column]?.length ?? 0)));
+  const lines = texts.map((row, index) => {
+    const cells = row.map((text, column) => {
+      const left = styles !== undefined || words.includes(column);
+      return left ? text.padEnd(widths[column] ?? 0) : text.padStart(widths[column] ?? 0);
+    });
+    if (styles) return cells.map((cell, column) => styleText(styles[column] ?? 'reset', cell)).join('   ');
     const line = cells.join('   ').trimEnd();
     return index === 0 ? styleText('dim', line) : line;
   });
+  return [...(title ? [title] : []), ...lines, ...(note ? [styleText('dim', note)] : [])];
+}
+
+function cellText(cell: Cell): string {
+  if (typeof cell === 'string') return cell;
+  const [figure, aside] = cell;
+  return figure && aside ? `${figure} [${aside}]` : figure || aside;
 }
 
 /** Blocks of lines with an empty line between them. */

@@ -1,7 +1,7 @@
 import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
-import { InputError } from '../input-error.js';
+import { InputError, unwritable } from '../input-error.js';
 import { SAMPLE, type Sample } from './sample.js';
 import { Samples } from './samples.js';
 
@@ -143,11 +143,6 @@ export class Recorder {
 
 function taken(file: string): InputError {
   return new InputError(`${file} holds something already; give another name, or delete it.`);
-}
-
-function unwritable(file: string, error: unknown): InputError {
-  const { code } = error as NodeJS.ErrnoException;
-  return new InputError(`Cannot write ${file} (${code}); is there such a folder, with room, and may you write to it?`);
 }
 
 /**

@@ -116,15 +116,6 @@ export function latencyMs(
   return lastByteMs - (from === 'sent' ? sentMs : intendedMs);
 }
 
-/** The answer of a request that got none. */
-export const NO_ANSWER: Answer = {
-  status: null,
-  start: 'unknown',
-  ...{ initType: null, instance: null, model: null, requestId: null, lambdaRequestId: null },
-  ...{ initMs: null, loadMs: null, nerMs: null, kongMs: null, upstreamMs: null },
-  ...{ limit: null, remaining: null, resetS: null },
-};
-
 /** What a REPORT line says of a request, before one was joined. */
 export const NO_REPORT = { durationMs: null, billedMs: null, reportInitMs: null } as const;
 
@@ -157,6 +148,9 @@ export function readAnswer(status: number, headers: IncomingHttpHeaders): Answer
     resetS: number(text('ratelimit-reset')),
   };
 }
+
+/** The answer of a request that got none. */
+export const NO_ANSWER: Answer = { ...readAnswer(0, {}), status: null };
 
 /** The outcome of a request whose answer is complete. */
 export function outcomeOf(status: number, headers: IncomingHttpHeaders): Outcome {

@@ -1,7 +1,7 @@
 import { InputError } from '../input-error.js';
 import { formatMs, formatShare } from '../report/quantity.js';
 import type { Run } from '../run/run-file.js';
-import { type LatencyFrom, latencyFrom, latencyMs } from '../run/sample.js';
+import type { Outcome } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import { type Metric, read } from './metric.js';
 import { rankInterval } from './percentile.js';
@@ -10,7 +10,8 @@ import type { Summary } from './summary.js';
 import type { Threshold, Verdict } from './threshold.js';
 
 export interface Judgement {
-  threshold: Threshold;
+  /** The threshold, as it was given. */
+  failIf: string;
   verdict: Verdict;
   /** What was measured, and where undecided how much more it would take. */
   sentence: string;
@@ -29,13 +30,12 @@ export function judge(threshold: Threshold, { info, samples }: Run, summary: Sum
   const { text, metric, bound, unit } = threshold;
   const value = read(metric, summary);
   if (value === null) throw new InputError(`--fail-if '${text}' cannot be judged: the run has no ${unitsOf(metric)}.`);
-  const { pool, late } = poolOf(metric, samples, latencyFrom(info.mode));
-  const edge = metric.of === 'latency' ? bound : 0;
+  const latency = metric.of === 'latency';
+  const pool = latency ? summary.pools[metric.kind] : shares(metric.what, samples);
+  const late = latency && metric.kind !== 'all' ? summary.outcomes.timeout : 0;
+  const edge = latency ? bound : 0;
   const [n, above] = [pool.n, pool.above(edge)];
-  const percentile =
-    metric.of === 'latency' && metric.statistic !== 'max'
-      ? summary.latency[metric.kind]?.[metric.statistic]
-      : undefined;
+  const percentile = latency && metric.statistic !== 'max' ? summary.latency[metric.kind]?.[metric.statistic] : null;
   const fact = unit === 'requests' || (unit === 'ms' && !percentile);
   const decided = (times: number, more: number): Verdict => {
     if (fact) return above + more > (unit === 'requests' ? bound : 0) ? 'broken' : 'held';
@@ -47,28 +47,22 @@ export function judge(threshold: Threshold, { info, samples }: Run, summary: Sum
   // Nobody knows the start of a time-out: what is held must be so wherever the time-outs belong.
   if (verdict === 'held' && decided(1, late) !== 'held') {
     const sentence = `${counted}, and ${late} time-outs whose start nobody knows`;
-    return { threshold, verdict: 'undecided', sentence };
+    return { failIf: text, verdict: 'undecided', sentence };
   }
-  if (verdict !== 'undecided') return { threshold, verdict, sentence: counted };
-  return { threshold, verdict, sentence: `${counted}; ${wanted(pool, info.mode === 'bursts', decided)}` };
+  if (verdict !== 'undecided') return { failIf: text, verdict, sentence: counted };
+  return { failIf: text, verdict, sentence: `${counted}; ${wanted(pool, info.mode === 'bursts', decided)}` };
 }
 
-/** What a threshold is about: latencies, or of a share 1 for what it counts; and time-outs that may belong to it. */
-function poolOf(metric: Metric, samples: Iterable<Kept>, from: LatencyFrom) {
+/** 1 for each sample that counts, 0 for the others that it is a share of. */
+function shares(what: Outcome | 'cold', samples: Iterable<Kept>): Pool {
   const cluster = clusterer(samples);
   const pool = new Pool();
-  let late = 0;
   for (const sample of samples) {
     const { outcome, start } = sample;
-    let value: number | null = null;
-    if (metric.of === 'share' && metric.what !== 'cold') value = Number(outcome === metric.what);
-    else if (metric.of === 'share') value = outcome === 'ok' && start !== 'unknown' ? Number(start === 'cold') : null;
-    else if (outcome === 'timeout' && metric.kind !== 'all') late++;
-    else if (outcome === 'timeout') value = Number.POSITIVE_INFINITY;
-    else if (metric.kind === 'all' || start === metric.kind) value = latencyMs(sample, from);
-    if (value !== null) pool.push(value, cluster(sample));
+    if (what !== 'cold') pool.push(Number(outcome === what), cluster(sample));
+    else if (outcome === 'ok' && start !== 'unknown') pool.push(Number(start === 'cold'), cluster(sample));
   }
-  return { pool, late };
+  return pool;
 }
 
 /** Whether percentile p lies above a bound above which this share of so many independent values lies. */

@@ -58,6 +58,11 @@ export class Pool {
     return this.#sorted;
   }
 
+  /** Without those that are infinite, ascending. */
+  get complete(): Float64Array {
+    return this.sorted.subarray(0, this.n - this.above(Number.MAX_VALUE));
+  }
+
   /** How many lie above a bound. */
   above(bound: number): number {
     return this.#values.reduce((count, value) => count + Number(value > bound), 0);
@@ -107,7 +112,7 @@ export class Pool {
    * @throws {RangeError} without values
    */
   percentile(p: number): Percentile {
-    const { sorted, n } = this;
+    const { sorted, n, clusters } = this;
     if (n === 0) throw new RangeError('a percentile needs at least one value');
     const finite = (value: number | undefined) => (Number.isFinite(value) ? (value as number) : null);
     const value = sorted[Math.ceil(p * n) - 1] as number;
@@ -115,17 +120,10 @@ export class Pool {
     const { lower, upper } = rankInterval(worth, p);
     const at = (rank: number | null) => (rank === null ? null : finite(sorted[Math.floor(((rank - 0.5) * n) / worth)]));
     const needed = Math.ceil(Math.log(0.025) / Math.log(Math.max(p, 1 - p)));
-    const { clusters } = this;
-    return {
-      ...{ p, value: finite(value), lower: at(lower), upper: at(upper), needed, worth },
-      warning:
-        n < needed
-          ? `need n ≥ ${needed}`
-          : clusters < LEAST_CLUSTERS
-            ? `need ${LEAST_CLUSTERS} bursts`
-            : lower === null || upper === null
-              ? `need more: ${worth} of ${needed}`
-              : null,
-    };
+    let warning: string | null = null;
+    if (n < needed) warning = `need n ≥ ${needed}`;
+    else if (clusters < LEAST_CLUSTERS) warning = `need ${LEAST_CLUSTERS} bursts`;
+    else if (lower === null || upper === null) warning = `need more: ${worth} of ${needed}`;
+    return { p, value: finite(value), lower: at(lower), upper: at(upper), needed, worth, warning };
   }
 }

@@ -31,6 +31,8 @@ export interface Summary {
   statuses: Record<string, number>;
   /** Latency of `ok` answers and time-outs, ms, by start and together; null where there is neither. */
   latency: Record<Start | 'all', Distribution | null>;
+  /** What it describes: time-outs, whose start nobody knows, are infinite. Not in the JSON. */
+  pools: Record<Start | 'all', Pool>;
   /** Of `ok` answers, a second, from the first request of each burst (or of the run) to its last answer; null without any. */
   throughput: { requests: number; documents: number; bytes: number } | null;
   /** Initialisation of the cold starts as the function reports it, ms; null when it does not. */
@@ -50,9 +52,9 @@ export interface Summary {
  * the samples' times are on one axis already
  */
 export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: readonly BurstInfo[] = []): Summary {
-  const outcomes = Object.fromEntries(OUTCOMES.map((outcome) => [outcome, 0])) as Record<Outcome, number>;
-  const latency = Object.fromEntries(STARTS.map((start) => [start, new Pool()])) as Record<Start, Pool>;
-  const [all, init] = [new Pool(), new Pool()];
+  const outcomes = mapOf(OUTCOMES, () => 0);
+  const pools = mapOf([...STARTS, 'all'], () => new Pool());
+  const init = new Pool();
   const cluster = clusterer(samples);
   // What a header says is anything: constructor, toString. A plain object would have these already.
   const [statuses, initTypes] = [new Map<number, number>(), new Map<string, number>()];
@@ -76,7 +78,7 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
     outcomes[sample.outcome]++;
     const ms = sample.outcome === 'timeout' ? Number.POSITIVE_INFINITY : latencyMs(sample, from);
     const mine = cluster(sample);
-    if (ms !== null) for (const pool of [all, latency[sample.start]]) pool.push(ms, mine);
+    if (ms !== null) for (const pool of [pools.all, pools[sample.start]]) pool.push(ms, mine);
     if (sample.start === 'cold' && sample.initMs !== null) init.push(sample.initMs, mine);
     if (sample.status !== null) increment(statuses, sample.status);
     if (sample.initType !== null) increment(initTypes, sample.initType);
@@ -84,12 +86,12 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
   }
   const seconds = [...spans.values()].reduce((sum, { from, to }) => sum + to - from, 0) / 1000;
   const perSecond = (count: number) => count / seconds;
-  const byStart = STARTS.map((start) => [start, distribution(latency[start])]);
   return {
     sent,
     outcomes,
     statuses: Object.fromEntries(statuses),
-    latency: Object.fromEntries([...byStart, ['all', distribution(all)]]) as Summary['latency'],
+    latency: mapOf([...STARTS, 'all'], (name) => distribution(pools[name])),
+    pools,
     throughput:
       seconds > 0
         ? { requests: perSecond(done.requests), documents: perSecond(done.documents), bytes: perSecond(done.bytes) }
@@ -102,15 +104,18 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
 }
 
 function distribution(pool: Pool): Distribution | null {
-  const { sorted } = pool;
+  const { sorted, complete, clusters } = pool;
   if (sorted.length === 0) return null;
   const at = (p: number) => pool.percentile(p);
-  const censored = pool.above(Number.MAX_VALUE);
-  const n = sorted.length - censored;
+  const n = complete.length;
   return {
-    ...{ n, censored, min: n > 0 ? (sorted[0] as number) : null, clusters: pool.clusters },
-    ...{ p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: sorted[n - 1] ?? null },
+    ...{ n, censored: sorted.length - n, min: complete[0] ?? null, clusters },
+    ...{ p50: at(0.5), p90: at(0.9), p95: at(0.95), p99: at(0.99), max: complete.at(-1) ?? null },
   };
+}
+
+function mapOf<Key extends string, Value>(keys: readonly Key[], of: (key: Key) => Value): Record<Key, Value> {
+  return Object.fromEntries(keys.map((key) => [key, of(key)])) as Record<Key, Value>;
 }
 
 function increment<Key>(counts: Map<Key, number>, key: Key): void {

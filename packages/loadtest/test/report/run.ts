@@ -1,4 +1,5 @@
-import type { Plan, PlanRow } from '../../src/plan/plan.js';
+import type { Plan } from '../../src/plan/plan.js';
+import type { PlanRow } from '../../src/plan/rows.js';
 import type { BurstInfo, Run, RunInfo } from '../../src/run/run-file.js';
 import { NO_ANSWER, NO_REPORT, type Sample } from '../../src/run/sample.js';
 import { Samples } from '../../src/run/samples.js';
@@ -114,7 +115,7 @@ export const PLAN: Plan = {
   ...{ runs: [INFO], answers: { cold: 12, warm: 8 }, billed: { byReport: false, factor: 1.3 }, documents: null },
   setting: {
     ...{ reserved: 50, limit: 100, burstsPerDay: 24, hoursADay: 8, efsMb: 0, seed: 1, arch: 'arm64' },
-    ...{ region: 'us-east-1', memoryMb: 2048, initMs: null },
+    ...{ region: 'us-east-1', memoryMb: 2048 },
   },
   prices: { region: 'us-east-1', date: '2026-11-23' },
   rows: ROWS,
