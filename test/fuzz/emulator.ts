@@ -240,8 +240,9 @@ async function bytes(parts: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(all).toString('latin1');
 }
 
-/** How long the gateway may say nothing before nobody waits any more, ms. */
+/** How long nobody waits any more, where the gateway says nothing: to a damaged request, and to a good one, ms. */
 const QUIET_MS = 40;
+const DEAD_MS = 20_000;
 
 /** A whole gateway over sockets, between damaged requests and damaged answers. What it says is HTTP, and it goes on. */
 export async function gateway(): Promise<Parser> {
@@ -264,12 +265,12 @@ services:
 consumers: [{username: batch-processor, keyauth_credentials: [{key: k-batch}]}]
 `;
   const { port, close } = await startGateway({ file: 'kong.yaml', text, port: 0 });
-  const ask = (request: Buffer) =>
+  const ask = (request: Buffer, patience: number) =>
     new Promise<string>((resolve) => {
       const said: Buffer[] = [];
       const socket = connect(port, '127.0.0.1', () => {
         for (const piece of pieces(request)) socket.write(piece);
-        socket.setTimeout(QUIET_MS);
+        socket.setTimeout(patience);
       });
       const end = () => resolve(Buffer.concat(said).toString('latin1'));
       socket.on('data', (data) => said.push(data)).on('error', () => {});
@@ -286,10 +287,10 @@ consumers: [{username: batch-processor, keyauth_credentials: [{key: k-batch}]}]
     async parse(input) {
       const answered = input.subarray(0, 5).toString() === 'HTTP/';
       answer = answered ? input.toString('latin1') : (ANSWERS[0] ?? '');
-      isHttp(await ask(answered ? good : input));
+      isHttp(await (answered ? ask(good, DEAD_MS) : ask(input, QUIET_MS)));
       if (count++ % 20 > 0) return;
       answer = ANSWERS[0] ?? '';
-      const said = await ask(good);
+      const said = await ask(good, DEAD_MS);
       if (!said.startsWith('HTTP/1.1 200 OK')) throw new Error(`a good request is answered ${JSON.stringify(said)}`);
     },
     async close() {

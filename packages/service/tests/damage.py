@@ -32,11 +32,12 @@ def build(folder: Path) -> Path:
     return folder / "damage"
 
 
-def make_model(folder: Path) -> Path:
-    """Writes the model file of a tiny pipeline into a folder."""
-    tiny_pipeline.make(folder / "pipeline")
+def make_model(folder: Path, *, other: bool = False) -> Path:
+    """Writes the model file of a tiny pipeline into a folder; that of the other one has 16 bits a number."""
+    make = tiny_pipeline.make_other if other else tiny_pipeline.make
+    make(folder / "pipeline")
     sources = components.choose(open_pipeline(folder / "pipeline"), sentences=True)
-    write_engine_file(spacy.load(folder / "pipeline"), sources, folder / "model.bin")
+    write_engine_file(spacy.load(folder / "pipeline"), sources, folder / "model.bin", half=other)
     return folder / "model.bin"
 
 

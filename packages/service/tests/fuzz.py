@@ -112,15 +112,20 @@ def run(check: Check, seed: int, seconds: float, most: int = sys.maxsize) -> tup
 
 
 def run_engine(what: str, seed: int, seconds: float, folder: Path) -> tuple[int, str | None]:
-    """damage.c, which makes its inputs itself."""
-    kept = Path(tempfile.gettempdir()) / f"burst-ner-found-{os.getpid()}.bin"
-    command = [damage.build(folder), damage.make_model(folder), what, str(2**62), str(seconds)]
-    env = os.environ | {"SEED": str(seed), "FOUND": str(kept)}
-    ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if ended.returncode:
-        return 0, f"seed {seed}, the file is {kept}: {ended.stderr[:4000]}"
-    opened, refused, answered, gave_up = (int(number) for number in re.findall(r"\d+", ended.stdout))
-    return (opened + refused if what == "files" else answered + gave_up), None
+    """damage.c, which makes its inputs itself, on both models."""
+    driver, inputs = damage.build(folder), 0
+    for other in (False, True):
+        kept = Path(tempfile.gettempdir()) / f"burst-ner-found-{os.getpid()}.bin"
+        (folder / f"{other}").mkdir()
+        model = damage.make_model(folder / f"{other}", other=other)
+        env = os.environ | {"SEED": str(seed), "FOUND": str(kept)}
+        command = [driver, model, what, str(2**62), str(seconds / 2)]
+        ended = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if ended.returncode:
+            return inputs, f"seed {seed}, the file is {kept}: {ended.stderr[:4000]}"
+        opened, refused, answered, gave_up = (int(number) for number in re.findall(r"\d+", ended.stdout))
+        inputs += opened + refused if what == "files" else answered + gave_up
+    return inputs, None
 
 
 CHECKS = {"documents": lambda _: check_documents, "events": event_check, "prepared": prepared_check}

@@ -30,11 +30,21 @@ def damage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return driver.make_model(tmp_path_factory.mktemp("tiny"))
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return driver.make_model(tmp_path_factory.mktemp("tiny"), other=request.param)
 
 
-@pytest.mark.parametrize(("what", "times"), [("header", 0), ("files", 10_000 // TIMES), ("texts", 2_000 // TIMES)])
+@pytest.mark.parametrize(
+    ("model", "what", "times"),
+    [
+        (False, "header", 0),
+        (False, "files", 10_000 // TIMES),
+        (False, "texts", 2_000 // TIMES),
+        (True, "files", 10_000 // TIMES),
+        (True, "texts", 1_000 // TIMES),
+    ],
+    indirect=["model"],
+)
 def test_answers_or_refuses_and_stays_within_its_memory(damage: Path, model: Path, what: str, times: int) -> None:
     run = subprocess.run([damage, model, what, str(times)], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[:4000]
