@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { Counters } from './counters.js';
 import type { Head } from './head.js';
 import { type Headers, values, wire } from './headers.js';
 import { type Reader, write } from './reader.js';
@@ -39,7 +38,8 @@ export interface Credential {
 export interface Shared {
   /** Whose key it is. The key is latin1. */
   readonly credentials: { find(key: string): Credential | undefined };
-  readonly counters: Counters;
+  /** Requests of each budget in its latest window, which began at `start`, epoch s. */
+  readonly counts: Map<string, { start: number; count: number }>;
   /** Wall clock, epoch ms. */
   readonly now: () => number;
 }

@@ -3,8 +3,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { fail, refuse } from './answer.js';
 import { parseConfig } from './config.js';
 import { entityId } from './consumers.js';
-import { Counters } from './counters.js';
-import { Exchange } from './exchange.js';
+import { Exchange, type Shared } from './exchange.js';
 import { readHead } from './head.js';
 import { NAMES } from './plugins/index.js';
 import { forward } from './proxy.js';
@@ -94,7 +93,7 @@ export interface Gateway {
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { file, text, port, now = Date.now, timeScale = 1, guest, onAnswer } = options;
-  const counters = new Counters();
+  const counts: Shared['counts'] = new Map();
   const pools = new Pools();
   const load = (from: string) => {
     const { services, credentials } = parseConfig(file, from);
@@ -109,7 +108,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       write_timeout: service.write_timeout / timeScale,
       read_timeout: service.read_timeout / timeScale,
     }));
-    return { router: new Router(scaled), shared: { credentials, counters, now } };
+    return { router: new Router(scaled), shared: { credentials, counts, now } };
   };
   let config = load(text);
 

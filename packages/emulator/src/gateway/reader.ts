@@ -69,6 +69,19 @@ export class Reader {
   }
 
   /**
+   * The next line of a message, without its end.
+   *
+   * @throws {Malformed} for one that is too long
+   * @throws {Error} when the connection ends before
+   */
+  async text(): Promise<string> {
+    const line = await this.line();
+    if (line === null) throw new Malformed();
+    if (line === undefined) throw this.error ?? new Ended();
+    return line.replace(/\r$/, '');
+  }
+
+  /**
    * A message's body in parts.
    *
    * @param framing its length in bytes, or how its end is told
@@ -83,14 +96,14 @@ export class Reader {
     }
     if (framing !== 'chunked') return yield* this.#exactly(framing);
     for (;;) {
-      const [, size] = /^([\da-f]+)(?:[ \t;].*)?\r?$/i.exec((await this.#text()) ?? '') ?? [];
+      const [, size] = /^([\da-f]+)(?:[ \t;].*)?$/i.exec(await this.text()) ?? [];
       if (!size || size.replace(/^0+/, '').length > 15) throw new Malformed();
       if (Number.parseInt(size, 16) === 0) break;
       yield* this.#exactly(Number.parseInt(size, 16));
-      if (!/^\r?$/.test(await this.#text())) throw new Malformed();
+      if ((await this.text()) !== '') throw new Malformed();
     }
     // Trailers end here.
-    while (!/^\r?$/.test(await this.#text()));
+    while ((await this.text()) !== '');
   }
 
   async *#exactly(length: number): AsyncGenerator<Buffer, void> {
@@ -100,13 +113,6 @@ export class Reader {
       left -= part.length;
       yield part;
     }
-  }
-
-  async #text(): Promise<string> {
-    const line = await this.line();
-    if (line === null) throw new Malformed();
-    if (line === undefined) throw new Ended();
-    return line;
   }
 
   #take(count: number): Buffer {

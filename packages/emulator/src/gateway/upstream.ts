@@ -1,14 +1,10 @@
 // Connections to upstreams, and their answers' heads.
-import { lookup } from 'node:dns';
 import { once } from 'node:events';
-import { connect, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls, createSecureContext, type SecureContext } from 'node:tls';
 import type { Service } from './config.js';
 import { type Headers, values } from './headers.js';
 import { Ended, Malformed, Reader, TimedOut } from './reader.js';
-
-/** Kong's upstream_keepalive_pool_size. */
-const POOL_SIZE = 512;
 
 /** A connection to an upstream. */
 interface Connection {
@@ -48,7 +44,7 @@ export class Pools {
   give(service: Service, connection: Connection): void {
     const { socket, reader } = connection;
     const { idle } = this.#pool(service);
-    if (reader.pending || socket.destroyed || !socket.writable || idle.length >= POOL_SIZE) {
+    if (reader.pending || socket.destroyed || !socket.writable) {
       socket.destroy();
       return;
     }
@@ -76,12 +72,11 @@ export class Pools {
 }
 
 function dial({ secure, host, port, tls_verify }: Service, pool: Pool): Socket {
-  const to = { host, port, lookup: resolve };
-  if (!secure) return connect(to);
+  if (!secure) return connect(port, host);
   const { secureContext, session } = pool;
   const name = isIP(host) ? {} : { servername: host };
   const socket = connectTls({
-    ...to,
+    ...{ host, port },
     ...name,
     rejectUnauthorized: tls_verify,
     secureContext,
@@ -98,12 +93,6 @@ export async function connected({ socket, reused }: Connection, { secure, connec
   const timer = setTimeout(() => socket.destroy(new TimedOut()), connect_timeout);
   await once(socket, secure ? 'secureConnect' : 'connect').finally(() => clearTimeout(timer));
 }
-
-/** The system's resolver; it is not asked for names that never resolve (RFC 6761, 6.4). */
-const resolve: LookupFunction = (host, options, done) => {
-  if (!host.endsWith('.invalid')) return lookup(host, options, done);
-  process.nextTick(done, Object.assign(new Error('no such host'), { code: 'ENOTFOUND' }), '');
-};
 
 /** An answer's head. */
 export interface Answer {
@@ -124,10 +113,10 @@ export interface Answer {
  */
 export async function readAnswer(reader: Reader, method: string): Promise<Answer> {
   for (;;) {
-    const [, version, status, reason = ''] = /^HTTP\/1\.(\d) (\d{3})(?: (.*))?$/.exec(await line(reader)) ?? [];
+    const [, version, status, reason = ''] = /^HTTP\/1\.(\d) (\d{3})(?: (.*))?$/.exec(await reader.text()) ?? [];
     if (!status) throw new Malformed();
     const headers: Headers = [];
-    for (let text = await line(reader); text !== ''; text = await line(reader)) {
+    for (let text = await reader.text(); text !== ''; text = await reader.text()) {
       const [, name, value = ''] = /^([^\0-\x20:\x7f]+):([^\0\r]*)$/s.exec(text) ?? [];
       if (!name) throw new Malformed();
       headers.push([name, value.replace(/^ +| +$/g, '')]);
@@ -147,11 +136,4 @@ export async function readAnswer(reader: Reader, method: string): Promise<Answer
     const stays = version === '0' ? connection.includes('keep-alive') : !connection.includes('close');
     return { status: code, reason, headers, framing, keepAlive: stays && framing !== 'close' };
   }
-}
-
-async function line(reader: Reader): Promise<string> {
-  const text = await reader.line();
-  if (text === undefined) throw reader.error ?? new Ended();
-  if (text === null) throw new Malformed();
-  return text.replace(/\r$/, '');
 }

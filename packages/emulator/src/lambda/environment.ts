@@ -159,7 +159,7 @@ export class Environment {
       this.#spent ??= notStarted(error);
     }
     const started = performance.now();
-    this.#log.initStart(runtime.version);
+    this.#log.write(`INIT_START Runtime Version: python:${runtime.version}`);
     const failure = await this.#within(limitMs, `init was cut after ${seconds(limitMs)}`, () => this.#boot(onDemand));
     const initMs = performance.now() - started;
     if (failure) this.#log.initReport(initMs, 'init', failure);
@@ -179,7 +179,7 @@ export class Environment {
     const first = ++this.requests === 1;
     const started = performance.now();
     const deadlineMs = Date.now() + timeoutMs * timeScale;
-    this.#log.start(requestId);
+    this.#log.write(`START RequestId: ${requestId} Version: 1`);
     const timedOut = `Task timed out after ${seconds(timeoutMs)}`;
     const result = await this.#within(timeoutMs, timedOut, async (): Promise<InvocationResult> => {
       const error = this.#api ? undefined : await this.#boot(false);

@@ -13,8 +13,7 @@ export type LambdaEvent =
   | { event: 'init failed'; environment: string; error: FunctionError }
   | { event: 'function error'; environment: string; requestId: string; errorType: string }
   | { event: 'throttled'; requestId: string }
-  | { event: 'environment expired'; environment: string }
-  | { event: 'environment lost'; environment: string }
+  | { event: 'environment expired' | 'environment lost'; environment: string }
   | { event: 'restart'; environments: number };
 
 export interface FleetOptions {

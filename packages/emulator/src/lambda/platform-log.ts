@@ -45,17 +45,9 @@ export class PlatformLog {
     this.#sink?.({ time: new Date().toISOString(), stream: this.stream, line: fields.join('\t') });
   }
 
-  initStart(pythonVersion: string): void {
-    this.write(`INIT_START Runtime Version: python:${pythonVersion}`);
-  }
-
   /** Lambda writes this line for an init that failed. */
   initReport(initMs: number, phase: 'init' | 'invoke', error: FunctionError): void {
     this.write(`INIT_REPORT Init Duration: ${initMs.toFixed(2)} ms`, `Phase: ${phase}`, ...status(error));
-  }
-
-  start(requestId: string): void {
-    this.write(`START RequestId: ${requestId} Version: 1`);
   }
 
   end({ requestId, durationMs, memoryMb, maxMemoryMb, initMs, initBilled, error }: Report): void {

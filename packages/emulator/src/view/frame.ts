@@ -40,9 +40,11 @@ const BAR = 16;
 /** One frame: as many lines as fit the terminal or fewer, none of them wider than it. */
 export function frame(picture: Picture & Addresses, size: Size): string[] {
   const { tally, environments } = picture;
-  const width = size.columns;
   const top: Span[][] = [
-    ends([['Burst NER emulator', 'strong']], [[`${picture.runtime} · up ${duration(picture.upMs)}`, 'quiet']], width),
+    [
+      ['Burst NER emulator', 'strong'],
+      [` · ${picture.runtime} · up ${duration(picture.upMs)}`, 'quiet'],
+    ],
     [],
     [label('address'), [picture.endpoint]],
     ...(picture.page ? [[label('page'), [picture.page]] satisfies Span[]] : []),
@@ -50,9 +52,9 @@ export function frame(picture: Picture & Addresses, size: Size): string[] {
     [],
     budgetLine(tally.budget, picture.now),
     [label('answers'), [`${tally.answers}`, 'strong'], ...refusals(tally), ...lastAnswer(tally)],
-    activity(tally.seconds, width),
+    activity(tally.seconds, size.columns),
     [],
-    environmentsLine(environments, picture.reserved, width),
+    environmentsLine(environments, picture.reserved),
   ];
   const bottom: Span[][] = [[], [['Ctrl-C stops it', 'quiet']]];
   // What is left of the height: environments first, but of a height that allows for both, news keep three lines.
@@ -117,13 +119,13 @@ function activity(all: readonly Second[], width: number): Span[] {
   return [label('last minute'), ...bars, [peak, 'quiet']];
 }
 
-function environmentsLine(environments: readonly EnvironmentState[], reserved: number, width: number): Span[] {
+function environmentsLine(environments: readonly EnvironmentState[], reserved: number): Span[] {
   const count = (state: EnvironmentState['state']) => environments.filter((each) => each.state === state).length;
   const states = (['cold', 'busy', 'warm'] as const).flatMap((state): Span[] => [
     [`${SHAPES[state]} ${count(state)} ${state}`, count(state) > 0 ? state : 'quiet'],
     ['   '],
   ]);
-  return ends([label('environments'), ...states], [[`at most ${reserved} at once`, 'quiet']], width);
+  return [label('environments'), ...states, [`at most ${reserved} at once`, 'quiet']];
 }
 
 type Column = readonly [title: string, width: number, cell: (environment: EnvironmentState) => string];
@@ -162,17 +164,7 @@ function label(name: string): Span {
   return [name.padEnd(LABEL), 'quiet'];
 }
 
-/** Both ends of a line; the right one goes where they do not fit together. */
-function ends(left: Span[], right: Span[], width: number): Span[] {
-  const free = width - length(left) - length(right);
-  return free < 1 ? left : [...left, [' '.repeat(free)], ...right];
-}
-
-/** Columns; every character here takes one. */
-function length(spans: readonly Span[]): number {
-  return spans.reduce((sum, [text]) => sum + [...text].length, 0);
-}
-
+/** Every character here takes one column. */
 function paint(spans: readonly Span[], { columns, colour }: Size): string {
   let left = columns;
   return spans

@@ -46,12 +46,13 @@ export const rateLimiting = z
     });
     const plugin: Plugin = (exchange) => {
       const now = Math.floor(exchange.arrivedAt / 1000);
-      const { counters } = exchange.shared;
+      const { counts } = exchange.shared;
       const owner = identifier(exchange, plugin);
       const usage = limits.map((each) => {
         const budget = `${owner}:${each.period}`;
         const start = now - (now % each.window);
-        return { ...each, budget, start, left: each.limit - counters.count(budget, start) };
+        const counted = counts.get(budget);
+        return { ...each, budget, start, left: each.limit - (counted?.start === start ? counted.count : 0) };
       });
       const stop = usage.findLast(({ left }) => left <= 0)?.period;
       const shown = usage.map((each) => ({
@@ -78,7 +79,11 @@ export const rateLimiting = z
       const count = () => {
         clearTimeout(timer);
         exchange.onEnd = () => {};
-        for (const { budget, start } of usage) counters.increment(budget, start);
+        for (const { budget, start } of usage) {
+          const counted = counts.get(budget);
+          if (!counted || counted.start < start) counts.set(budget, { start, count: 1 });
+          else if (counted.start === start) counted.count += 1;
+        }
       };
       const timer = setTimeout(count, COUNT_DELAY);
       // One by one, no request comes before the one ahead is counted.
