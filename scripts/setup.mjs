@@ -81,7 +81,8 @@ const buildInputs = () => [
 const files = (folder, ending) =>
   fs
     .readdirSync(path.join(root, folder), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith(ending))
+    // What a build makes is none of its inputs.
+    .filter((name) => name.endsWith(ending) && !name.startsWith('dist'))
     .sort()
     .map((name) => path.join(folder, name));
 

@@ -1,6 +1,6 @@
 // What a user sees on a machine that lacks something.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -20,8 +20,8 @@ function fakePython(name: string, answer: string) {
   return file;
 }
 
-/** A copy of what the commands are made of, with nothing installed, run where only `PATH` has interpreters. */
-function runFresh(script: string, args: string[], env: Record<string, string>) {
+/** A copy of what the commands are made of, with nothing installed. */
+function checkOut(): string {
   const copy = path.join(folder, 'checkout');
   rmSync(copy, { recursive: true, force: true });
   const parts = [
@@ -40,7 +40,12 @@ function runFresh(script: string, args: string[], env: Record<string, string>) {
       filter: (file) => !['node_modules', 'dist', '.venv'].includes(path.basename(file)),
     });
   }
-  return spawnSync(process.execPath, [path.join(copy, 'scripts', script), ...args], { encoding: 'utf8', env });
+  return copy;
+}
+
+/** Runs a command of a fresh checkout, where only `PATH` has interpreters. */
+function runFresh(script: string, args: string[], env: Record<string, string>) {
+  return spawnSync(process.execPath, [path.join(checkOut(), 'scripts', script), ...args], { encoding: 'utf8', env });
 }
 
 const find = (env: Record<string, string>) =>
@@ -98,4 +103,28 @@ test('npm install by reflex says what to run', () => {
   const npm = spawnSync(process.execPath, [path.join(root, 'scripts/preinstall.mjs')], { encoding: 'utf8', env });
   expect(npm.status).toBe(1);
   expect(npm.stderr).toMatch(/npm run demo.*npm test/);
+});
+
+test('what was built once is not built again', () => {
+  const copy = checkOut();
+  const builds = path.join(folder, 'builds');
+  const npx = `#!/bin/sh
+case "$*" in
+  *build*)
+    echo built >> ${builds}
+    for name in client loadtest emulator batch; do mkdir -p packages/$name/dist; done
+    mkdir -p packages/emulator/conformance/dist
+    touch packages/emulator/conformance/dist/made.d.ts
+    ;;
+  *) mkdir -p node_modules ;;
+esac
+`;
+  writeFileSync(path.join(folder, 'npx'), npx, { mode: 0o755 });
+  const setUp = `import('${copy}/scripts/setup.mjs').then((m) => m.setUp({ python: false }))`;
+  for (let times = 0; times < 2; times++) {
+    const env = { ...process.env, PATH: `${folder}:${process.env['PATH']}` };
+    const { status, stderr } = spawnSync(process.execPath, ['-e', setUp], { cwd: copy, encoding: 'utf8', env });
+    expect(status, stderr).toBe(0);
+  }
+  expect(readFileSync(builds, 'utf8')).toBe('built\n');
 });
