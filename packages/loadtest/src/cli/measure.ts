@@ -8,7 +8,7 @@ import { probe, refuse } from '../load/probe.js';
 import { runRate } from '../load/rate.js';
 import type { Load, Requests } from '../load/requests.js';
 import { formatDuration } from '../report/quantity.js';
-import { Recorder, type Run, type RunInfo } from '../run/run-file.js';
+import { type Asked, Recorder, type Run, type RunInfo } from '../run/run-file.js';
 import type { Outcome, Sample } from '../run/sample.js';
 import { Windows } from '../statistics/windows.js';
 import { Progress } from './progress.js';
@@ -16,11 +16,7 @@ import { Progress } from './progress.js';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** What is to be measured. */
-export interface Order
-  extends Pick<
-    RunInfo,
-    'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'stages' | 'durationMs' | 'timeoutMs' | 'labels'
-  > {
+export interface Order extends Asked, Pick<RunInfo, 'timeoutMs' | 'labels'> {
   cold: Cold;
   requests: Requests;
   /** The target, or two whose bursts alternate; and where their samples go. */

@@ -31,15 +31,6 @@ export interface DocumentsOptions extends Size {
   prices: Prices;
 }
 
-/** What is used of packages/client. */
-type NerClient = new (options: object) => { extractAll(texts: Iterable<string>): AsyncIterable<{ ok: boolean }> };
-type VirtualClock = new () => { now(): number; sleep(ms: number): Promise<void> };
-type FakeGateway = new (options: {
-  limit: number;
-  clock: InstanceType<VirtualClock>;
-  answer(request: { texts: string[] }): Promise<object>;
-}) => { dispatcher: unknown };
-
 /**
  * Runs the client itself, in virtual time, against Kong's calendar minutes and a function that takes as long as the run's.
  *
@@ -59,8 +50,7 @@ export async function planDocuments(runs: readonly Run[], options: DocumentsOpti
   const perRequestMs = Math.max(0, median(told.map((one) => one.ms - (one.nerMs ?? 0))));
   const billedMore = Math.max(0, median(told.map((one) => one.billedMs - (one.nerMs ?? 0))));
   const coldMs = Math.max(0, median(cold.map((one) => one.ms)) - median(warm.map((one) => one.ms)));
-  const { NerClient } = await load<{ NerClient: NerClient }>('@burst-ner/client');
-  const testing = await load<{ VirtualClock: VirtualClock; FakeGateway: FakeGateway }>('@burst-ner/client/testing');
+  const { NerClient, testing } = await client();
   const texts = Array.from({ length: documents }, () => 'word '.repeat(Math.ceil(characters / 5)).slice(0, characters));
 
   const from = async (startMs: number) => {
@@ -97,9 +87,10 @@ export async function planDocuments(runs: readonly Run[], options: DocumentsOpti
   };
 }
 
-async function load<Module>(name: string): Promise<Module> {
+async function client() {
   try {
-    return (await import(name)) as Module;
+    const { NerClient } = await import('@burst-ner/client');
+    return { NerClient, testing: await import('@burst-ner/client/testing') };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new InputError(

@@ -1,4 +1,4 @@
-import type { Run, RunInfo } from '../run/run-file.js';
+import type { Asked, Run, RunInfo } from '../run/run-file.js';
 import { OUTCOMES, STARTS } from '../run/sample.js';
 import { median } from '../statistics/percentile.js';
 import type { Distribution, Summary } from '../statistics/summary.js';
@@ -10,15 +10,8 @@ export function title(info: RunInfo): string {
 }
 
 /** What was sent, and when. */
-export function load({
-  mode,
-  n,
-  bursts,
-  everyMs,
-  rate,
-  stages,
-  durationMs,
-}: Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'stages' | 'durationMs'>): string {
+export function load(asked: Asked): string {
+  const { mode, n, bursts, everyMs, rate, stages, durationMs } = asked;
   const time = formatDuration(durationMs ?? 0);
   if (mode === 'rate' && rate === null && stages) {
     const each = stages.map(

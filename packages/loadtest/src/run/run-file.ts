@@ -51,6 +51,8 @@ const RunLine = z.object({
   pair: z.object({ id: z.string(), side: z.enum(['a', 'b']) }).nullable(),
 });
 export type RunInfo = Omit<z.infer<typeof RunLine>, 'type' | 'format'>;
+/** What is sent when. */
+export type Asked = Pick<RunInfo, 'mode' | 'n' | 'bursts' | 'everyMs' | 'rate' | 'stages' | 'durationMs'>;
 
 /** A line after each burst. */
 const BurstLine = z.object({
