@@ -17,6 +17,7 @@ await command(async () => {
   const counts = [
     await check('Types (tsc)', path.join(bin, 'tsc'), ['--noEmit']),
     await check('Lint and format (biome)', path.join(bin, 'biome'), ['check', '.']),
+    await check('Dead code (knip)', path.join(bin, 'knip'), []),
     await check('Lint (ruff)', python, ['-m', 'ruff', 'check', '.']),
     await check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', '.']),
     await check('Dead code (vulture)', python, ['-m', 'vulture', '--config', 'vulture.toml']),

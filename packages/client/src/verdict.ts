@@ -1,7 +1,7 @@
 import { ConfigError, type NerError, SERVICE_CODES } from './errors.js';
 
 /** Whose fault a failure is. Of a `request` with several texts, one text may be to blame. */
-export type Fault = 'caller' | 'service' | 'request' | 'limit';
+type Fault = 'caller' | 'service' | 'request' | 'limit';
 
 /**
  * What comes next.

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 export const KEY = 'test-key-0001';
 export const MODEL = { name: 'en_test', version: '1.0.0', digest: 'sha256:00' };
 
-export interface Received {
+interface Received {
   path: string;
   headers: IncomingHttpHeaders;
   body: string;

@@ -37,7 +37,7 @@ export function makeFolder(files: Record<string, string>): string {
   return folder;
 }
 
-export const runtime = (compat = false) => findRuntime(PYTHON, local('../python/compat_runtime.py'), compat);
+const runtime = (compat = false) => findRuntime(PYTHON, local('../python/compat_runtime.py'), compat);
 
 /** What the handlers here return, as far as a test reads it. */
 interface Answer {

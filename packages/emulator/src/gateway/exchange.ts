@@ -15,7 +15,7 @@ export interface Refusal {
 export type Plugin = (exchange: Exchange) => Refusal | undefined | Promise<Refusal | undefined>;
 
 /** Plugins by their names. */
-export type Plugins = ReadonlyMap<string, Plugin>;
+type Plugins = ReadonlyMap<string, Plugin>;
 
 /** A consumer of the config. */
 export interface Consumer {

@@ -15,7 +15,7 @@ export interface SelfCheck {
   problems: string[];
 }
 
-export interface BurstCheck {
+interface BurstCheck {
   n: number;
   /**
    * Reported median less the server's own, ms; the median of the bursts. The server's clock starts when it has read a

@@ -48,7 +48,7 @@ export const DEFAULTS = {
 export const STAY_WARM = 288;
 
 /** US dollars a month, for the same bursts. */
-export interface Dollars {
+interface Dollars {
   /** Without provisioned environments. */
   onDemand: number;
   /** With the row's, at all times. */
