@@ -76,10 +76,8 @@ const XML = 'application/xml; charset=utf-8';
 
 const TYPES: Record<string, string> = {
   'text/html': HTML,
-  'application/json': JSON_TYPE,
   'text/plain': PLAIN,
   'application/xml': XML,
-  'application/*': JSON_TYPE,
   'text/*': PLAIN,
 };
 

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 
-/** Unread bytes after which a connection is read no further until some are taken, and bytes that are written at once. */
+/**
+ * Bytes: unread ones after which a connection is read no further, those that are written at once, and those of the longest
+ * line of chunked coding and of an upstream's head.
+ */
 const HIGH_WATER = 65_536;
-
-/** The longest line of chunked coding and of an upstream's head, bytes. */
-const LINE = 65_536;
 
 /** Nothing came, or nothing was taken, for too long. */
 export class TimedOut extends Error {}
@@ -58,7 +58,7 @@ export class Reader {
    * @param limit bytes with the LF
    * @returns null for a longer one
    */
-  async line(limit = LINE): Promise<string | null | undefined> {
+  async line(limit = HIGH_WATER): Promise<string | null | undefined> {
     for (let from = 0; ; ) {
       const end = this.#bytes.indexOf('\n', from);
       if (end >= limit || (end < 0 && this.#bytes.length >= limit)) return null;
