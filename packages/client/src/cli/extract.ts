@@ -1,6 +1,6 @@
 import { NerClient } from '../client.js';
 import { ConfigError, NerError } from '../errors.js';
-import { type Entry, readEntries } from '../files/entries.js';
+import { readEntries } from '../files/entries.js';
 import { DocumentsError } from '../files/fields.js';
 import type { NerEvent } from '../options.js';
 import { dryRun } from './dry-run.js';
@@ -14,6 +14,7 @@ import { modelName, toRecord } from './record.js';
 /** Runs `burst-ner extract`. What comes out is its exit code; what was done is written by then. */
 export async function extract(names: string[], flags: ExtractFlags): Promise<number> {
   const interrupt = new AbortController();
+  const { signal } = interrupt;
   let exit = 2;
   const stop = (code: number) => () => {
     exit = code;
@@ -32,13 +33,33 @@ export async function extract(names: string[], flags: ExtractFlags): Promise<num
     };
     if (flags.dryRun) return await dryRun(entries(), flags);
     process.once('SIGINT', stop(130)).once('SIGTERM', stop(143));
+    const client = clientOf(flags, progress);
+    const output = await open(given, flags, client, progress, signal);
+    progress.before = output.before;
     const total = inputs.reduce((sum, { bytes }) => sum + (bytes ?? Number.NaN), 0);
-    const run = new Run(given, flags, progress, interrupt.signal);
-    await run.extract(entries(), () => documents, Number.isNaN(total) ? undefined : total);
+    // Records on the terminal are progress enough.
+    const shown = flags.out !== undefined || !process.stdout.isTTY;
+    if (shown) progress.start(process.stderr, total || undefined, () => client.budget());
+    let complete = false;
+    try {
+      // What cannot be read has no text to send, and costs no request.
+      const text = (entry: Todo) => ('error' in entry ? '' : entry.text);
+      for await (const outcome of client.extractAll(output.todo(entries()), { text, signal })) {
+        const { again, read } = outcome.document;
+        const record = toRecord(outcome);
+        await output.write(record, again);
+        progress.add(record, read);
+      }
+      complete = true;
+    } finally {
+      progress.stop();
+      progress.model = output.model;
+      await output.close(complete ? documents : undefined);
+    }
     exit = progress.anyFailed ? 1 : 0;
   } catch (error) {
     if (error instanceof OutputError && error.cause === 'EPIPE') return 0; // the reader has enough, as `head` does
-    if (interrupt.signal.aborted) reason = 'interrupted';
+    if (signal.aborted) reason = 'interrupted';
     else if (isExpected(error)) reason = error.message;
     else throw error;
     report(reason);
@@ -51,94 +72,51 @@ export async function extract(names: string[], flags: ExtractFlags): Promise<num
   return exit;
 }
 
-/** One run, from what the output holds already to its last record. */
-class Run {
-  readonly #client: NerClient;
-  /** Whether it was said that the service is away. */
-  #away = false;
-
-  constructor(
-    private readonly inputs: string[],
-    private readonly flags: ExtractFlags,
-    private readonly progress: Progress,
-    private readonly signal: AbortSignal,
-  ) {
-    this.#client = new NerClient({ ...connectionOf(flags), onEvent: (event) => this.#onEvent(event) });
-  }
-
-  /**
-   * @param count how many documents were read, those of other shards included
-   * @param total bytes of all inputs; undefined when one has no size
-   */
-  async extract(
-    entries: AsyncGenerator<Entry, void, undefined>,
-    count: () => number,
-    total: number | undefined,
-  ): Promise<void> {
-    const { progress, signal } = this;
-    const output = await this.#open();
-    progress.before = output.before;
-    // Records on the terminal are progress enough.
-    const shown = this.flags.out !== undefined || !process.stdout.isTTY;
-    if (shown) progress.start(process.stderr, total, () => this.#client.budget());
-    let documents: number | undefined;
-    try {
-      // What cannot be read has no text to send, and costs no request.
-      const text = (entry: Todo) => ('error' in entry ? '' : entry.text);
-      for await (const outcome of this.#client.extractAll(output.todo(entries), { text, signal })) {
-        const { again, read } = outcome.document;
-        const record = toRecord(outcome);
-        await output.write(record, again);
-        progress.add(record, read);
-      }
-      documents = count();
-    } finally {
-      progress.stop();
-      progress.model = output.model;
-      await output.close(documents);
-    }
-  }
-
-  #onEvent(event: NerEvent): void {
+function clientOf(flags: ExtractFlags, progress: Progress): NerClient {
+  let awayTold = false;
+  const onEvent = (event: NerEvent) => {
     if (event.type === 'answer') {
-      this.progress.answered(event.status);
-      if (event.status === 200) this.#away = false;
+      progress.answered(event.status);
+      if (event.status === 200) awayTold = false;
     } else if (event.type === 'wait') {
-      this.progress.wait(event.ms, event.reason);
+      progress.wait(event.ms, event.reason);
     } else {
       const { ms, left, error } = event;
-      this.progress.wait(ms, `the service is away (${error.code})`);
-      if (!this.#away) report(`${error.message}; waiting for it for up to ${duration(left / 1000)}`);
-      this.#away = true;
+      progress.wait(ms, `the service is away (${error.code})`);
+      if (!awayTold) report(`${error.message}; waiting for it for up to ${duration(left / 1000)}`);
+      awayTold = true;
     }
-  }
+  };
+  return new NerClient({ ...connectionOf(flags), onEvent });
+}
 
-  async #open(): Promise<OutputFile | OutputStream> {
-    const { inputs, flags } = this;
-    const { out, textField, idField, shard, keepFailed = false, allowModelChange = false } = flags;
-    const format = formatOf(flags);
-    if (out === undefined) return new OutputStream(format);
-    return OutputFile.open(out, {
-      facts: { version: 1, inputs, textField, idField, format: flags.format, outputFormat: format.name, shard },
-      format,
-      keepFailed,
-      allowModelChange,
-      onFirst: async (model, read) => {
-        this.progress.skip(read);
-        if (model !== undefined && !allowModelChange) await this.#checkModel(out, model);
-      },
-      onWait: report,
-    });
-  }
-
-  /** Before anything is sent, where `/model` answers; else the first answer tells. */
-  async #checkModel(out: string, before: string): Promise<void> {
-    const now = await this.#client.describe({ signal: this.signal }).catch((error) => {
-      if (error instanceof NerError) return undefined;
-      throw error;
-    });
-    if (now && modelName(now.model) !== before) throw modelChanged(out, before, modelName(now.model));
-  }
+async function open(
+  inputs: string[],
+  flags: ExtractFlags,
+  client: NerClient,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<OutputFile | OutputStream> {
+  const { out, textField, idField, shard, keepFailed = false, allowModelChange = false } = flags;
+  const format = formatOf(flags);
+  if (out === undefined) return new OutputStream(format);
+  return OutputFile.open(out, {
+    facts: { version: 1, inputs, textField, idField, format: flags.format, outputFormat: format.name, shard },
+    format,
+    keepFailed,
+    allowModelChange,
+    onFirst: async (model, read) => {
+      progress.skip(read);
+      if (model === undefined || allowModelChange) return;
+      // Before anything is sent, where `/model` answers; else the first answer tells.
+      const now = await client.describe({ signal }).catch((error) => {
+        if (error instanceof NerError) return undefined;
+        throw error;
+      });
+      if (now && modelName(now.model) !== model) throw modelChanged(out, model, modelName(now.model));
+    },
+    onWait: report,
+  });
 }
 
 /**
