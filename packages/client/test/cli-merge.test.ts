@@ -45,6 +45,18 @@ describe('burst-ner merge', () => {
     expect(again.stderr).toContain('nothing to do: 20 documents done before, 1 of them failed');
   });
 
+  it('takes what was done again of a shard, though not all that failed in it', async () => {
+    await using gateway = await startGateway();
+    const [one = '', two = ''] = await shards(gateway, 2);
+    const before = (await read(one)).split('\n');
+    const failed = before.findIndex((line) => line.includes('"error"'));
+    const { error: _, ...origin } = JSON.parse(before[failed] ?? '');
+    const mended = JSON.stringify({ ...origin, id: 6, entities: [], hash: '0' });
+    await write(`${one}.part`, `${mended}\n{"source":`);
+    expect(await run(['merge', one, two, '--out', 'all.jsonl'])).toMatchObject({ code: 0 });
+    expect((await read('all.jsonl')).split('\n')[6]).toBe(mended);
+  });
+
   it('refuses shards that are not those of one run, all of them and whole', async () => {
     let model = MODEL;
     await using gateway = await startGateway(({ texts }) => served(texts, (body) => ({ ...body, model })));

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { lstat, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, lstat, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
@@ -254,6 +254,51 @@ describe('an output', () => {
     await writeFile(out, jsonl.toText(record(entries[0] as Entry, undefined)));
     await run(jsonl, { keepFailed: false });
     expect([(await lstat(link)).isSymbolicLink(), await readFile(link, 'utf8')]).toEqual([true, whole]);
+  });
+
+  it('is by one model, also when failed documents before all others were done again', async () => {
+    const before = records
+      .slice(0, 2)
+      .map((it, i) => jsonl.toText(i === 0 ? record(entries[0] as Entry, undefined) : it));
+    await writeFile(out, before.join(''));
+    const others = records.map((it) => ({ ...it, model: 'other' }));
+    const again = () => run(jsonl, { keepFailed: false }, 9, entries.slice(0, 2), others);
+    await expect(again()).rejects.toThrow(/the model is now other, and .* is by en_test/);
+    await expect(again()).rejects.toThrow(/the model is now other, and .* is by en_test/);
+    expect(await readFile(out, 'utf8')).toBe(before.join(''));
+  });
+
+  it('is for those alone who might read it before failed documents were done again', async () => {
+    await writeFile(out, entries.map((entry) => jsonl.toText(record(entry, undefined))).join(''));
+    await chmod(out, 0o640);
+    await run(jsonl, { keepFailed: false }, 1);
+    expect((await stat(`${out}.part`)).mode & 0o777).toBe(0o640);
+    await run(jsonl, { keepFailed: false });
+    expect((await stat(out)).mode & 0o777).toBe(0o640);
+  });
+
+  it('is let alone once another process has its lock', async () => {
+    const whole = await written();
+    const file = await open(jsonl);
+    for await (const _ of file.todo(each(entries)));
+    await writeFile(`${out}.lock`, '{}');
+    await appendFile(out, 'of the other');
+    vi.useFakeTimers({ now: Date.now() + 11_000, toFake: ['Date'] });
+    await expect(file.close(entries.length)).rejects.toThrow('another process writes to');
+    vi.useRealTimers();
+    expect(await readFile(out, 'utf8')).toBe(`${whole}of the other`);
+  });
+
+  it('leaves no half of a new file, and says in a sentence what went wrong at its end', async () => {
+    await written();
+    const file = await open(jsonl, { keepFailed: false });
+    for await (const { again } of file.todo(each(entries))) await file.write(records[2] as OutputRecord, again);
+    await appendFile(out, 'no record\n');
+    await expect(file.close(entries.length)).rejects.toThrow('line 5 is not what this program writes');
+    expect([existsSync(`${out}.part`), existsSync(`${out}.part.new`)]).toEqual([true, false]);
+    await writeFile(out, records.map(jsonl.toText).join(''));
+    await mkdir(`${out}.run.new`);
+    await expect(run(jsonl)).rejects.toThrow(`${out} cannot be written (EISDIR)`);
   });
 
   it.each(['run', 'part'])('is refused when another file stands in the place of its .%s', async (name) => {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import { modelChanged, OutputError, unusable } from './errors.js';
 import { formatOf } from './flags.js';
 import type { OutputFormat, OutputRecord } from './record.js';
+import { readDone } from './resume.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
 /**
@@ -47,7 +48,7 @@ async function* inTurn(
   format: OutputFormat,
   documents: number,
 ): AsyncGenerator<OutputRecord, void, undefined> {
-  const shards = paths.map((path) => ({ path, records: format.read(path) }));
+  const shards = paths.map((path) => ({ path, records: readDone(path, format) }));
   for (let number = 0; number < documents; number++) {
     const { path, records } = shards[number % shards.length] as (typeof shards)[number];
     const { value } = await records.next();

@@ -94,8 +94,9 @@ export class OutputFile {
         const { model, error } = done.record;
         this.before.documents++;
         if (error) this.before.failed++;
-        if (anyToDo) this.#expectModel(model);
-        else read = entry.read;
+        // What is done again may be by another model than what stands behind it.
+        if (anyToDo || done.partEnd > 0) this.#expectModel(model, this.model);
+        if (!anyToDo) read = entry.read;
         this.model = model ?? this.model;
         continue;
       }
@@ -110,11 +111,8 @@ export class OutputFile {
    * can, until the run has ended; then the next one does again what is missing.
    */
   async write(record: OutputRecord, again = false): Promise<void> {
-    this.#expectModel(record.model);
+    this.#expectModel(this.model, record.model);
     this.model = record.model ?? this.model;
-    if (!this.lock.held) {
-      throw new OutputError(`another process writes to ${this.path} now, for this one stood still for too long`);
-    }
     const { header, toText } = this.options.format;
     await this.#use(async () => {
       const fd = await this.#openFor(again);
@@ -133,11 +131,12 @@ export class OutputFile {
       await this.#use(async () => {
         if (documents !== undefined) await this.#openFor(false);
         if (this.#target) fs.fsyncSync(this.#target.fd);
+        if (documents !== undefined) writeRun(`${path}.run`, { ...this.options.facts, documents });
       });
-      if (documents !== undefined) writeRun(`${path}.run`, { ...this.options.facts, documents });
     } finally {
       if (this.#target) fs.closeSync(this.#target.fd);
-      if (documents === undefined && fs.statSync(path, { throwIfNoEntry: false })?.size === 0) {
+      const isEmpty = fs.statSync(path, { throwIfNoEntry: false })?.size === 0;
+      if (documents === undefined && isEmpty && this.lock.held) {
         fs.rmSync(`${path}.run`, { force: true });
         if (isOurs) fs.rmSync(path);
       }
@@ -147,11 +146,14 @@ export class OutputFile {
 
   /** Cuts off what is torn at its end. @param again whether a document is done again */
   async #openFor(again: boolean): Promise<number> {
+    if (!this.lock.held) {
+      throw new OutputError(`another process writes to ${this.path} now, for this one stood still for too long`);
+    }
     if (this.#target?.inPart === again) return this.#target.fd;
     if (this.#target) fs.closeSync(this.#target.fd);
     this.#target = undefined;
     if (!again) await this.#mend();
-    const fd = fs.openSync(again ? partOf(this.path) : this.path, 'a');
+    const fd = fs.openSync(again ? partOf(this.path) : this.path, 'a', fs.statSync(this.path).mode);
     this.#target = { fd, inPart: again };
     const end = again ? this.#partEnd : this.#end;
     if (end < fs.fstatSync(fd).size) fs.ftruncateSync(fd, end);
@@ -163,20 +165,28 @@ export class OutputFile {
     const part = partOf(this.path);
     if (!fs.existsSync(part)) return;
     const { format } = this.options;
-    const fd = fs.openSync(`${part}.new`, 'w');
-    fs.writeSync(fd, format.header);
-    for await (const { record } of readDone(this.path, format)) fs.appendFileSync(fd, format.toText(record));
-    this.#end = fs.fstatSync(fd).size;
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-    fs.renameSync(`${part}.new`, this.path);
+    const { mode } = fs.statSync(this.path);
+    const fd = fs.openSync(`${part}.new`, 'w', mode);
+    try {
+      fs.fchmodSync(fd, mode); // whatever the umask is
+      fs.writeSync(fd, format.header);
+      for await (const { record } of readDone(this.path, format)) fs.appendFileSync(fd, format.toText(record));
+      this.#end = fs.fstatSync(fd).size;
+      fs.fsyncSync(fd);
+      fs.renameSync(`${part}.new`, this.path);
+    } catch (error) {
+      fs.rmSync(`${part}.new`, { force: true }); // it may have filled the disk
+      throw error;
+    } finally {
+      fs.closeSync(fd);
+    }
     fs.rmSync(part);
   }
 
   /** An output holds one model's entities. */
-  #expectModel(found: string | undefined): void {
-    if (found !== undefined && this.model !== undefined && found !== this.model && !this.options.allowModelChange) {
-      throw modelChanged(this.path, this.model, found);
+  #expectModel(before: string | undefined, now: string | undefined): void {
+    if (before !== undefined && now !== undefined && before !== now && !this.options.allowModelChange) {
+      throw modelChanged(this.path, before, now);
     }
   }
 
