@@ -245,7 +245,9 @@ describe('burst-ner extract', () => {
   });
 
   it('draws a bar on a terminal, with the wait for the rate limit, and takes it away', async () => {
-    await using gateway = await startGateway((_, n) => (n < 3 ? undefined : rateLimited(41)));
+    const window = Date.now() + 50_000;
+    const left = () => Math.ceil((window - Date.now()) / 1000);
+    await using gateway = await startGateway((_, n) => (n < 3 ? undefined : rateLimited(left())));
     await write('d.jsonl', many(3000));
     const program = [process.execPath, PROGRAM, ...extract(gateway, path('d.jsonl'), '--out', path('out.jsonl'))];
     const child = spawn(python, ['-c', IN_A_TERMINAL, ...program], { env: { NER_API_KEY: KEY } });
