@@ -10,8 +10,19 @@ import { root, step, UserError } from './step.mjs';
 const OLDEST = 11;
 const NEWEST = 14;
 
+const PIP_INSTALL = [
+  '-m',
+  'pip',
+  'install',
+  '--require-hashes',
+  '--only-binary',
+  ':all:',
+  '--disable-pip-version-check',
+];
+
 const service = path.join(root, 'packages/service');
-const venv = path.join(service, '.venv');
+/** Where the service's environment is: elsewhere than in its folder when `npm run versions` tries another Python. */
+const venv = process.env['BURST_NER_VENV'] ?? path.join(service, '.venv');
 const stamp = path.join(venv, 'installed.json');
 
 /** The engine for this machine. */
@@ -57,13 +68,33 @@ export async function setUpEngine() {
   }
 }
 
+/**
+ * An environment for tools that the function knows nothing of, made once for each state of its lock file.
+ * @param {string} lock a file of pinned packages with their hashes
+ * @returns {Promise<string>} the interpreter of an environment with these packages and no others
+ * @throws {UserError} one sentence that says why they cannot be had
+ */
+export async function environmentOf(lock) {
+  const folder = path.join(root, '.cache/environments', digest(lock).slice(0, 16));
+  const interpreter = path.join(folder, 'bin/python');
+  const complete = path.join(folder, 'complete');
+  if (fs.existsSync(complete)) return interpreter;
+  await step('Make a Python environment', findPython().path, ['-m', 'venv', '--clear', folder]);
+  await step(`Install ${path.relative(root, lock)}`, interpreter, [...PIP_INSTALL, '-r', lock], {
+    explain: explainPip,
+  });
+  fs.writeFileSync(complete, '');
+  return interpreter;
+}
+
 /** Installs what a lock file pins, unless it is there. @param {string} lock */
 async function install(lock) {
   const wanted = digest(path.join(service, lock));
   if (read(stamp)?.[lock] === wanted) return;
-  const args = ['-m', 'pip', 'install', '--require-hashes', '--only-binary', ':all:', '--disable-pip-version-check'];
-  if (lock === 'requirements-model.lock') args.push('--no-deps');
-  await step(`Install ${lock}`, python, [...args, '-r', path.join(service, lock)], { explain: explainPip });
+  const options = lock === 'requirements-model.lock' ? ['--no-deps'] : [];
+  await step(`Install ${lock}`, python, [...PIP_INSTALL, ...options, '-r', path.join(service, lock)], {
+    explain: explainPip,
+  });
   note({ [lock]: wanted });
 }
 

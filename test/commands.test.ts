@@ -8,6 +8,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { KEY } from '../scripts/canaries.mjs';
 import { python } from '../scripts/python.mjs';
 import { root } from '../scripts/step.mjs';
 import { alive, descendants } from './processes.js';
@@ -103,14 +104,13 @@ test('Ctrl-C while the demo starts leaves nothing', async () => {
 
 describe('npm run local', () => {
   test.each(['SIGINT', 'SIGTERM'] as const)('%s stops it cleanly, with nothing left', async (signal) => {
-    const apikey = 'a-key-of-this-test';
     const local = spawn(process.execPath, [path.join(root, 'scripts/local.mjs'), '--port', '0', '--json'], {
-      env: { ...process.env, DECK_BATCH_PROCESSOR_KEY: apikey },
+      env: { ...process.env, DECK_BATCH_PROCESSOR_KEY: KEY },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const { endpoint } = JSON.parse(await firstLine(local));
     const body = JSON.stringify({ text: 'Ada Lovelace lived in London.' });
-    const answer = await fetch(endpoint, { method: 'POST', headers: { apikey }, body });
+    const answer = await fetch(endpoint, { method: 'POST', headers: { apikey: KEY }, body });
     expect(await answer.json()).toMatchObject({ entities: [{ text: 'Ada Lovelace', label: 'PERSON' }, {}] });
     const children = descendants(local.pid ?? 0);
     expect(children.length).toBeGreaterThan(0);

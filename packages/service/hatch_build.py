@@ -11,10 +11,11 @@ class EngineHook(BuildHookInterface):
 
     def initialize(self, version, build_data):
         sys.path.insert(0, self.root)
-        from tools.engine import library, library_name, this_machine
+        from tools.engine import LICENCE, library, library_name, licence, this_machine
         from tools.wheel import PLATFORMS
 
         target = os.environ.get("BURST_NER_TARGET") or this_machine()
         build_data["force_include"][str(library(target))] = f"burst_ner/{library_name(target)}"
+        build_data["force_include"][str(licence())] = f"burst_ner/{LICENCE}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{PLATFORMS[target]}"

@@ -1,28 +1,13 @@
 // The batch command as npm's users get it.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { testTarball } from '../../../test/tarball.js';
 
 const source = fileURLToPath(new URL('..', import.meta.url));
-const { folder, tarball } = testTarball(source);
-const installed = path.join(folder, 'node_modules/@burst-ner/batch');
-
-beforeAll(() => {
-  // With its dependencies and nothing else of this checkout.
-  mkdirSync(installed, { recursive: true });
-  execFileSync('tar', ['-xzf', tarball, '--strip-components=1', '-C', installed]);
-  const resolve = createRequire(path.join(source, 'package.json')).resolve;
-  const { dependencies } = JSON.parse(readFileSync(path.join(installed, 'package.json'), 'utf8'));
-  for (const name of Object.keys(dependencies)) {
-    const [at = ''] = resolve(name).split(`${name}${path.sep}`);
-    mkdirSync(path.dirname(path.join(folder, 'node_modules', name)), { recursive: true });
-    symlinkSync(path.join(at, name), path.join(folder, 'node_modules', name));
-  }
-});
+const installed = testTarball(source);
 
 const run = (...args: string[]) =>
   spawnSync(process.execPath, [path.join(installed, 'dist/cli.js'), ...args], {

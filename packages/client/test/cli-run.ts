@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
+import { told } from '../../../scripts/canaries.mjs';
 import { type Gateway, KEY } from './gateway.js';
 
 /** The built program, as it is installed: run the build before these tests. */
@@ -55,6 +56,7 @@ export function inFolder() {
       if (stdin !== 'open') child.stdin.end(stdin);
       onStart?.(child);
       const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+      expect(told(stdout + stderr), 'the key is told').toBe(false);
       return { code, stderr, stdout };
     },
   };

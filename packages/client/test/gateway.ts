@@ -1,7 +1,8 @@
 import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { KEY } from '../../../scripts/canaries.mjs';
 
-export const KEY = 'test-key-0001';
+export { KEY };
 export const MODEL = { name: 'en_test', version: '1.0.0', digest: 'sha256:00' };
 
 interface Received {

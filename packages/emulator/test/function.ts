@@ -5,13 +5,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, vi } from 'vitest';
+import { python as PYTHON } from '../../../scripts/python.mjs';
 import type { FunctionConfig } from '../src/lambda/environment.js';
 import { Fleet, type FleetOptions, type LambdaEvent } from '../src/lambda/fleet.js';
 import { findRuntime } from '../src/lambda/python.js';
 
 const local = (relative: string) => fileURLToPath(new URL(relative, import.meta.url));
 
-export const PYTHON = process.env['BURST_NER_PYTHON'] ?? local('../../service/.venv/bin/python');
+export { PYTHON };
 
 const cleanups: (() => Promise<void> | void)[] = [];
 /** Runs when the test is over, last first. */

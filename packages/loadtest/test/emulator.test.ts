@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { python } from '../../../scripts/python.mjs';
 import { type Emulator, type EmulatorEvent, startEmulator } from '../../emulator/src/index.js';
 import { readReportLog } from '../src/run/report-log.js';
 import { readRun } from '../src/run/run-file.js';
@@ -36,8 +37,7 @@ beforeAll(async () => {
   emulator = await startEmulator({
     kong: local('../../../kong/kong.yaml'),
     service: folder,
-    python: process.env['BURST_NER_PYTHON'] ?? local('../../service/.venv/bin/python'),
-    ...{ model: '/', env: {} },
+    ...{ python, model: '/', env: {} },
     onEvent: (event) => void events.push(event),
     log: ({ time, stream, line }) => appendFileSync(LOG, `${time} ${stream} ${line}\n`),
   });

@@ -5,11 +5,10 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { testTarball } from '../../../test/tarball.js';
 
-const source = fileURLToPath(new URL('..', import.meta.url));
-testTarball(source);
+const installed = testTarball(fileURLToPath(new URL('..', import.meta.url)));
 
 test('the command says what it is', () => {
-  const cli = path.join(source, 'dist/cli.js');
+  const cli = path.join(installed, 'dist/cli.js');
   const help = execFileSync(process.execPath, [cli, '--help'], { encoding: 'utf8' });
   for (const name of ['run', 'report', 'compare', 'plan', 'export', 'selfcheck']) expect(help).toContain(`  ${name} `);
 });

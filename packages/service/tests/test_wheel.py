@@ -46,7 +46,7 @@ def test_each_holds_the_library_of_its_platform(wheels, target):
     told = Parser().parsestr(files["burst_ner-0.1.0.dist-info/WHEEL"].decode())
     assert (told["Tag"], told["Root-Is-Purelib"]) == (f"py3-none-{wheel.PLATFORMS[target]}", "false")
     ours = {name.removeprefix("burst_ner/") for name in files if name.startswith("burst_ner/")}
-    assert ours == {f"{name}.py" for name in MODULES} | {"py.typed", library}
+    assert ours == {f"{name}.py" for name in MODULES} | {"py.typed", "LICENSE.zig", library}
     assert {name.partition("/")[0] for name in files} == {"burst_ner", "burst_ner_model", "burst_ner-0.1.0.dist-info"}
     assert {"burst_ner_model/corpus.json", "burst_ner_model/models.json"} < files.keys()
     assert not [name for name in files if "__pycache__" in name]

@@ -144,7 +144,9 @@ def test_the_code_alone_is_small_and_for_the_architecture(built_for, python, tmp
     with zipfile.ZipFile(out) as archive:
         names = archive.namelist()
         assert sum(entry.file_size for entry in archive.infolist()) <= 3_000_000
+        licences = [archive.read(f"burst_ner/{name}") for name in ("LICENSE", "LICENSE.zig")]
         engine = archive.read("burst_ner/libburst_ner.so")
+    assert [b"MIT License" in text for text in licences] == [True, True]
     assert (struct.unpack_from("<H", engine, 18)[0] == AARCH64) == (built_for == "arm64")
     assert {name.split("/")[0] for name in names} == {"burst_ner"}
     assert [name for name in names if name.endswith((".c", ".h", ".dylib"))] == []

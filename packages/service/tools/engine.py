@@ -7,6 +7,7 @@ for this machine is put into burst_ner/, where the function opens it.
 import argparse
 import hashlib
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import subprocess
@@ -32,6 +33,9 @@ _COMPILE = ["-c", "-O3", "-std=c11", "-fPIC", "-fvisibility=hidden", "-ffp-contr
 _LINK = ["-shared", "-s", "-Wl,--gc-sections"]
 # Compiled a second time for processors with AVX2; the engine chooses when it starts.
 _AVX2 = ("kernels.c", ["-mcpu=haswell", "-DKERNELS=kernels_avx2"])
+
+#: The name of that licence beside the library.
+LICENCE = "LICENSE.zig"
 
 _SERVICE = Path(__file__).resolve().parent.parent
 _SOURCES = _SERVICE / "engine"
@@ -66,6 +70,11 @@ def library(target: str) -> Path:
             build(target, Path(temporary, out.name))
             Path(temporary, out.name).replace(out)
     return out
+
+
+def licence() -> Path:
+    """The compiler's licence: it goes where a library goes, which has parts of its runtime (memcpy, expf)."""
+    return Path(importlib.util.find_spec("ziglang").origin).with_name("LICENSE")
 
 
 def build(target: str, out: Path) -> None:

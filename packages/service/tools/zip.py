@@ -20,7 +20,7 @@ from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
 from burst_ner.prepared import is_prepared, verify
 
-from .engine import library
+from .engine import LICENCE, library, licence
 from .wheels import GLIBC, MACHINES, Target, download, requirements, unpack
 
 #: Bytes of all files, layers included. Source: AWS Lambda Developer Guide, "Lambda quotas": 250 MB, which is MiB.
@@ -87,6 +87,8 @@ def build(
             ours = shutil.ignore_patterns("__pycache__", "libburst_ner.*", ".engine-*")
             shutil.copytree(_SERVICE / "burst_ner", root / "burst_ner", ignore=ours)
             shutil.copyfile(engine, root / "burst_ner" / engine.name)
+            shutil.copyfile(_SERVICE / "LICENSE", root / "burst_ner" / "LICENSE")
+            shutil.copyfile(licence(), root / "burst_ner" / LICENCE)
             compile_all(root, target.python, say)
             if source:
                 shutil.copytree(source.folder, root / "model")
