@@ -388,6 +388,11 @@ describe('the lock', () => {
     expect(taken.filter((it) => it instanceof Lock)).toHaveLength(1);
   });
 
+  it('that cannot be read is said to be so', async () => {
+    await mkdir(out);
+    await expect(take()).rejects.toThrow('EISDIR');
+  });
+
   it('is known to be lost once another has it', async () => {
     const held = (await take()) as Lock;
     expect(held.held).toBe(true);

@@ -43,7 +43,7 @@ export class Lock {
    * @param onWait called before it watches a holder that it cannot look up
    * @param deadMs how long such a holder may give no heartbeat
    * @returns the holder when another process holds it
-   * @throws {NodeJS.ErrnoException} when the file cannot be written
+   * @throws {NodeJS.ErrnoException} when the file cannot be written, or is there and cannot be read
    */
   static async take(path: string, onWait: (holder: string) => void, deadMs = 4 * BEAT_MS): Promise<Lock | string> {
     const { pid } = process;
@@ -53,7 +53,7 @@ export class Lock {
     for (;;) {
       const fd = create(path, mine);
       if (fd !== undefined) return new Lock(path, mine, fd);
-      const found = read(path);
+      const found = read(path, true);
       if (found === undefined) continue; // gone again
       const holder = parse(found);
       const name = holder ? `process ${holder.pid} on ${holder.host}` : 'a process';
@@ -117,10 +117,11 @@ function create(path: string, holder: Holder): number | undefined {
   }
 }
 
-function read(path: string): string | undefined {
+function read(path: string, isThere = false): string | undefined {
   try {
     return readFileSync(path, 'utf8');
-  } catch {
+  } catch (error) {
+    if (isThere && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;
   }
 }
