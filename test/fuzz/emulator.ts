@@ -300,16 +300,16 @@ consumers: [{username: batch-processor, keyauth_credentials: [{key: k-batch}]}]
   };
 }
 
-/** Throws for an answer's head that a caller could misread. An answer may be cut, or never begin. */
+/** Throws for an answer's head that a caller could misread. An answer may be cut, or never begin; nginx passes a 101 on. */
 function isHttp(said: string): void {
-  const rest = said.replace(/^(HTTP\/1\.1 1\d\d [^\r\n]*\r\n([^\r\n]+\r\n)*\r\n)+/, '');
+  const rest = said.replace(/^(HTTP\/1\.1 1(?!01)\d\d [^\r\n]*\r\n([^\r\n]+\r\n)*\r\n)+/, '');
   const [head = ''] = rest.split('\r\n\r\n');
   const [line = '', ...headers] = head.split('\r\n');
   if (rest === '' || head.length === rest.length) return;
   const named = (name: string) => headers.filter((each) => each.toLowerCase().startsWith(`${name}:`));
   const [lengths, codings] = [named('content-length'), named('transfer-encoding')];
   const clear =
-    /^HTTP\/1\.1 [2-5]\d\d [^\r\n\0]*$/.test(line) &&
+    /^HTTP\/1\.1 (?:101|[2-5]\d\d) [^\r\n\0]*$/.test(line) &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for.
     headers.every((each) => /^[^\x00-\x20:\x7f]+: [^\r\n\x00]*$/.test(each)) &&
     lengths.length + codings.length <= 1 &&

@@ -40,7 +40,8 @@ async function watch(name: string, seed: number, seconds: number): Promise<void>
   const order: Order = { name, seed, seconds, shared };
   const worker = new Worker(new URL(import.meta.url), {
     workerData: order,
-    resourceLimits: { maxOldGenerationSizeMb: 400 },
+    // The stack of a main thread, in which the parsers run else.
+    resourceLimits: { maxOldGenerationSizeMb: 400, stackSizeMb: 1 },
   });
   const result = await new Promise<Fuzzed>((resolve) => {
     let [before, since] = [-1, performance.now()];

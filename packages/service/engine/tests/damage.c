@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,12 +61,21 @@ static void keep(void) {
   if (write(out, now, size) == (ssize_t)size) close(out);
 }
 
+/* CPU seconds that one file, or one text, may take. */
+enum { SLOWEST = 20 };
+
 static void too_long(int signal) {
   (void)signal;
   keep();
-  static const char sentence[] = "damage: a file or a text took more than 60 s\n";
-  if (write(2, sentence, sizeof sentence - 1) < 0) _exit(5);
+  fprintf(stderr, "damage: a file or a text took more than %d s of CPU, here:\n", SLOWEST);
+  __sanitizer_print_stack_trace();
   _exit(4);
+}
+
+/* Counts the time of a file or a text. */
+static void count_time(void) {
+  const struct itimerval time = {{0, 0}, {SLOWEST, 0}};
+  setitimer(ITIMER_PROF, &time, NULL);
 }
 
 static double seconds(void) {
@@ -117,14 +127,15 @@ static void ask(Engine *engine, uint32_t most) {
     }
   count >= 0 ? answered++ : gave_up++;
   const uint64_t *tokens;
-  if (ner_tokens(engine, exact, lengths[0], &tokens) < 0) gave_up++;
+  /* It has no clock, and a damaged program may be one that never ends. */
+  if (count >= 0 && ner_tokens(engine, exact, lengths[0], &tokens) < 0) gave_up++;
   free(exact);
   free(text);
 }
 
 static void try_file(uint32_t most) {
   char error[256];
-  alarm(60);
+  count_time();
   Engine *engine = ner_open(path, error, sizeof error);
   if (!engine) {
     refused++;
@@ -238,7 +249,7 @@ int main(int count, char **args) {
   unsigned char *copy = malloc(size);
   if (!copy) return 3;
   __sanitizer_set_death_callback(keep);
-  signal(SIGALRM, too_long);
+  signal(SIGPROF, too_long);
   if (!strcmp(args[2], "header")) {
     uint32_t sections;
     memcpy(&sections, original + 12, 4);
@@ -252,7 +263,7 @@ int main(int count, char **args) {
     Engine *engine = ner_open(path, error, sizeof error);
     if (!engine) return 2;
     opened++;
-    for (unsigned long i = 0; i < times && seconds() < until; i++) alarm(60), ask(engine, random_below(50) ? 300 : 20000);
+    for (unsigned long i = 0; i < times && seconds() < until; i++) count_time(), ask(engine, random_below(50) ? 300 : 20000);
     ner_close(engine);
   }
   free(copy);
