@@ -31,7 +31,7 @@ export function render(text, env) {
     return value;
   });
   const fill = (/** @type {string} */ part) => part.replace(REFERENCE, (_reference, name) => env[name] ?? '');
-  visit(parseDocument(text), {
+  visit(parsed(text), {
     Scalar(_key, { value, range }) {
       const [name] = typeof value === 'string' ? [...value.matchAll(REFERENCE)].map((match) => match[1]) : [];
       if (!range || typeof value !== 'string' || name === undefined) return;
@@ -75,6 +75,15 @@ export function trust(text, ca) {
 
 /** @param {string} text @param {number} offset */
 const lineOf = (text, offset) => `line ${text.slice(0, offset).split('\n').length}`;
+
+/** @param {string} text */
+function parsed(text) {
+  try {
+    return parseDocument(text, { prettyErrors: false });
+  } catch {
+    throw new Error('line 1: the file is nested too deep to be read; correct it');
+  }
+}
 
 /** @param {string} source a scalar as it is written @param {string} value @param {'1.1' | '1.2'} version */
 function isText(source, value, version) {

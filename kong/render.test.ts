@@ -24,6 +24,11 @@ test('a value that could change the meaning of the file is refused, and not show
   }
 });
 
+test('a file that is nested too deep is told', () => {
+  const deep = `- ${'h: '.repeat(5000)}\n- b\n`;
+  expect(() => render(deep, {})).toThrow('line 1: the file is nested too deep to be read');
+});
+
 test('a value is taken as it is, not as a replacement pattern', () => {
   expect(() => render(file, { DECK_KEY: '$&' })).toThrow(/DECK_KEY/);
 });

@@ -163,6 +163,15 @@ interface Problem {
  *   know: nothing is ignored silently. No message shows a value.
  */
 export function parseConfig(path: string, text: string): Config {
+  try {
+    return read(path, text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new ConfigError(path, 1, 'is nested too deep to be read; correct it');
+  }
+}
+
+function read(path: string, text: string): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const [problem] = [...document.errors, ...document.warnings];

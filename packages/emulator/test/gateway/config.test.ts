@@ -148,3 +148,7 @@ test.each([
   expect(text.split('\n')[error.line - 1]).toContain(line);
   expect(error.message).not.toMatch(/key-of|origin-secret:/);
 });
+
+test('refuses a file that is nested too deep', () => {
+  expect(() => parseConfig('kong.yaml', `- ${'h: '.repeat(5000)}\n- b\n`)).toThrow('kong.yaml:1: is nested too deep');
+});
