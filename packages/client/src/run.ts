@@ -163,13 +163,14 @@ export class Run<D> {
   #add(value: D): void {
     const onSettled = (document: Document<D>) => {
       if (this.options.order === 'completion') this.#done.push(document);
+      // It may be a request of another run or call that shows what this one's failure was.
+      this.#wake();
     };
     const document = new Document(this.#count++, value, this.options, onSettled);
     this.#inHand.set(document.index, document);
     this.#sizeInHand += document.size;
     this.#queue.flush = false;
-    if (document.outcome) this.#wake();
-    else this.#queue.add(document as Document<unknown>);
+    if (!document.outcome) this.#queue.add(document as Document<unknown>);
     if (this.#queue.size >= this.scheduler.size) this.scheduler.pump();
     else if (this.#awaited) void this.scheduler.linger(this.#queue, MOST_LINGERS);
   }

@@ -518,3 +518,20 @@ it('an error is what it was, whoever asks', () => {
   const error = new RequestError('http_418', 'no', { status: 418 });
   expect(error).toMatchObject({ name: 'RequestError', code: 'http_418', status: 418 });
 });
+
+it('a document that fails is told to whoever waits for it, also when another call is the witness', async () => {
+  await using gateway = await startGateway(({ texts }) => (texts.includes('Poison') ? page(502) : undefined));
+  await using ner = clientOf(gateway, { concurrency: 3 });
+  const late = new AbortController();
+  let outcome: Outcome<string> | undefined;
+  const waiting = (async () => {
+    for await (const it of ner.extractAll(['Poison'], { signal: late.signal })) outcome = it;
+  })().catch(() => {});
+  const others = async () => {
+    for (let i = 0; i < 100 && !outcome; i++) await ner.extract('Ada', { alone: true });
+  };
+  await Promise.all([others(), others()]);
+  late.abort();
+  await waiting;
+  expect(outcome).toMatchObject({ ok: false, error: { status: 502 } });
+});
