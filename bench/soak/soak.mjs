@@ -89,6 +89,7 @@ export async function rows({ quick = false, minutes = quick ? 0.5 : 3 } = {}) {
     ended.fresh.map(({ text }) => text),
   );
   for (const [i, { found: by }] of ended.fresh.entries()) if (by !== alone[i]) ended.other++;
+  ended.compared += alone.length;
   for (const error of ended.errors) console.error(`  ${error}`);
   return [...answered(ended, took, count, processes), ...memory.rows()];
 
@@ -151,7 +152,8 @@ function answered(ended, minutes, count, processes) {
     ...{ what, must: '0', value: `${value}${of}` },
     verdict: value === 0 ? 'reached' : 'falls short',
   });
-  const of = ` of ${ended.documents.toLocaleString('en')}`;
+  const among = (/** @type {number} */ count) => ` of ${count.toLocaleString('en')}`;
+  const of = among(ended.documents);
   const aMinute = Math.round(ended.documents / minutes).toLocaleString('en');
   const characters = Math.round(ended.characters / Math.max(1, ended.documents)).toLocaleString('en');
   const faults = `${count.kills} × kill -9 of Python, ${count.gatewayKills} × of the gateway, ${count.restarts} restarts of it, ${count.limits} × another limit, clocks set ${count.gatewayClock} × (gateway) and ${count.clientClock} × (client)`;
@@ -166,7 +168,7 @@ function answered(ended, minutes, count, processes) {
     none('documents that never came back', ended.lost, of),
     none('documents that came back twice', ended.twice, of),
     none('documents that failed', ended.failed, of),
-    none('documents with other entities than those of the engine alone', ended.other, of),
+    none('documents with other entities than those of the engine alone', ended.other, among(ended.compared)),
     none('calls given up that ended otherwise', ended.badAborts, ` of ${ended.aborts}`),
     none('Python processes left at the end', processes),
   ];
