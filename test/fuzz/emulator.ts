@@ -309,7 +309,7 @@ function isHttp(said: string): void {
   const named = (name: string) => headers.filter((each) => each.toLowerCase().startsWith(`${name}:`));
   const [lengths, codings] = [named('content-length'), named('transfer-encoding')];
   const clear =
-    /^HTTP\/1\.1 (?:101|[2-5]\d\d) [^\r\n]*$/.test(line) &&
+    /^HTTP\/1\.1 (?:101|[2-9]\d\d) [^\r\n]*$/.test(line) &&
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for.
     headers.every((each) => /^[^\x00-\x20:\x7f]+: [^\r\n\x00]*$/.test(each)) &&
     lengths.length + codings.length <= 1 &&
