@@ -98,7 +98,7 @@ export function references(): Parser {
       // Its reader says what is wrong with the file itself.
       if (before.errors.length > 0 || text.includes('CERTIFICATE')) return;
       if (after.errors.length > 0) throw new Error(`${after.errors[0]?.code} after it was filled in`);
-      if (!text.includes('*') && !isDeepStrictEqual(filledIn(before.toJS()), after.toJS()))
+      if (!/[*]|!!/.test(text) && !isDeepStrictEqual(filledIn(before.toJS()), after.toJS()))
         throw new Error('another content');
     },
   };
