@@ -120,7 +120,7 @@ describe('burst-ner doctor', () => {
     ],
     [
       'a bug of the function',
-      { status: 500, headers: { ...proxied, 'x-request-id': 'e2d3' }, body: { error: 'E', code: 'x' } },
+      { status: 500, headers: { ...proxied, 'x-request-id': 'e2d3' }, body: { error: 'E', code: 'constructor' } },
       "the function's own",
       'request id e2d3',
     ],

@@ -30,7 +30,7 @@ describe('burst-ner merge', () => {
     [1, 'jsonl'],
     [3, 'jsonl'],
     [7, 'csv'],
-    [25, 'jsonl'],
+    [11, 'jsonl'],
   ])('makes of %d shards in %s what one process writes', async (count, format) => {
     await using gateway = await startGateway();
     const names = await shards(gateway, count, format);

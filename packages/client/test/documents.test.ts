@@ -175,6 +175,11 @@ describe('entries', () => {
     return { found, share: read / inputs.reduce((sum, { bytes }) => sum + (bytes ?? 0), 0) };
   }
 
+  it('have only the fields that are written there', async () => {
+    const { found } = await entriesOf({ 'f.jsonl': '{"toString":"a"}\n{"b":"c"}' }, { textField: 'toString' });
+    expect(found).toEqual(['1 a', '2 f.jsonl line 2 has no field "toString"; its fields are: b']);
+  });
+
   it('go on after a record and after a file that cannot be read, and count every byte', async () => {
     expect(
       await entriesOf({

@@ -145,7 +145,7 @@ export function explain(reply: Reply): string {
   const { status } = reply;
   const body = Object(parseJson(reply.body)) as Record<string, unknown>;
   if (typeof body['error'] === 'string' && typeof body['code'] === 'string') {
-    const advice = FUNCTION[body['code']] ?? `search its log for the request id ${reply.requestId ?? ''}`;
+    const advice = FUNCTION.get(body['code']) ?? `search its log for the request id ${reply.requestId ?? ''}`;
     return `This is the function's own error (a body with "error" and "code"): the request passed Kong and Lambda. ${sentence(advice)}`;
   }
   const proxied = reply.header('via') !== undefined;
@@ -187,16 +187,18 @@ const LAMBDA: Record<number, string> = {
   503: 'Lambda has a fault, or the function is being changed: try again in a minute',
 };
 
-const FUNCTION: Record<string, string> = {
-  forbidden:
-    'Kong and the function have different origin secrets: deploy both with the same (ORIGIN_SECRET and ORIGIN_SECRET_SHA256)',
-  not_found: 'Kong passes another path on than / or /model: check strip_path of the route',
-  method_not_allowed: 'a request was turned into another method, by a redirect perhaps: check --url',
-  model_unavailable:
-    'the model loads longer than an initialisation may take: try again, then look at its size and place',
-  internal: 'the function met a bug: its log has the type and place of the exception under this request id',
-  too_large: 'the function has lower limits than this client knows: update one of them',
-};
+const FUNCTION = new Map(
+  Object.entries({
+    forbidden:
+      'Kong and the function have different origin secrets: deploy both with the same (ORIGIN_SECRET and ORIGIN_SECRET_SHA256)',
+    not_found: 'Kong passes another path on than / or /model: check strip_path of the route',
+    method_not_allowed: 'a request was turned into another method, by a redirect perhaps: check --url',
+    model_unavailable:
+      'the model loads longer than an initialisation may take: try again, then look at its size and place',
+    internal: 'the function met a bug: its log has the type and place of the exception under this request id',
+    too_large: 'the function has lower limits than this client knows: update one of them',
+  }),
+);
 
 function sentence(advice: string): string {
   return `${advice[0]?.toUpperCase()}${advice.slice(1)}.`;

@@ -192,7 +192,7 @@ function parseObject(json: string, where: string): Fields {
 }
 
 function textOf(record: Fields, field: string, where: string): string {
-  const text = record[field];
+  const text = Object.hasOwn(record, field) ? record[field] : undefined;
   if (typeof text === 'string') return text;
   if (text === undefined) throw new UnreadableError(noField('field', field, Object.keys(record), where));
   const found = text === null ? 'null' : typeof text;
