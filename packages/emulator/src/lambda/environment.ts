@@ -134,11 +134,14 @@ export class Environment {
     return this.#api !== undefined && this.#process?.running === true;
   }
 
-  /** @param state that of an environment which is not gone */
-  describe(state: EnvironmentState['state']): EnvironmentState {
+  /**
+   * @param state that of an environment which is not gone
+   * @param now ms, of `performance.now()`
+   */
+  describe(state: EnvironmentState['state'], now: number): EnvironmentState {
     const { id, initType, requests, initMs } = this;
     const ahead = this.kind !== 'on demand';
-    const [ageMs, rssMb] = [performance.now() - this.#madeAt, this.#process?.rssMb];
+    const [ageMs, rssMb] = [now - this.#madeAt, this.#process?.rssMb];
     return { id, state, initType, ahead, ageMs, requests, initMs, rssMb };
   }
 

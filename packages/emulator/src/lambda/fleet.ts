@@ -81,7 +81,9 @@ export class Fleet {
 
   /** Every environment, the oldest first. */
   get environments(): EnvironmentState[] {
-    const states = [...this.#all].flatMap((each) => (each.state === 'gone' ? [] : [each.describe(each.state)]));
+    // One moment for all: two are often made within microseconds.
+    const now = performance.now();
+    const states = [...this.#all].flatMap((each) => (each.state === 'gone' ? [] : [each.describe(each.state, now)]));
     return states.sort((a, b) => b.ageMs - a.ageMs);
   }
 
