@@ -7,9 +7,6 @@ import { RuntimeApi } from '../src/lambda/runtime-api.js';
 import type { SlowStore } from '../src/lambda/slow-store.js';
 import { exists, fleetOf, later } from './function.js';
 
-/** Processes that a broken store was asked to bound. */
-const bounded: number[] = [];
-
 // Waits for what the event names: so many handlers at once, or a file.
 const WAIT = `
 import os, time
@@ -252,28 +249,24 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     );
   });
 
-  it.each<[string, Partial<SlowStore>]>([
-    ['forget the model', { forget: () => Promise.reject(new Error('no such store')) }],
+  it.each<[string, Partial<SlowStore>, RegExp]>([
+    [
+      'forget the model',
+      { forget: () => Promise.reject(new Error('no such store')) },
+      /^Sandbox.NotStarted: no such store$/,
+    ],
     [
       'bound a process',
-      {
-        forget: async () => {},
-        group: {
-          add(pid: number) {
-            bounded.push(pid);
-            throw new Error('no such store');
-          },
-        } as unknown as Cgroup,
-      },
+      { forget: async () => {}, group: { procs: '/no such store/cgroup.procs' } as Cgroup },
+      /^Runtime.ExitError: Runtime exited with error: exit status \d+$/,
     ],
-  ])('answers with a function error when its store cannot %s, and keeps no environment', async (_, broken) => {
+  ])('answers with a function error when its store cannot %s, and keeps no environment', async (_, broken, said) => {
     const { fleet, fail, events } = await fleetOf(WAIT, { store: broken as SlowStore });
-    expect(await fail()).toBe('Sandbox.NotStarted: no such store');
+    expect(await fail()).toMatch(said);
     expect(events).toMatchObject([{ event: 'init failed' }, { event: 'function error' }]);
     expect(fleet.environments).toEqual([]);
     await expect(fleet.start()).rejects.toThrow('no such store');
     expect(fleet.environments).toEqual([]);
-    expect(bounded.splice(0).filter(exists)).toEqual([]);
   });
 
   it('answers with a function error when a Runtime API cannot listen, and closes all the same', async () => {

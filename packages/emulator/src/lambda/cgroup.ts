@@ -48,14 +48,9 @@ export class Cgroup {
     }
   }
 
-  /** Moves a process, and what it will start, into the group. */
-  add(pid: number): void {
-    try {
-      this.#set('cgroup.procs', String(pid));
-    } catch (error) {
-      // It has ended already.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+  /** The file to which a process writes its number to move here, with all that it will start. */
+  get procs(): string {
+    return path.join(this.#folder, 'cgroup.procs');
   }
 
   /** Its processes must be gone. A second time does nothing. */

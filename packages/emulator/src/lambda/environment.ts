@@ -227,15 +227,16 @@ export class Environment {
     if (this.#spent) return this.#spent;
     const { runtime, taskRoot, handler, store, cpu } = this.#config;
     let share: Cgroup | undefined;
+    try {
+      share = cpu?.group(boosted);
+    } catch (error) {
+      return notStarted(error);
+    }
+    // Where a process is in one group alone, its share of CPU is one within the store's.
+    const groups = share?.unified ? [share] : [store?.group, share].filter((group) => group !== undefined);
     const started = new RuntimeProcess(
-      { file: runtime.python, args: [...runtime.args, handler], cwd: taskRoot, variables: this.#variables() },
+      { file: runtime.python, args: [...runtime.args, handler], cwd: taskRoot, variables: this.#variables(), groups },
       (line) => this.#log.write(line),
-      (pid) => {
-        share = cpu?.group(boosted);
-        // Where a process is in one group alone, its share of CPU is one within the store's.
-        if (!share?.unified) store?.group.add(pid);
-        share?.add(pid);
-      },
     );
     this.#process = started;
     void started.ended.then(() => share && cpu?.release(share));

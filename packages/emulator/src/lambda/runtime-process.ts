@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Cgroup } from './cgroup.js';
 import { type FunctionError, RuntimeApi } from './runtime-api.js';
 
 /** What to run, where, and with which environment variables (none is inherited). */
@@ -9,7 +10,12 @@ export interface Command {
   args: readonly string[];
   cwd: string;
   variables: Readonly<Record<string, string>>;
+  /** Control groups that it is in from its first instruction. */
+  groups: readonly Cgroup[];
 }
+
+// Moves itself into the groups that are named before `--`, and becomes the command behind it.
+const IN_GROUPS = 'while [ "$1" != -- ]; do echo $$ > "$1" || exit; shift; done; shift; exec "$@"';
 
 /** One runtime process with its Runtime API server; both begin and end together. */
 export class RuntimeProcess {
@@ -24,14 +30,13 @@ export class RuntimeProcess {
   #killedFor: FunctionError | undefined;
   #peakMb: number | undefined;
 
-  /** @param confine puts the process where it is bounded, before it has read much more than the interpreter */
-  constructor(command: Command, onLine: (line: string) => void, confine: (pid: number) => void) {
+  constructor(command: Command, onLine: (line: string) => void) {
     const listening = RuntimeApi.listen();
     this.ready = listening.then(async (api) => (await api.ready) ?? api, notStarted);
     this.ended = listening.then(
       async (api) => {
         // Killed before, it is not started.
-        const how = this.#killedFor ?? (await this.#run(command, api.address, onLine, confine).catch(notStarted));
+        const how = this.#killedFor ?? (await this.#run(command, api.address, onLine).catch(notStarted));
         await api.end(this.#killedFor ?? how);
       },
       () => {},
@@ -64,12 +69,12 @@ export class RuntimeProcess {
 
   /** Runs the process, and says how it ended. */
   async #run(
-    { file, args, cwd, variables }: Command,
+    { file, args, cwd, variables, groups }: Command,
     address: string,
     onLine: (line: string) => void,
-    confine: (pid: number) => void,
   ): Promise<FunctionError> {
-    const child = spawn(file, args, {
+    const inGroups = ['-c', IN_GROUPS, 'sh', ...groups.map(({ procs }) => procs), '--', file, ...args];
+    const child = spawn(groups.length > 0 ? '/bin/sh' : file, groups.length > 0 ? inGroups : args, {
       cwd,
       env: { ...variables, AWS_LAMBDA_RUNTIME_API: address },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -96,11 +101,6 @@ export class RuntimeProcess {
       this.lastError = line.trim() || this.lastError;
       onLine(line);
     });
-    try {
-      confine(child.pid);
-    } catch (error) {
-      void this.kill(notStarted(error));
-    }
     return end;
   }
 
