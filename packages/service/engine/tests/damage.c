@@ -2,7 +2,7 @@
    where it should not. To be compiled with the sanitizers of addresses and of undefined behaviour, and the engine itself
    with -fsanitize-coverage=trace-pc.
 
-   damage MODEL header             every byte of header and directory, three values each, with and without hashes put right
+   damage MODEL header EACH        of header and directory every EACH-th byte, three values, with and without hashes put right
    damage MODEL files N [SECONDS]  N files with a few changes each, most with hashes put right, so that only the checks of
                                    the content are left. A file that took the engine along a new path is changed further
    damage MODEL texts N [SECONDS]  N texts of random code points and of pieces that tokenizers know, on the file as it is
@@ -244,7 +244,7 @@ int main(int count, char **args) {
   file = memfd_create("model", 0);
   write_at(0, original, size);
   snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-  const unsigned long times = count > 3 ? strtoul(args[3], NULL, 10) : 0;
+  const unsigned long times = count > 3 ? strtoul(args[3], NULL, 10) : 1;
   const double until = seconds() + (count > 4 ? strtod(args[4], NULL) : 1e9);
   unsigned char *copy = malloc(size);
   if (!copy) return 3;
@@ -253,7 +253,7 @@ int main(int count, char **args) {
   if (!strcmp(args[2], "header")) {
     uint32_t sections;
     memcpy(&sections, original + 12, 4);
-    for (size_t at = 0; at < HEADER_BYTES + (size_t)sections * ENTRY_BYTES; at++)
+    for (size_t at = 0; at < HEADER_BYTES + (size_t)sections * ENTRY_BYTES; at += times)
       for (int i = 0; i < 6; i++)
         damage(copy, at, i % 3 == 0 ? 0xff : i % 3 == 1 ? 0 : (unsigned char)(original[at] ^ (1 << random_below(8))), i > 2);
   } else if (!strcmp(args[2], "files")) {
