@@ -35,8 +35,9 @@ await command(async () => {
   try {
     const clone = await build(folder);
     await test(clone, skipTests);
-    await list(clone, folder);
-    await audit();
+    const tools = await environmentOf(path.join(root, 'scripts/release/requirements.lock'));
+    await list(clone, folder, tools);
+    await audit(tools);
   } finally {
     fs.rmSync(folder, { recursive: true, force: true });
   }
@@ -120,9 +121,8 @@ async function test(clone, skip) {
   });
 }
 
-/** Writes the bill of materials of each artefact beside it. @param {string} clone @param {string} folder */
-async function list(clone, folder) {
-  const tools = await environmentOf(path.join(root, 'scripts/release/requirements.lock'));
+/** Writes the bill of materials of each artefact beside it. @param {string} clone @param {string} folder @param {string} tools */
+async function list(clone, folder, tools) {
   // Of a package, which is there after setUp alone.
   const { refusedLicences } = await import('./release/licences.mjs');
   const place = () => fs.mkdtempSync(path.join(folder, 'empty-'));
@@ -140,9 +140,8 @@ async function list(clone, folder) {
   }
 }
 
-/** Known vulnerabilities, and secrets in the tree and its history. */
-async function audit() {
-  const tools = await environmentOf(path.join(root, 'scripts/release/requirements.lock'));
+/** Known vulnerabilities, and secrets in the tree and its history. @param {string} tools the interpreter that has pip_audit */
+async function audit(tools) {
   const { packageManager } = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'));
   const locks = git('ls-files', '*requirements*.lock').split('\n');
   for (const { of, found, unasked } of [askNpm(packageManager), ...locks.map((lock) => askPip(lock, tools))]) {

@@ -69,6 +69,12 @@ export async function run(program, args, { name, env = process.env, silent = fal
   }
 }
 
+/** @param {Count[]} counts @returns {Count} */
+export function sum(counts) {
+  const of = (/** @type {keyof Count} */ key) => counts.reduce((all, count) => all + count[key], 0);
+  return { passed: of('passed'), failed: of('failed'), skipped: of('skipped') };
+}
+
 /**
  * A runner that failed without a failed test (a file that does not load, a crash) counts as one failure.
  * @param {boolean} ok

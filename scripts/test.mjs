@@ -5,7 +5,7 @@ import process from 'node:process';
 import { leaks } from './canaries.mjs';
 import { DEFAULT_MODEL, describeModel, prepareModel } from './model.mjs';
 import { python } from './python.mjs';
-import { pytest, reports, run, vitest } from './runners.mjs';
+import { pytest, reports, run, sum, vitest } from './runners.mjs';
 import { setUp } from './setup.mjs';
 import { command, root } from './step.mjs';
 
@@ -24,11 +24,9 @@ await command(async () => {
     await check('Dead code (vulture)', python, ['-m', 'vulture', '--config', 'vulture.toml']),
     ...(checksAlone ? [] : await tests()),
   ];
-  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) =>
-    counts.reduce((total, count) => total + count[key], 0);
-  const skipped = sum('skipped');
-  console.log(`${sum('passed')} passed, ${sum('failed')} failed${skipped ? `, ${skipped} skipped` : ''}`);
-  return sum('failed') ? 1 : 0;
+  const { passed, failed, skipped } = sum(counts);
+  console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
+  return failed ? 1 : 0;
 });
 
 /** @typedef {import('./runners.mjs').Count} Count */

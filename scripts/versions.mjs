@@ -2,7 +2,7 @@
 import child_process from 'node:child_process';
 import path from 'node:path';
 import process from 'node:process';
-import { pytest, vitest } from './runners.mjs';
+import { pytest, sum, vitest } from './runners.mjs';
 import { setUp } from './setup.mjs';
 import { command, root, step, UserError } from './step.mjs';
 
@@ -67,12 +67,7 @@ async function onPython(wanted) {
     await pytest({ name: `python-${wanted}`, interpreter: path.join(venv, 'bin/python'), env }),
     await vitest([PATH], { name: `path-${wanted}`, env }),
   ];
-  const sum = (/** @type {'passed' | 'failed' | 'skipped'} */ key) =>
-    counts.reduce((all, count) => all + count[key], 0);
-  return {
-    version: `Python ${version}`,
-    ...{ passed: sum('passed'), failed: sum('failed'), skipped: sum('skipped'), seconds: since(start) },
-  };
+  return { version: `Python ${version}`, ...sum(counts), seconds: since(start) };
 }
 
 /** @param {string} program @param {string[]} args */

@@ -1,4 +1,5 @@
 // The memory of the soak's parts, and whether it grows: the slope of means of whole cycles of faults, with its interval.
+import { criticalT } from '../../packages/loadtest/dist/index.js';
 import { rssMb } from '../processes.mjs';
 
 /** @typedef {import('./soak.mjs').System} System */
@@ -9,8 +10,6 @@ const WARM_UP = 2;
 /** Cycles after them, of which fewer say nothing of an hour. */
 const LEAST = 5;
 
-/** Student's t of 95 %, two-sided, by degrees of freedom from 1 on; more are taken for 10, which is on the safe side. */
-const T = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228];
 /** MB an hour. `WIDEST`: half of an interval that still says something. */
 const MOST = 1;
 const WIDEST = 20;
@@ -29,7 +28,7 @@ function slope(means, seconds) {
   const squares = means.reduce((sum, _, x) => sum + (x - x0) ** 2, 0);
   const perCycle = means.reduce((sum, y, x) => sum + (x - x0) * (y - y0), 0) / squares;
   const left = means.reduce((sum, y, x) => sum + (y - y0 - perCycle * (x - x0)) ** 2, 0);
-  const half = (T[Math.min(n - 2, T.length) - 1] ?? Number.NaN) * Math.sqrt(left / (n - 2) / squares);
+  const half = criticalT(n - 2) * Math.sqrt(left / (n - 2) / squares);
   const hour = 3600 / seconds;
   return { slope: perCycle * hour, low: (perCycle - half) * hour, high: (perCycle + half) * hour };
 }

@@ -23,5 +23,6 @@ export { type Comparison, compare, type Effect } from './statistics/compare.js';
 export { type Judgement, judge } from './statistics/judgement.js';
 export { type Percentile, rankInterval } from './statistics/percentile.js';
 export { Pool } from './statistics/pool.js';
+export { criticalT } from './statistics/student.js';
 export { type Distribution, type Summary, summarise } from './statistics/summary.js';
 export { parseThreshold, type Threshold, type Verdict } from './statistics/threshold.js';

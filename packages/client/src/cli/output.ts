@@ -21,6 +21,14 @@ export interface OutputOptions {
   onWait: (sentence: string) => void;
 }
 
+/** A file that is open for writing. */
+interface Target {
+  fd: number;
+  inPart: boolean;
+  /** It has no header yet. */
+  isEmpty: boolean;
+}
+
 /**
  * A file that grows by whole records, in the order of the inputs, so that it is resumed where it ends. Records of failed
  * documents that are done again gather in `OUT.part`. Once all are there they take their places, in a new file that takes
@@ -35,7 +43,7 @@ export class OutputFile {
   #end = 0;
   #partEnd = 0;
   /** Which of the two is written to, once one is: `OUT.part` first. */
-  #target: { fd: number; inPart: boolean } | undefined;
+  #target: Target | undefined;
 
   /** @param isOurs whether the file was not there before */
   private constructor(
@@ -115,9 +123,10 @@ export class OutputFile {
     this.model = record.model ?? this.model;
     const { header, toText } = this.options.format;
     await this.#use(async () => {
-      const fd = await this.#openFor(again);
-      const bytes = Buffer.from((fs.fstatSync(fd).size === 0 ? header : '') + toText(record));
-      for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
+      const target = await this.#openFor(again);
+      const bytes = Buffer.from((target.isEmpty ? header : '') + toText(record));
+      target.isEmpty = false;
+      for (let at = 0; at < bytes.length; ) at += fs.writeSync(target.fd, bytes, at);
     });
   }
 
@@ -145,19 +154,21 @@ export class OutputFile {
   }
 
   /** Cuts off what is torn at its end. @param again whether a document is done again */
-  async #openFor(again: boolean): Promise<number> {
+  async #openFor(again: boolean): Promise<Target> {
     if (!this.lock.held) {
       throw new OutputError(`another process writes to ${this.path} now, for this one stood still for too long`);
     }
-    if (this.#target?.inPart === again) return this.#target.fd;
+    if (this.#target?.inPart === again) return this.#target;
     if (this.#target) fs.closeSync(this.#target.fd);
     this.#target = undefined;
     if (!again) await this.#mend();
     const fd = fs.openSync(again ? partOf(this.path) : this.path, 'a', fs.statSync(this.path).mode);
-    this.#target = { fd, inPart: again };
+    const target: Target = { fd, inPart: again, isEmpty: false };
+    this.#target = target;
     const end = again ? this.#partEnd : this.#end;
     if (end < fs.fstatSync(fd).size) fs.ftruncateSync(fd, end);
-    return fd;
+    target.isEmpty = fs.fstatSync(fd).size === 0;
+    return target;
   }
 
   /** Puts the records in `OUT.part` into their places. */

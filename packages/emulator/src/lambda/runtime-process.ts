@@ -73,8 +73,9 @@ export class RuntimeProcess {
     address: string,
     onLine: (line: string) => void,
   ): Promise<FunctionError> {
-    const inGroups = ['-c', IN_GROUPS, 'sh', ...groups.map(({ procs }) => procs), '--', file, ...args];
-    const child = spawn(groups.length > 0 ? '/bin/sh' : file, groups.length > 0 ? inGroups : args, {
+    const joining = ['/bin/sh', '-c', IN_GROUPS, 'sh', ...groups.map(({ procs }) => procs), '--'];
+    const [program = file, ...rest] = [...(groups.length > 0 ? joining : []), file, ...args];
+    const child = spawn(program, rest, {
       cwd,
       env: { ...variables, AWS_LAMBDA_RUNTIME_API: address },
       stdio: ['ignore', 'pipe', 'pipe'],
