@@ -1,8 +1,8 @@
 """`python run.py ENGINE CORES MODEL SOURCE TARGET [SOURCE TARGET ...]`: runs the text of a recipe, a job for each pair.
 
-ENGINE is `ray` or `spark`: the recipe of docs/scale.md that imports it; CORES are those that find entities. Or `bare`:
-one process without an engine round it. Each job reads the Parquet files of SOURCE and writes TARGET; a line of stdout
-has its seconds, without the start of the engine.
+ENGINE is `ray` or `spark`: the recipe of docs/scale.md that imports it. Or `bare`: one process without an engine round
+it. CORES are the numbers of those that everything here may use: `0`, or `0,1` for the first two. Each job reads the
+Parquet files of SOURCE and writes TARGET; a line of stdout has its seconds, without the start of the engine.
 """
 
 import os
@@ -68,8 +68,13 @@ def bare(model: str) -> Callable[[str, str], object]:
 
 def main() -> None:
     engine, cores, model, *jobs = sys.argv[1:]
+    numbers = [int(core) for core in cores.split(",")]
+    # The engine's own processes, too: they inherit it. Else the run on one core has the other one free for them.
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[number % len(allowed)] for number in numbers})
     with tempfile.TemporaryDirectory() as folder:
-        run = start(engine, int(cores), model, folder)
+        run = start(engine, len(numbers), model, folder)
         for source, target in zip(jobs[::2], jobs[1::2], strict=True):
             started = time.perf_counter()
             run(source, target)

@@ -164,7 +164,7 @@ def source(corpus, tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("cluster", ["ray", "spark"])
 def test_by_a_recipe(cluster, source, prepared_path, tmp_path, expected):
-    run(ROOT / "bench/scale/run.py", cluster, "2", prepared_path, source, tmp_path / "out")
+    run(ROOT / "bench/scale/run.py", cluster, "0,1", prepared_path, source, tmp_path / "out")
     rows = sorted(json.loads(run(_ROWS, tmp_path / "out")), key=lambda row: row["id"])
     assert [row["id"] for row in rows] == list(range(len(expected) + 1))
     assert spans([row["entities"] for row in rows]) == [*expected, []]
