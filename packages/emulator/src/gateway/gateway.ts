@@ -195,23 +195,16 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 function answered({ head, status, by, credential, route, budget, ...exchange }: Exchange): Answered {
   const { method, path } = head;
-  const ms = performance.now() - exchange.startedAt;
-  const broken = !exchange.answered;
-  return {
-    method,
-    path,
-    status,
-    broken,
-    by,
-    ms,
-    consumer: credential?.consumer.username,
-    route: route?.name,
-    ...budget,
-  };
+  const consumer = credential?.consumer.username;
+  const [broken, ms] = [!exchange.answered, performance.now() - exchange.startedAt];
+  return { method, path, status, broken, by, ms, consumer, route: route?.name, ...budget };
 }
 
 /** Ends a connection, and lets go for a while what still arrives, so that the caller can read the answer. */
 function linger(socket: Socket): void {
+  if (socket.destroyed) return;
   socket.end().removeAllListeners('data').resume();
-  setTimeout(() => socket.destroy(), LINGER).unref();
+  const timer = setTimeout(() => socket.destroy(), LINGER).unref();
+  // Or a connection that is gone would be held so long.
+  socket.once('close', () => clearTimeout(timer));
 }

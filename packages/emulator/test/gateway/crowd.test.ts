@@ -1,7 +1,7 @@
 // Callers that mean ill, or are only slow: the others are served all the same.
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Wire } from '../../conformance/wire.js';
 import { cleanups, config, gateway, post, upstream } from './start.js';
 
@@ -43,6 +43,21 @@ test('a head that comes byte by byte is a request once it is whole', async () =>
   }
   expect((await wire.answer()).status).toBe(200);
   wire.close();
+});
+
+test('a connection that is gone is not held any longer', async () => {
+  const { url } = await upstream();
+  const { port } = await gateway(config(url));
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  cleanups.push(() => vi.useRealTimers());
+  const wire = await Wire.open(port);
+  wire.send(`${HEAD}Content-Length: 0\r\nConnection: close\r\n\r\n`);
+  expect((await wire.answer()).status).toBe(200);
+  await wire.end();
+  wire.close();
+  for (let turn = 0; turn < 100 && vi.getTimerCount() > 0; turn++)
+    await new Promise((resolve) => setImmediate(resolve));
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 const LIMITED = '- name: request-size-limiting\n  config: {allowed_payload_size: 1, size_unit: kilobytes}';
