@@ -4,7 +4,7 @@ import crypto from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import process from 'node:process';
-import { root, step, UserError } from './step.mjs';
+import { root, say, step, UserError } from './step.mjs';
 
 /** The Python versions that spaCy's and awslambdaric's pinned wheels exist for. */
 const OLDEST = 11;
@@ -40,7 +40,7 @@ export async function setUpPython({ dev }) {
   const installed = works(python) ? read(stamp) : undefined;
   const base = installed && !process.env['PYTHON'] ? undefined : findPython();
   if (base && installed?.['python'] !== base.path) {
-    console.error(`  Python ${base.version} (${base.path})`);
+    say(`Python ${base.version} (${base.path})`);
     await step('Make the Python environment', base.path, ['-m', 'venv', '--clear', venv]);
     note({ python: base.path }); // --clear took the stamp away
   }
@@ -64,7 +64,7 @@ export async function setUpEngine() {
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     fs.rmSync(library, { force: true }); // of other sources
-    console.error(`  There is no engine, so the function runs on spaCy, which is slower: ${error.message}`);
+    say(`There is no engine, so the function runs on spaCy, which is slower: ${error.message}`);
   }
 }
 

@@ -21,15 +21,18 @@ export async function setUp({ dev = false, python = true } = {}) {
     throw new UserError(`Node.js 20.19 or newer is needed; this is ${process.versions.node} (${process.execPath}).`);
   }
   if (process.platform === 'win32') throw new UserError('Windows is not supported: run this inside WSL2.');
+  // Beside each other, since neither needs the other. What fails is told when both have ended, so that both are kept.
+  const halves = await Promise.allSettled([setUpPackages(), python && setUpPython({ dev }).then(setUpEngine)]);
+  for (const half of halves) if (half.status === 'rejected') throw half.reason;
+}
+
+async function setUpPackages() {
   await once(['node_modules'], installInputs(), () => pnpm('Install npm packages', ['install', '--frozen-lockfile']));
   await once(
     built.map((name) => `packages/${name}/dist`),
     buildInputs(),
     () => pnpm('Build the packages', ['-r', 'build']),
   );
-  if (!python) return;
-  await setUpPython({ dev });
-  await setUpEngine();
 }
 
 /** @param {string} title @param {string[]} args */

@@ -31,6 +31,30 @@ export async function command(main) {
 }
 
 /**
+ * The steps at work. On a terminal one line is drawn over and over: each step's seconds, and of one alone its last line.
+ * @type {Map<string, { start: number, last: string }>}
+ */
+const working = new Map();
+const terminal = process.stderr.isTTY === true;
+
+/** @param {number} start */
+const secondsSince = (start) => `${Math.round((Date.now() - start) / 1000)} s`;
+
+function draw() {
+  if (!terminal) return;
+  const steps = [...working].map(([title, { start }]) => `${title} … ${secondsSince(start)}`);
+  const last = working.size === 1 ? [...working.values()].map((each) => each.last) : [];
+  const line = steps.length > 0 ? `  ${[steps.join(', '), ...last].join('  ')}` : '';
+  process.stderr.write(`\r\x1b[2K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
+}
+
+/** Prints a line above what is drawn. @param {string} line */
+export function say(line) {
+  process.stderr.write(`${terminal ? '\r\x1b[2K' : ''}  ${line}\n`);
+  draw();
+}
+
+/**
  * Runs a program to its end and shows that it is still at work: on a terminal its last line and the seconds,
  * elsewhere a line every 15 s.
  * @param {string} title what the step does, in the imperative
@@ -41,41 +65,36 @@ export async function command(main) {
  * @throws {UserError} when the program fails or cannot be started; its whole output is in `.cache/setup.log`
  */
 export async function step(title, program, args, { cwd = root, env = process.env, explain = () => undefined } = {}) {
-  const start = Date.now();
-  const seconds = () => `${Math.round((Date.now() - start) / 1000)} s`;
-  const terminal = process.stderr.isTTY === true;
+  const state = { start: Date.now(), last: '' };
   let output = '';
   const child = child_process.spawn(program, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  /** @param {Buffer} data */
+  /** @param {Buffer | string} data */
   const keep = (data) => {
     output = (output + data).slice(-100_000);
-  };
-  child.stdout.on('data', keep);
-  child.stderr.on('data', keep);
-  const columns = process.stderr.columns || 80;
-  const show = () => {
-    if (!terminal) return void process.stderr.write(`  ${title} … ${seconds()} so far\n`);
-    const last =
+    state.last =
       output
         .trimEnd()
         .split(/[\r\n]/)
-        .at(-1) ?? '';
-    process.stderr.write(`\r\x1b[2K${`  ${title} … ${seconds()}  ${last.trim()}`.slice(0, columns - 1)}`);
+        .at(-1)
+        ?.trim() ?? '';
   };
-  if (terminal) show();
-  else process.stderr.write(`  ${title} …\n`);
+  child.stdout.on('data', keep);
+  child.stderr.on('data', keep);
+  working.set(title, state);
+  if (terminal) draw();
+  else say(`${title} …`);
+  const show = () => (terminal ? draw() : say(`${title} … ${secondsSince(state.start)} so far`));
   const timer = setInterval(show, terminal ? 250 : 15_000);
   const code = await new Promise((resolve) => {
     child.on('error', (error) => {
-      keep(Buffer.from(String(error)));
+      keep(String(error));
       resolve(1);
     });
     child.on('close', resolve);
   });
   clearInterval(timer);
-  process.stderr.write(
-    `${terminal ? '\r\x1b[2K' : ''}  ${title} ${code === 0 ? 'took' : 'failed after'} ${seconds()}\n`,
-  );
+  working.delete(title);
+  say(`${title} ${code === 0 ? 'took' : 'failed after'} ${secondsSince(state.start)}`);
   if (code === 0) return;
   fs.mkdirSync(path.join(root, '.cache'), { recursive: true });
   fs.writeFileSync(path.join(root, '.cache', 'setup.log'), output);

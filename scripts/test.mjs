@@ -15,15 +15,15 @@ await command(async () => {
   const checksAlone = process.argv[2] === '--checks';
   await setUp({ dev: true });
   fs.rmSync(reports, { recursive: true, force: true });
-  const counts = [
-    await check('Types (tsc)', path.join(bin, 'tsc'), ['--noEmit']),
-    await check('Lint and format (biome)', path.join(bin, 'biome'), ['check', '.']),
-    await check('Dead code (knip)', path.join(bin, 'knip'), []),
-    await check('Lint (ruff)', python, ['-m', 'ruff', 'check', '.']),
-    await check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', '.']),
-    await check('Dead code (vulture)', python, ['-m', 'vulture', '--config', 'vulture.toml']),
-    ...(checksAlone ? [] : await tests()),
-  ];
+  const counts = await Promise.all([
+    check('Types (tsc)', path.join(bin, 'tsc'), ['--noEmit']),
+    check('Lint and format (biome)', path.join(bin, 'biome'), ['check', '.']),
+    check('Dead code (knip)', path.join(bin, 'knip'), []),
+    check('Lint (ruff)', python, ['-m', 'ruff', 'check', '.']),
+    check('Format (ruff)', python, ['-m', 'ruff', 'format', '--check', '.']),
+    check('Dead code (vulture)', python, ['-m', 'vulture', '--config', 'vulture.toml']),
+  ]);
+  if (!checksAlone) counts.push(...(await tests()));
   const { passed, failed, skipped } = sum(counts);
   console.log(`${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}`);
   return failed ? 1 : 0;
@@ -31,36 +31,29 @@ await command(async () => {
 
 /** @typedef {import('./runners.mjs').Count} Count */
 
-/** @returns {Promise<Count[]>} */
+/**
+ * Beside each other: much of the time of both is waiting.
+ * @returns {Promise<Count[]>}
+ */
 async function tests() {
   // Once, before the tests that serve it, side by side.
   await prepareModel(describeModel(DEFAULT_MODEL));
-  return [...(await functionAndInfra()), await others(), untold()];
+  console.log('\nClient, load test, emulator, Kong, Terraform, the whole path (vitest), and beside them the function');
+  const counts = await Promise.all([pytest({ name: 'pytest', silent: true }), vitest([], { name: 'vitest' })]);
+  console.log('\nThe function (pytest)');
+  process.stdout.write(fs.readFileSync(path.join(reports, 'pytest.log')));
+  return [...counts, untold()];
 }
 
 /**
- * Beside each other, since neither asks how fast the machine is; the others then have it for themselves.
- * @returns {Promise<Count[]>}
+ * What it says is printed when it has ended, since others run beside it.
+ * @param {string} title @param {string} program @param {string[]} args @returns {Promise<Count>}
  */
-async function functionAndInfra() {
-  console.log('\nThe function (pytest), and beside it Terraform');
-  const infra = vitest(['infra/tests/'], { name: 'infra', silent: true });
-  const counts = await Promise.all([pytest({ name: 'pytest' }), infra]);
-  console.log('\nTerraform (vitest)');
-  process.stdout.write(fs.readFileSync(path.join(reports, 'infra.log')));
-  return counts;
-}
-
-/** @returns {Promise<Count>} */
-function others() {
-  console.log('\nClient, load test, emulator, Kong, the whole path (vitest)');
-  return vitest(['--exclude', 'infra/**'], { name: 'others' });
-}
-
-/** @param {string} title @param {string} program @param {string[]} args @returns {Promise<Count>} */
 async function check(title, program, args) {
+  const passed = await run(program, args, { name: title, silent: true });
   console.log(`\n${title}`);
-  return counted(await run(program, args, { name: title }));
+  process.stdout.write(fs.readFileSync(path.join(reports, `${title}.log`)));
+  return counted(passed);
 }
 
 /** What has been printed, logged and reported, here and by the programs under test, has no key and no text of a test. */

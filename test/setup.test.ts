@@ -88,6 +88,7 @@ test('no network at install is one sentence', () => {
     HOME: folder,
     npm_config_cache: path.join(folder, 'npm-cache'),
     npm_config_fetch_retries: '0',
+    PIP_RETRIES: '0',
     HTTPS_PROXY: 'http://127.0.0.1:9',
     HTTP_PROXY: 'http://127.0.0.1:9',
   });

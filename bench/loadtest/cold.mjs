@@ -49,8 +49,8 @@ export async function rows({ quick = false } = {}) {
       ['cold', 'ahead'],
       true,
     ),
-    // No more than were initialised: what replaces them is younger than 1 s, by which the function tells ahead from cold.
-    await told(model, 'none, 3 proactive', { proactive: 3 }, () => [...size, '-n', '3', ...at(1000)], ['ahead']),
+    // No more than were initialised, and what replaces them is older than 1 s, by which the function tells ahead from cold.
+    await told(model, 'none, 3 proactive', { proactive: 3 }, () => [...size, '-n', '3', ...at(3000)], ['ahead']),
   ];
 }
 
