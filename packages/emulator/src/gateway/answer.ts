@@ -10,6 +10,7 @@ export const KONG = 'kong/3.9.3';
 /** nginx's reason phrases. An empty one is sent where nginx knows none. */
 const REASONS: Record<number, string | undefined> = {
   ...STATUS_CODES,
+  405: 'Not Allowed',
   413: 'Request Entity Too Large',
   414: 'Request-URI Too Large',
   417: '',
@@ -33,7 +34,7 @@ export function fail(exchange: Exchange, refusal: Refusal): Promise<void> {
 function send(exchange: Exchange, refusal: Refusal, type: string, via: Headers = []): Promise<void> {
   const { requestId, shared } = exchange;
   const reason = REASONS[refusal.status] ?? '';
-  // Kong has set no page of its own for 501 and 505 (error_page in nginx_kong.lua): nginx's is HTML, its length first.
+  // Kong has set no page of its own for 405, 501 and 505 (error_page in nginx_kong.lua): nginx's is HTML, its length first.
   const nginx = refusal.message === '';
   const body = Buffer.from(
     nginx ? nginxPage(`${refusal.status} ${reason}`) : errorBody(type, refusal.message, requestId),

@@ -55,6 +55,9 @@ export interface Scope {
 const BODY_TIMEOUT = 60_000;
 const SEND_TIMEOUT = 60_000;
 
+/** How long the next bytes of a body that nobody reads may take: nginx's lingering_timeout, ms. */
+const DISCARD_TIMEOUT = 5_000;
+
 /** One request on its way through the gateway, and its answer. */
 export class Exchange {
   /** 32 hex digits, in X-Kong-Request-Id and in error bodies. */
@@ -124,9 +127,9 @@ export class Exchange {
   }
 
   /**
-   * Reads the whole body, as Kong does before it connects upstream. Later calls go on where the one before stopped.
+   * Reads the whole body, as Kong does before it connects upstream. Later calls give what the first one has read.
    *
-   * @param limit bytes after which reading stops
+   * @param limit bytes after which what comes is let go
    * @returns more than `limit` bytes when the body is too long
    * @throws {Malformed} when it is none
    * @throws {Error} when the caller goes away
@@ -134,11 +137,9 @@ export class Exchange {
   async body(limit = Number.POSITIVE_INFINITY): Promise<Buffer> {
     this.#expect();
     this.#reader.patience = BODY_TIMEOUT;
-    while (this.#size <= limit) {
-      const { value } = await this.#body.next();
-      if (!value) break;
-      this.#chunks.push(value);
-      this.#size += value.length;
+    for await (const part of this.#body) {
+      if (this.#size <= limit) this.#chunks.push(part);
+      this.#size += part.length;
     }
     return Buffer.concat(this.#chunks);
   }
@@ -154,12 +155,15 @@ export class Exchange {
     this.onEnd();
     const head = Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n${wire(headers)}`, 'latin1');
     const bodiless = this.head.method === 'HEAD' || status === 204 || status === 304;
-    await write(this.socket, bodiless ? head : Buffer.concat([head, body]), SEND_TIMEOUT);
+    const chunked = values(headers, 'transfer-encoding').length > 0;
+    const parts = bodiless ? [] : chunked ? chunks(body, whole) : [body];
+    await write(this.socket, Buffer.concat([head, ...parts]), SEND_TIMEOUT);
     this.answered = whole;
   }
 
   /** Reads what is left of the body, and lets it go. */
   async discard(): Promise<void> {
+    this.#reader.patience = DISCARD_TIMEOUT;
     for await (const _ of this.#body);
   }
 
@@ -172,4 +176,10 @@ export class Exchange {
     if (version === '1.0' || refusal || expectation?.toLowerCase() !== '100-continue') return;
     this.socket.write('HTTP/1.1 100 Continue\r\n\r\n');
   }
+}
+
+/** A body in chunked coding. @param whole false leaves out its end */
+function chunks(body: Buffer, whole: boolean): Buffer[] {
+  const one = body.length > 0 ? [Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from('\r\n')] : [];
+  return whole ? [...one, Buffer.from('0\r\n\r\n')] : one;
 }

@@ -29,11 +29,11 @@ export function remove(headers: Headers, name: string, stays?: Header): void {
   }
 }
 
-/** The header names that a Connection header lists: they end at this hop (RFC 9110, 7.6.1). */
-export function hopByHop(headers: Headers): string[] {
-  return values(headers, 'connection')
+/** What a header lists, in lower case. What Connection lists ends at this hop (RFC 9110, 7.6.1). */
+export function listed(headers: Headers, name: string): string[] {
+  return values(headers, name)
     .flatMap((value) => value.toLowerCase().split(','))
-    .map((name) => name.trim());
+    .map((item) => item.trim());
 }
 
 /** As they go over the wire, with the empty line behind them. */

@@ -1,6 +1,6 @@
 import { fail, KONG, latencies, refuse } from './answer.js';
 import type { Exchange } from './exchange.js';
-import { type Headers, hopByHop, set, values, wire } from './headers.js';
+import { type Headers, listed, set, values, wire } from './headers.js';
 import { Ended, type Reader, TimedOut, write } from './reader.js';
 import type { Match } from './router.js';
 import { type Answer, connected, type Pools, readAnswer } from './upstream.js';
@@ -82,6 +82,7 @@ function upstreamHeaders(exchange: Exchange, match: Match, size: number): Header
   const append = (before: string | undefined, own: string) => (before === undefined ? own : `${before}, ${own}`);
   const websocket = sent('upgrade')?.toLowerCase() === 'websocket';
   const headers: Headers = [
+    ['TE', listed(readable, 'te').includes('trailers') ? 'trailers' : ''],
     // Kong writes the version as a Lua number.
     ['Via', append(sent('via'), `${Number(exchange.head.version)} ${KONG}`)],
     ['Host', port === (secure ? 443 : 80) ? host : `${host}:${port}`],
@@ -99,7 +100,7 @@ function upstreamHeaders(exchange: Exchange, match: Match, size: number): Header
   ];
   const framed = ['content-length', 'transfer-encoding'].some((name) => values(exchange.headers, name).length > 0);
   if (framed) headers.push(['Content-Length', String(size)]);
-  const ended = new Set(hopByHop(readable));
+  const ended = new Set(listed(readable, 'connection'));
   return [
     // nginx sends none of its own that is empty.
     ...headers.filter(([, value]) => value !== ''),
@@ -110,37 +111,31 @@ function upstreamHeaders(exchange: Exchange, match: Match, size: number): Header
 /**
  * Passes the upstream's answer on once all of it has come.
  *
- * @throws {Error} for one that broke off. Where its length was told it is cut for the caller, too, else nothing was sent.
+ * @throws {Error} for one that broke off: it is cut for the caller, too
  */
-async function relay(exchange: Exchange, { status, reason, headers, framing }: Answer, reader: Reader): Promise<void> {
+async function relay(exchange: Exchange, answer: Answer, reader: Reader): Promise<void> {
   const waited = latencies(exchange);
   const parts: Buffer[] = [];
+  let broken: Error | undefined;
   try {
-    for await (const part of reader.body(framing)) parts.push(part);
+    for await (const part of reader.body(answer.framing)) parts.push(part);
   } catch (error) {
-    if (typeof framing !== 'number') throw error;
-    const body = Buffer.concat(parts);
-    // Where the upstream ended in order, all that has come goes on; after a reset, nginx has lost its last buffer.
-    const lost = error instanceof Ended && !reader.error ? 0 : body.length % BUFFER;
-    const own = downstream(exchange, headers, waited, undefined);
-    await exchange.answer(status, reason, own, body.subarray(0, body.length - lost), false);
-    throw error;
+    broken = error as Error;
   }
   const body = Buffer.concat(parts);
-  const size = typeof framing === 'number' ? undefined : body.length;
-  await exchange.answer(status, reason, downstream(exchange, headers, waited, size), body);
+  // Where the upstream ended in order, all that has come goes on; after a reset, nginx has lost its last buffer.
+  const lost = !broken || (broken instanceof Ended && !reader.error) ? 0 : body.length % BUFFER;
+  const headers = downstream(exchange, answer, waited);
+  await exchange.answer(answer.status, answer.reason, headers, body.subarray(0, body.length - lost), !broken);
+  if (broken) throw broken;
 }
 
-/**
- * What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's.
- *
- * @param size bytes of the body, where the upstream did not say
- */
-function downstream(exchange: Exchange, headers: Headers, waited: Headers, size: number | undefined): Headers {
+/** What goes down: nginx's own headers, those plugins added, the upstream's, then Kong's. */
+function downstream(exchange: Exchange, { headers, framing }: Answer, waited: Headers): Headers {
   const [type] = values(headers, 'content-type');
-  const [length = size] = values(headers, 'content-length');
+  const [length] = values(headers, 'content-length');
   const ended = new Set([
-    ...hopByHop(headers),
+    ...listed(headers, 'connection'),
     ...['content-type', 'content-length', 'transfer-encoding', 'connection', 'keep-alive', 'trailer'],
   ]);
   const passed = headers.filter(([name]) => !ended.has(name.toLowerCase()));
@@ -150,8 +145,13 @@ function downstream(exchange: Exchange, headers: Headers, waited: Headers, size:
   for (const [name, value] of waited) set(passed, name, value);
   set(passed, 'Via', via ? `${via}, 1.1 ${KONG}` : `1.1 ${KONG}`);
   set(passed, 'X-Kong-Request-Id', exchange.requestId);
-  const sized: Headers = length === undefined ? [] : [['Content-Length', String(length)]];
   const typed: Headers = type === undefined ? [] : [['Content-Type', type]];
+  const sized: Headers = length === undefined ? [] : [['Content-Length', length]];
+  if (typeof framing !== 'number') {
+    // To a caller that knows no chunks, the connection's end tells the length.
+    if (exchange.head.version === '1.0') exchange.keepAlive = false;
+    else sized.push(['Transfer-Encoding', 'chunked']);
+  }
   return [
     ...typed,
     ...sized,

@@ -6,6 +6,9 @@ import type { Socket } from 'node:net';
  */
 const HIGH_WATER = 65_536;
 
+/** A chunk's size, with its extension. */
+const SIZE = /^0*[\da-f]{1,15}(?:[ \t;][^\r]*)?\r?$/i;
+
 /** Nothing came, or nothing was taken, for too long. */
 export class TimedOut extends Error {}
 
@@ -56,13 +59,15 @@ export class Reader {
    * The next line, in latin1, without its LF; undefined when the connection ended before.
    *
    * @param limit bytes with the LF
-   * @returns null for a longer one
+   * @param shape of a line's beginning
+   * @returns null for a longer one, and for one that begins otherwise
    */
-  async line(limit = HIGH_WATER): Promise<string | null | undefined> {
+  async line(limit = HIGH_WATER, shape?: RegExp): Promise<string | null | undefined> {
     for (let from = 0; ; ) {
       const end = this.#bytes.indexOf('\n', from);
       if (end >= limit || (end < 0 && this.#bytes.length >= limit)) return null;
       if (end >= 0) return this.#take(end + 1).toString('latin1', 0, end);
+      if (shape && this.pending && !shape.test(this.#bytes.toString('latin1'))) return null;
       from = this.#bytes.length;
       if (!(await this.#more())) return undefined;
     }
@@ -71,13 +76,14 @@ export class Reader {
   /**
    * The next line of a message, without its end.
    *
-   * @throws {Malformed} for one that is too long
+   * @param shape of the line and of its beginning, its CR with it: what is wrong is known before its end
+   * @throws {Malformed} for one that is too long, or of another shape
    * @throws {Error} when the connection ends before
    */
-  async text(): Promise<string> {
-    const line = await this.line();
-    if (line === null) throw new Malformed();
+  async text(shape = /^/): Promise<string> {
+    const line = await this.line(HIGH_WATER, shape);
     if (line === undefined) throw this.error ?? new Ended();
+    if (line === null || !shape.test(line)) throw new Malformed();
     return line.replace(/\r$/, '');
   }
 
@@ -96,11 +102,10 @@ export class Reader {
     }
     if (framing !== 'chunked') return yield* this.#exactly(framing);
     for (;;) {
-      const [, size] = /^([\da-f]+)(?:[ \t;].*)?$/i.exec(await this.text()) ?? [];
-      if (!size || size.replace(/^0+/, '').length > 15) throw new Malformed();
-      if (Number.parseInt(size, 16) === 0) break;
-      yield* this.#exactly(Number.parseInt(size, 16));
-      if ((await this.text()) !== '') throw new Malformed();
+      const size = Number.parseInt(await this.text(SIZE), 16);
+      if (size === 0) break;
+      yield* this.#exactly(size);
+      await this.text(/^\r?$/);
     }
     // Trailers end here.
     while ((await this.text()) !== '');

@@ -75,13 +75,8 @@ function dial({ secure, host, port, tls_verify }: Service, pool: Pool): Socket {
   if (!secure) return connect(port, host);
   const { secureContext, session } = pool;
   const name = isIP(host) ? {} : { servername: host };
-  const socket = connectTls({
-    ...{ host, port },
-    ...name,
-    rejectUnauthorized: tls_verify,
-    secureContext,
-    ...(session && { session }),
-  });
+  const known = session ? { session } : {};
+  const socket = connectTls({ host, port, ...name, ...known, rejectUnauthorized: tls_verify, secureContext });
   return socket.on('session', (fresh) => {
     pool.session = fresh;
   });

@@ -46,9 +46,20 @@ test.each([
   ['a target that is no path', ['OPTIONS * HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
   ['a space in the target', ['POST /nlp/n er HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
   ['two hosts', [LINE, HOST, HTML, HOST], 400, 'text/html', 'Bad request'],
-  ['an empty host', [LINE, 'Host:', HTML], 400, 'text/html', 'Bad request'],
-  ['a host that is a port alone', [LINE, 'Host: :80', HTML], 400, 'text/html', 'Bad request'],
-  ['a target that is a whole URL', ['POST http://gw.test/nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad req'],
+  ['an empty host', [LINE, 'Host:', HTML], 400, 'text/plain', 'Bad request'],
+  ['a host that is a port alone', [LINE, 'Host: :80', HTML], 400, 'text/plain', 'Bad request'],
+  ['a host with a space', [LINE, 'Host: gw test', HTML], 400, 'text/plain', 'Bad request'],
+  ['a host with a slash', [LINE, HTML, 'Host: gw/test'], 400, 'text/html', 'Bad request'],
+  ['a host with two dots', [LINE, HTML, 'Host: gw..test:80'], 400, 'text/html', 'Bad request'],
+  ['a URL whose host is none', ['POST http://gw..test/nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad req'],
+  ['a step above the root', ['POST /nlp/../../nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an escaped one', ['POST /a%2f%2e%2E/%2e./nlp/ner HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an escape that is none', ['POST /nlp/ner/%zz HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['half an escape', ['POST /nlp/ner/% HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['an escaped NUL', ['POST /nlp/ner/%00 HTTP/1.1', HOST, HTML], 400, 'text/plain', 'Bad request'],
+  ['TRACE', ['TRACE /nlp/ner HTTP/1.1', HOST, HTML], 405, 'text/html', '405 Not Allowed'],
+  ['what may come once, twice', [LINE, HOST, HTML, 'Expect: a', 'expect: a', JSON_BODY], 400, 'text/html', 'Bad req'],
+  ['two Authorizations', [LINE, HOST, 'Authorization: a', 'AUTHORIZATION: b', HTML], 400, 'text/plain', 'Bad request'],
   ['no host', [LINE, HTML], 400, 'text/html', 'Bad request'],
   ['two lengths', [LINE, HOST, HTML, EMPTY, EMPTY, JSON_BODY], 400, 'text/html', 'Bad request'],
   [
@@ -68,6 +79,7 @@ test.each([
   ],
   ['a name that is none', [LINE, HOST, HTML, 'a b: c', JSON_BODY], 400, 'text/html', 'Bad request'],
   ['another coding', [LINE, HOST, HTML, 'Transfer-Encoding: gzip'], 501, 'text/html', '501 Not Implemented'],
+  ['another coding with a length', [LINE, HOST, EMPTY, 'Transfer-Encoding: gzip'], 501, 'text/html', '501 Not'],
   ['another coding before chunks', [LINE, HOST, 'Transfer-Encoding: gzip, chunked'], 501, 'text/html', '501 Not'],
   ['a request line over 8 KiB', [`POST /${long(8192)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
   ['one of 50 KB', [`POST /${long(50_000)} HTTP/1.1`, HOST, HTML], 414, 'text/plain', 'URI too long'],
@@ -75,10 +87,13 @@ test.each([
   ['one of 50 KB', [LINE, HOST, HTML, `X: ${long(50_000)}`], 400, 'text/html', TOO_LARGE],
   ['1,001 headers', [LINE, HOST, HTML, ...many(999, 1)], 400, 'text/html', TOO_LARGE],
   ['HTTP/2', ['POST /nlp/ner HTTP/2.0', HOST], 505, 'text/html', '505 HTTP Version Not Supported'],
+  ['HTTP/3 in short', ['POST /nlp/ner HTTP/3', HOST], 505, 'text/html', '505 HTTP Version Not Supported'],
+  ['HTTP/1 in short', ['POST /nlp/ner HTTP/1', HOST], 400, 'text/plain', 'Bad request'],
   ['a line without a version', ['GET /nlp/ner', HOST], 400, 'text/plain', 'Bad request'],
   ['a folded header', [LINE, HOST, HTML, ' more'], 400, 'text/html', 'Bad request'],
   ['a CR in a value', [LINE, HOST, HTML, 'X-A: a\rb'], 400, 'text/html', 'Bad request'],
   ['headers over 33 KiB', [LINE, HOST, HTML, ...many(7, 5000)], 400, 'text/html', TOO_LARGE],
+  ['five lines of which no two have room in one buffer', [LINE, HOST, ...many(5, 4200)], 400, 'text/plain', TOO_LARGE],
   ['2,000 headers', [LINE, HOST, ...many(2000, 10)], 400, 'text/plain', TOO_LARGE],
 ])('refuses %s', async (_, lines, status, type, message) => {
   const answer = await ask(lines);
@@ -93,6 +108,8 @@ test.each([
   ['a request line of 8 KiB', [`POST /nlp/ner?${long(8192 - 25)} HTTP/1.1`, HOST, KEY, EMPTY]],
   ['a header line of 8 KiB', [LINE, HOST, KEY, EMPTY, `X: ${long(8192 - 5)}`]],
   ['four lines of 5 KB', [LINE, HOST, KEY, EMPTY, ...many(4, 5000)]],
+  ['eight lines of 4 KB', [LINE, HOST, KEY, EMPTY, ...many(8, 4080)]],
+  ['a whole URL', ['POST http://gw.test:8000/nlp/ner HTTP/1.1', HOST, KEY, EMPTY]],
   ['a thousand headers', [LINE, HOST, KEY, EMPTY, ...many(997, 1)]],
   ['empty lines before it', ['', '', LINE, HOST, KEY, EMPTY]],
   ['a header without a colon', [LINE, HOST, KEY, EMPTY, 'X-A']],
@@ -186,7 +203,20 @@ test.each([
     ['\ta \t b\t'],
   ],
   ['control bytes of a value', [LINE, HOST, KEY, EMPTY, 'X-A: a\x01b'], 'X-A', ['a\x01b']],
-  ['no TE', [LINE, HOST, KEY, EMPTY, 'TE: gzip, trailers'], 'TE', []],
+  [
+    'the host of a whole URL',
+    ['POST https://Other.test:1/nlp/ner HTTP/1.1', HOST, KEY, EMPTY],
+    'X-Forwarded-Host',
+    ['other.test'],
+  ],
+  [
+    'the path of a whole URL',
+    ['POST http://gw.test/nlp/ner?a HTTP/1.1', HOST, KEY, EMPTY],
+    'X-Forwarded-Path',
+    ['/nlp/ner'],
+  ],
+  ['TE as far as it wants trailers', [LINE, HOST, KEY, EMPTY, 'TE: gzip, Trailers'], 'TE', ['trailers']],
+  ['no other TE', [LINE, HOST, KEY, EMPTY, 'TE: gzip'], 'TE', []],
   ['no header that Connection names', [LINE, HOST, KEY, EMPTY, 'Connection: x-hop', 'X-Hop: 1'], 'X-Hop', []],
   ['a Trailer field', ['GET /nlp/ner HTTP/1.1', HOST, KEY, 'Trailer: X-T'], 'Trailer', ['X-T']],
 ])('passes up %s', async (_, lines, name, expected) => {
@@ -219,16 +249,54 @@ test.each([
   expect(take()[0]?.path).toBe(path);
 });
 
-test('HEAD through the gateway has the headers of an answer and no body; a chunked answer has a length, for HTTP/1.0, too', async () => {
+// [version, Connection, of the answer]
+test.each([
+  ['1.1', ['close', 'keep-alive'], 'keep-alive'],
+  ['1.1', ['keep-alive', 'x, Close'], 'close'],
+  ['1.0', ['keep-alive, close'], 'close'],
+  ['1.0', ['close', 'Keep-Alive'], 'keep-alive'],
+  ['1.0', ['x-hop'], 'close'],
+])('HTTP/%s, Connection %j: the last that says it counts', async (version, sent, connection) => {
+  const lines = [`POST /nlp/ner HTTP/${version}`, HOST, KEY, EMPTY, ...sent.map((value) => `Connection: ${value}`)];
+  expect(header(await ask(lines), 'Connection')).toEqual([connection]);
+  take();
+});
+
+test('HEAD through the gateway has the headers of an answer and no body', async () => {
   const head = await ask(['HEAD /nlp/ner HTTP/1.1', HOST, KEY]);
   expect([head.status, head.body]).toEqual([200, '']);
   expect(Number(header(head, 'Content-Length')[0])).toBeGreaterThan(100);
   // That upstream sends a body all the same.
   const chunked = await ask(['HEAD /nlp/ner/_chunked HTTP/1.1', HOST, KEY]);
-  expect([chunked.status, chunked.body]).toEqual([200, '']);
+  expect([chunked.status, chunked.body, header(chunked, 'Transfer-Encoding')]).toEqual([200, '', []]);
   expect((await ask([LINE, HOST, KEY, EMPTY])).status).toBe(200);
+  take();
+});
+
+test('a chunked answer goes down in chunks; to HTTP/1.0 it ends with the connection', async () => {
+  const long = `x-long: ${'y'.repeat(5000)}`;
+  const chunked = await ask(['POST /nlp/ner/_chunked HTTP/1.1', HOST, KEY, EMPTY, long]);
+  expect([chunked.status, chunked.framing, header(chunked, 'Content-Length')]).toEqual([200, 'chunked', []]);
+  expect(chunked.headers.slice(0, 3).map(([name]) => name)).toEqual([
+    'Content-Type',
+    'Transfer-Encoding',
+    'Connection',
+  ]);
+  expect(JSON.parse(chunked.body).headers).toContainEqual(['x-long', 'y'.repeat(5000)]);
   const old = await ask(['POST /nlp/ner/_chunked HTTP/1.0', HOST, KEY, EMPTY, 'Connection: keep-alive']);
-  expect([old.status, old.framing, header(old, 'Connection')]).toEqual([200, 'content-length', ['keep-alive']]);
+  expect([old.status, old.framing, header(old, 'Connection')]).toEqual([200, 'close', ['close']]);
   expect(JSON.parse(old.body).method).toBe('POST');
   take();
+});
+
+test.each([
+  ['a size that is none', 'zz'],
+  ['a size that is too large', 'fffffffffffffffff'],
+  ['more than the size', '2\r\n{}{'],
+  ['a line end of two CRs', '2\r\n{}\r\r'],
+  ['an extension with a CR', '2;a\rb'],
+])('chunks with %s are refused as soon as that has come', async (_, body) => {
+  const answer = await ask([LINE, HOST, KEY, 'Transfer-Encoding: chunked'], body);
+  expect([answer.status, header(answer, 'Connection')]).toEqual([400, ['close']]);
+  expect(take()).toEqual([]);
 });

@@ -51,7 +51,7 @@ function hide(exchange: Exchange, name: string): void {
   remove(exchange.headers, name);
   if (!exchange.query) return;
   // Kong rewrites the whole query with a WHATWG parser, whether the key was in it or not.
-  const query = new URLSearchParams(exchange.query);
+  const query = new URLSearchParams(Buffer.from(exchange.query, 'latin1').toString());
   query.delete(name);
   exchange.query = query.toString();
 }

@@ -16,7 +16,7 @@ const addition = z
 /**
  * Changes the headers that go up: `remove` first, then `add`, which leaves a header alone that is still there.
  *
- * The plugin sets all of them anew, so an empty value becomes a space.
+ * The plugin sets all of them anew: an empty value becomes a space, and a further value of a name goes behind all others.
  */
 export const requestTransformer = z
   .strictObject({
@@ -30,7 +30,16 @@ export const requestTransformer = z
         for (const name of unwanted?.headers ?? []) {
           if (name.toLowerCase() !== 'host') remove(headers, name);
         }
-        for (const header of exchange.readable) header[1] ||= ' ';
+        const known = new Set<string>();
+        for (const header of exchange.readable) {
+          const [name, value] = header;
+          header[1] = value || ' ';
+          if (known.has(name.toLowerCase())) {
+            headers.splice(headers.indexOf(header), 1);
+            headers.push([name.toLowerCase(), header[1]]);
+          }
+          known.add(name.toLowerCase());
+        }
         for (const [name, value] of add?.headers ?? []) {
           if (name.toLowerCase() !== 'host' && values(headers, name).length === 0) headers.push([name, value]);
         }
