@@ -22,18 +22,18 @@ const GITLEAKS = '8.30.1';
 
 const NONE = 'not there';
 const out = path.join(root, 'dist/release');
-/** One commit, also when somebody goes on meanwhile. */
-const commit = git('rev-parse', 'HEAD');
 /** What stands in the way: a rehearsal lists it, a release fails by it. @type {string[]} */
 const obstacles = [];
 
 await command(async () => {
   const { 'dry-run': dryRun, 'skip-tests': skipTests } = read();
+  // One commit, also when somebody goes on meanwhile.
+  const commit = git('rev-parse', 'HEAD');
   const version = check();
   await setUp({ python: false });
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'burst-ner-release-'));
   try {
-    const clone = await build(folder);
+    const clone = await build(folder, commit);
     await test(clone, skipTests);
     const tools = await environmentOf(path.join(root, 'scripts/release/requirements.lock'));
     await list(clone, folder, tools);
@@ -77,14 +77,15 @@ function check() {
 /**
  * Makes everything in two clones whose paths have different lengths, and compares the bytes.
  * @param {string} folder
+ * @param {string} commit
  * @returns {Promise<string>} the first clone
  */
-async function build(folder) {
+async function build(folder, commit) {
   fs.rmSync(out, { recursive: true, force: true });
   const first = path.join(folder, 'a');
   const again = path.join(folder, 'artefacts');
-  await buildIn(first, out);
-  await buildIn(path.join(folder, 'the-second-one'), again);
+  await buildIn(first, out, commit);
+  await buildIn(path.join(folder, 'the-second-one'), again, commit);
   for (const name of new Set([out, again].flatMap((each) => fs.readdirSync(each)))) {
     const [one, other] = [out, again].map((each) => digest(path.join(each, name)));
     if (one === other) continue;
@@ -96,8 +97,8 @@ async function build(folder) {
   return first;
 }
 
-/** @param {string} clone @param {string} into */
-async function buildIn(clone, into) {
+/** @param {string} clone @param {string} into @param {string} commit */
+async function buildIn(clone, into, commit) {
   await step('Clone', 'git', ['clone', '--quiet', '--no-checkout', root, clone]);
   await step('Check out', 'git', ['checkout', '--quiet', commit], { cwd: clone });
   fs.mkdirSync(into, { recursive: true });
@@ -196,7 +197,11 @@ function digest(file) {
   return fs.existsSync(file) ? crypto.createHash('sha256').update(fs.readFileSync(file)).digest('hex') : NONE;
 }
 
-/** @param {...string} args */
+/** @param {...string} args @throws {UserError} outside a git checkout, or without git */
 function git(...args) {
-  return child_process.execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trimEnd();
+  const { status, stdout, stderr, error } = child_process.spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+  if (status === 0) return stdout.trimEnd();
+  throw new UserError(
+    `A release is made from a git checkout, and git fails here: ${(error?.message ?? stderr).trim()}`,
+  );
 }

@@ -1,4 +1,5 @@
 // What a release holds to, as far as it can be told without making one.
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
@@ -21,6 +22,13 @@ test.each([...PACKAGES, 'service'])('the README of %s has the form of all', (nam
   expect(parts.at(-1)).toBe('Read on');
   expect(page).toMatch(/^(Node|Python) ≥ /m);
   expect(page.endsWith('- MIT: [LICENSE](LICENSE)\n')).toBe(true);
+});
+
+test('outside a git checkout a release is one sentence', () => {
+  const env = { ...process.env, GIT_DIR: path.join(root, 'nowhere') };
+  const release = path.join(root, 'scripts/release.mjs');
+  const { status, stderr } = spawnSync(process.execPath, [release, '--dry-run'], { env, encoding: 'utf8' });
+  expect([status, stderr]).toEqual([1, expect.stringMatching(/^A release is made from a git checkout, .*\n$/)]);
 });
 
 test('a licence must be told, and allowed', () => {
