@@ -5,9 +5,12 @@ import util from 'node:util';
 import { DEFAULT_MODEL, describeModel, prepareModel } from './model.mjs';
 import { python } from './python.mjs';
 import { setUp } from './setup.mjs';
-import { command, root } from './step.mjs';
+import { command, root, UserError } from './step.mjs';
 
 await command(async () => {
+  if (process.env['npm_config_model']) {
+    throw new UserError('npm kept --model for itself; put -- before it: npm run local -- --model PATH_OR_NAME');
+  }
   await setUp();
   const given = process.argv.slice(2);
   const { model } = util.parseArgs({ args: given, options: { model: { type: 'string' } }, strict: false }).values;

