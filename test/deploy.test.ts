@@ -160,6 +160,7 @@ const outputs = home + '/outputs';
 const { origin_secret_sha256 } = call.variables ?? {};
 const place = [ACCOUNT, call.region, NAME].join(':');
 const values = { place, origin_secret_sha256, function_url: process.env.EXPOSURE ? null : 'https://abc.lambda-url.eu-west-1.on.aws/', live_version: '3', dashboard_url: 'https://d/' };
+if (args[0] === 'init' && process.env.INTERRUPT) process.kill(process.ppid, 'SIGINT');
 if (args[0] === 'version') console.log(JSON.stringify({ terraform_version: process.env.TF_VERSION ?? '1.11.4' }));
 if (args[0] === 'output') console.log(fs.existsSync(outputs) ? fs.readFileSync(outputs, 'utf8') : '{}');
 if (args[0] === 'console') console.log(JSON.stringify(JSON.stringify({ ...call.variables, name: NAME, architecture: 'x86_64', runtime: 'python3.12', exposure: process.env.EXPOSURE ?? 'url' })));
@@ -451,6 +452,13 @@ test('--plan changes nothing: no apply, nothing in Kong', async () => {
   const { status, stdout } = await deploy(['--plan', '--region', 'eu-west-1', '--model', model], SECRETS);
   expect([status, stdout]).toEqual([0, expect.not.stringContaining('Bring it into Kong')]);
   expect(said().some((line) => /apply|deck/.test(line))).toBe(false);
+});
+
+test('Ctrl-C while it prepares leaves nothing behind', async () => {
+  const temporary = path.join(home, 'temporary');
+  mkdirSync(temporary, { recursive: true });
+  expect((await deploy(apply, { INTERRUPT: '1', TMPDIR: temporary })).status).toBe(130);
+  expect(readdirSync(temporary)).toEqual([]);
 });
 
 test('--destroy builds nothing, and takes the region of what is there', async () => {

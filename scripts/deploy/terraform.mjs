@@ -23,6 +23,7 @@ export class Terraform {
   #variables = path.join(this.#scratch, 'deploy.tfvars.json');
   #varFile;
   #varFiles;
+  #running = false;
   /** @type {Record<string, unknown>} */
   #own = {};
 
@@ -38,6 +39,8 @@ export class Terraform {
     this.#varFiles = [...(varFile ? [varFile] : []), this.#variables].map((file) => `-var-file=${file}`);
     fs.mkdirSync(build, { recursive: true });
     process.on('exit', () => fs.rmSync(this.#scratch, { recursive: true, force: true }));
+    // Ctrl-C reaches Terraform as well: one that runs in the foreground ends in order, and this waits for it.
+    process.on('SIGINT', () => this.#running || process.exit(130));
     const { error, stdout } = child_process.spawnSync('terraform', ['version', '-json'], { encoding: 'utf8', env });
     if (error) throw new UserError('There is no terraform on PATH; install Terraform 1.11 or later.');
     const version = /"terraform_version": *"((\d+)\.(\d+)[^"]*)"/.exec(stdout);
@@ -178,11 +181,9 @@ export class Terraform {
       ...(command === 'plan' ? ['-input=false'] : yes ? ['-auto-approve'] : []),
     ];
     const child = child_process.spawn('terraform', args, { cwd: infra, env, stdio: 'inherit' });
-    // Ctrl-C reaches Terraform as well, which ends in order; this waits for it.
-    const wait = () => {};
-    process.on('SIGINT', wait);
+    this.#running = true;
     const code = await new Promise((resolve, reject) => child.on('error', reject).on('close', resolve));
-    process.off('SIGINT', wait);
+    this.#running = false;
     if (code === 0) return;
     const unharmed = command === 'apply' ? ' The version that was live stays live; mend it and apply again.' : '';
     throw new UserError(`terraform ${command} did not succeed; its reason stands above.${unharmed}`);
