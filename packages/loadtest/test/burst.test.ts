@@ -199,6 +199,27 @@ test('an answer that ended in order stays whole when the others are given up', a
   expect(samples.map(({ outcome }) => outcome).sort()).toEqual(['ok', 'timeout']);
 });
 
+test('what comes before the request is no answer, and a status that is none is no answer either', async () => {
+  // As SSH and mail servers greet; or answers in advance.
+  const greeter = net.createServer((socket) => {
+    socket.on('error', () => {}).write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}');
+  });
+  await once(greeter.listen(0, '127.0.0.1'), 'listening');
+  const url = new URL(`http://127.0.0.1:${(greeter.address() as AddressInfo).port}/nlp/ner`);
+  const early = (await burst({ url, n: 2 })).samples;
+  greeter.close();
+  for (const sample of early) {
+    expect(sample).toMatchObject({
+      outcome: 'connection-error',
+      error: 'answer before the request',
+      firstByteMs: null,
+    });
+  }
+  await using server = await listenRaw((socket) => socket.end('HTTP/1.1 099 Odd\r\ncontent-length: 2\r\n\r\n{}'));
+  const [odd] = (await burst({ url: server.url, n: 1 })).samples;
+  expect(odd).toMatchObject({ outcome: 'connection-error', error: 'incomplete answer', status: null });
+});
+
 test('an answer without an end is given up', async () => {
   await using server = await listenRaw((socket) => {
     socket.write('HTTP/1.1 200 OK\r\n\r\n');
@@ -276,6 +297,16 @@ test('a certificate that does not verify gets no request', async () => {
   await using expired = await listen((response) => answerNer(response, false), old);
   await expect(burst({ url: expired.url, ca: old.cert })).rejects.toThrow(
     `The certificate of ${expired.url.host} has expired; it must be renewed there.`,
+  );
+  const soon = await createCertificate(new Date('2190-01-02'));
+  await using early = await listen((response) => answerNer(response, false), soon);
+  await expect(burst({ url: early.url, ca: soon.cert })).rejects.toThrow(
+    `The certificate of ${early.url.host} is not valid yet; one of the two clocks is wrong, or it came too early.`,
+  );
+  const named = await createCertificate(undefined, [{ type: 2, value: 'ner.example' }]);
+  await using other = await listen((response) => answerNer(response, false), named);
+  await expect(burst({ url: other.url, ca: named.cert })).rejects.toThrow(
+    `The certificate of ${other.url.host} is for another host; use a name that it has.`,
   );
 
   const trusted = await burst({ url: server.url, ca: certificate.cert });

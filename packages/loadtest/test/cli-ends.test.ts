@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { readRun } from '../src/run/run-file.js';
 import { readSamples, run, start, temporary } from './command.js';
@@ -147,6 +148,12 @@ test.concurrent.each([
   ['too much memory', [HERE, '--label', 'memory=99999'], {}, 'give whole MB from 128 to 10240'],
   ['an address with a password', ['ftp://me:hunter2@host/x'], {}, 'url must start with http:// or https://'],
   ['a second one', [HERE, '--against', 'http://me:hunter2@host'], {}, '--against must include the route'],
+  [
+    'a cross-check of two',
+    [HERE, '--against', HERE, '--bursts', '5', '--cross-check'],
+    {},
+    '--cross-check goes with one',
+  ],
   ['a page of two', [HERE, '--against', HERE, '--html', 'x.html'], {}, '--html goes with one target'],
 ])('%s is one sentence and exit code 3', async (_name, args, env, sentence) => {
   const { code, stdout, stderr } = await run(args, env);
@@ -192,6 +199,48 @@ test('a report that nobody reads to its end is a sentence, and no verdict', asyn
   const { code, stderr } = await ended;
   expect(stderr).toContain('error: Cannot write standard output (EPIPE).');
   expect(code).toBe(4);
+});
+
+test('progress that nobody reads ends nothing', async () => {
+  await using server = await listen((response) => answerNer(response, false));
+  const { child, ended } = start([server.url.href, '-n', '1']);
+  child.stderr.destroy();
+  const { code, stdout } = await ended;
+  expect(stdout).toContain('sent 1 = 1 ok');
+  expect(code).toBe(0);
+});
+
+test('a rate that takes more connections than this process may have ends with a sentence', async () => {
+  await using server = await listen((response, nth) => void (nth < 5 && answerNer(response, false)));
+  const limited = ['sh', '-c', 'ulimit -n 120; exec "$0" "$@"', process.execPath];
+  const args = [server.url.href, '--rate', '100', '--duration', '60s', '--timeout', '3s'];
+  const { stdout, stderr, code } = await start(args, {}, limited).ended;
+  expect(stdout).toMatch(/^sent \d+ = 5 ok \+ \d+ timeout \+ \d+ connection-error/m);
+  expect(stderr).toMatch(/error: Cannot connect to .*: this process may not open so many files; .* \(EMFILE\)\.\n$/);
+  expect(code).toBe(3);
+});
+
+test('a page replaces no run, by whatever name', async () => {
+  await using server = await listen((response) => answerNer(response, false));
+  const out = temporary('run.ndjson');
+  const link = temporary('link.html');
+  symlinkSync(out, link);
+  const { code, stderr } = await run([server.url.href, '-n', '1', '--out', out, '--html', link]);
+  expect(stderr).toContain(`error: --html would replace ${out}.`);
+  expect({ code, seen: server.seen }).toEqual({ code: 3, seen: [] });
+});
+
+test('a page for which there is no room leaves the one before', async () => {
+  await using server = await listen((response) => answerNer(response, false));
+  const limited = ['sh', '-c', 'ulimit -f 8; trap "" XFSZ; exec "$0" "$@"', process.execPath];
+  const html = temporary('page.html');
+  writeFileSync(html, 'the page of yesterday');
+  const { stdout, stderr, code } = await start([server.url.href, '-n', '1', '--html', html], {}, limited).ended;
+  expect(stdout).toContain('sent 1 = 1 ok');
+  expect(stderr).toContain(`error: Cannot write ${html} (EFBIG)`);
+  expect(code).toBe(3);
+  expect(readFileSync(html, 'utf8')).toBe('the page of yesterday');
+  expect(readdirSync(dirname(html))).toEqual(['page.html']);
 });
 
 test('a file that can no longer be written ends the run, and the report is whole', async () => {

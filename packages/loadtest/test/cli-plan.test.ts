@@ -96,7 +96,10 @@ test('what cannot be planned is one sentence', async () => {
   const good = runFile(sample(100), cold);
   await expect(planned()).rejects.toThrow('Give the file of a run');
   await expect(planned(runFile(sample(100)))).rejects.toThrow('The run has no cold answer to plan from');
+  await expect(planned(good, path.relative('', good))).rejects.toThrow('A run is given twice; give each file once.');
   await expect(planned(good, '--provisioned', '51')).rejects.toThrow('is above reserved concurrency 50');
   await expect(planned(good, '--n', '20,x')).rejects.toThrow('give a whole number');
+  await expect(planned(good, '--memory', '512,1024,512')).rejects.toThrow('give each number once');
+  await expect(planned(good, '--region', 'eu-west-1', '--prices', 'x')).rejects.toThrow('cannot be used with');
   await expect(planned(good, '--hours-a-day', '25')).rejects.toThrow('give hours, above 0 and up to 24.');
 });

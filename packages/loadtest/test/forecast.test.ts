@@ -29,6 +29,8 @@ test.each([
   ],
   [rate(0.01), '1', '30 s, at most 90 s if answers time out'],
   [rate(2), '60', '30 s, at most 90 s if answers time out'],
+  // Without a list of them.
+  [rate(10_000, 86_400_000), '864,000,000', '24 h, at most 24 h 1 min if answers time out'],
   [LOOP, 'as many as are answered', '30 s, at most 90 s if answers time out'],
 ])('requests and time of %j', (intent, requests, time) => {
   expect([line('requests', intent), line('time', intent)]).toEqual([requests, time]);

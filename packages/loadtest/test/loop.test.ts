@@ -7,7 +7,7 @@ import { runLoop } from '../src/load/loop.js';
 import { Requests } from '../src/load/requests.js';
 import type { Sample } from '../src/run/sample.js';
 import { summarise } from '../src/statistics/summary.js';
-import { answerKong429, answerLambda429, answerNer, listen } from './server.js';
+import { answerKong429, answerLambda429, answerNer, listen, listenRaw } from './server.js';
 
 async function loop(
   url: URL,
@@ -140,6 +140,20 @@ test('of a target that drops requests, and closes nothing else, each is told', a
   expect(lost).toBeGreaterThan(5);
   expect(dropped - lost).toBeLessThanOrEqual(cut);
   expect(server.seen.length - ok - lost).toBeLessThanOrEqual(cut);
+});
+
+test('an answer without an end is given up, and holds up no closed loop', async () => {
+  const block = Buffer.alloc(2 ** 20);
+  await using server = await listenRaw((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\n\r\n');
+    // A failed write must end it.
+    const more = (error?: Error | null) => void (error || socket.write(block, more));
+    more();
+  });
+  const samples = await loop(server.url, { connections: 1, durationMs: 500 });
+  const [first] = samples;
+  expect(first).toMatchObject({ outcome: 'connection-error', error: 'answer too large' });
+  expect(samples.filter(({ outcome }) => outcome === 'ok')).toEqual([]);
 });
 
 test('a request that is dropped and one that is never answered are told apart', async () => {

@@ -220,6 +220,18 @@ test('one run cold and one warm are a plan; of several memory sizes it must be s
   const [predicted] = (await plan([full], { ...options, memoryMb: [884, 1769] })).memory;
   expect(predicted).toMatchObject({ measured: false, from: 1769, warm: { value: expect.closeTo(160, 0) } });
   expect(predicted?.cold?.value).toBeCloseTo(1000 + 560, -1);
+  // A plan is of one function; a run that does not say is of any.
+  const arm = run([sample(50), cold(900)], { labels: { memory: '1769', arch: 'arm64' } });
+  await expect(plan([arm, full], options)).rejects.toThrow(
+    'The runs are of arm64 and of x86_64; say which with --arch.',
+  );
+  const chosen = await plan([arm, full], { ...options, arch: 'x86_64' });
+  expect(chosen).toMatchObject({ setting: { arch: 'x86_64' }, answers: { cold: 1, warm: 1 } });
+  const unsaid = run([sample(70), cold(950)], { labels: { memory: '1769' } });
+  expect((await plan([unsaid, full], options)).answers).toEqual({ cold: 2, warm: 2 });
+  const dollars = async (arch: 'arm64' | 'x86_64') =>
+    (await plan([half], { ...options, arch, memoryMb: [884, 1769] })).memory[0]?.usd as number;
+  expect(await dollars('arm64')).toBeLessThan(0.85 * (await dollars('x86_64')));
   const silent = labelled('1769', sample(100), cold(1000));
   await expect(plan([silent], { ...options, memoryMb: [884, 1769] })).rejects.toThrow('has no server-timing header');
 });
@@ -235,7 +247,11 @@ test('prices are those of the region that the run tells, or that is asked for; b
   expect((there.rows[0] as PlanRow).dollarsAMonth.onDemand).toBeGreaterThan(
     (here.rows[0] as PlanRow).dollarsAMonth.onDemand,
   );
-  await expect(plan([told], { ...options, region: 'moon-1' })).rejects.toThrow('No prices of moon-1 are known');
+  for (const region of ['moon-1', 'constructor', '__proto__']) {
+    await expect(plan([told], { ...options, region })).rejects.toThrow(
+      `No prices of ${region} are known; give --prices`,
+    );
+  }
   expect(here.billed).toEqual({ byReport: false, factor: 2 });
   expect(here.caveats.join()).toContain('up to 2.0 times the function’s own time');
   // Five minutes at least, and whole ones.

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type http from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 import { expect, test } from 'vitest';
-import { dueMs, type RateOptions, runRate } from '../src/load/rate.js';
+import { countOf, dueMs, type RateOptions, runRate } from '../src/load/rate.js';
 import { Requests } from '../src/load/requests.js';
 import { latencyMs, type Sample } from '../src/run/sample.js';
 import { createCertificate } from './certificate.js';
@@ -109,15 +109,19 @@ test.concurrent('stopped early, it keeps what was answered; what was not due is 
 });
 
 test('stages follow one another, and a rate that changes does so evenly', () => {
-  expect(
-    dueMs([
-      { from: 2, to: 2, durationMs: 1000 },
-      { from: 4, to: 4, durationMs: 500 },
-    ]),
-  ).toEqual([0, 500, 1000, 1250]);
+  const steps = [
+    { from: 2, to: 2, durationMs: 1000 },
+    { from: 4, to: 4, durationMs: 500 },
+  ];
+  expect([...dueMs(steps)]).toEqual([0, 500, 1000, 1250]);
   // From 0 … no rate is 0; of 10 to 30 a second there are 20 in a second, half of them after t of 10 t + 10 t² = 10.
-  const ramp = dueMs([{ from: 10, to: 30, durationMs: 1000 }]);
+  const rising = [{ from: 10, to: 30, durationMs: 1000 }];
+  const ramp = [...dueMs(rising)];
   expect(ramp).toHaveLength(20);
   expect(ramp[10]).toBeCloseTo(1000 * ((Math.sqrt(5) - 1) / 2), 6);
-  expect(dueMs([{ from: 0.01, to: 0.01, durationMs: 1000 }])).toEqual([0]);
+  const rare = [{ from: 0.01, to: 0.01, durationMs: 1000 }];
+  expect([...dueMs(rare)]).toEqual([0]);
+  for (const stages of [steps, rising, rare, [...rare, ...rising], [...steps, ...rising, ...rare]]) {
+    expect(countOf(stages)).toBe([...dueMs(stages)].length);
+  }
 });

@@ -109,6 +109,10 @@ test('a file that is cut or damaged: which line, and how to keep what stands bef
     appendFileSync(damaged, `${line}\n`);
     await expect(readRun(damaged)).rejects.toThrow(`${damaged}, line 4, is no line of a run; \`head -n 3`);
   }
+  // As of two files that were put one behind the other.
+  const twice = written([FULL], 'complete');
+  appendFileSync(twice, `${JSON.stringify({ type: 'sample', ...FULL })}\n`);
+  await expect(readRun(twice)).rejects.toThrow(`${twice}, line 5, is no line of a run; \`head -n 4`);
 });
 
 test('what is no run: one sentence', async () => {
@@ -132,6 +136,10 @@ test('a last blank line is an editor’s; a target that is no URL is a sentence;
   const odd = temporary();
   writeFileSync(odd, `${JSON.stringify({ type: 'run', format: 1, ...INFO, target: 'nowhere' })}\n`);
   await expect(readRun(odd)).rejects.toThrow(`${odd}, line 1: its target is no URL;`);
+  for (const labels of [{ memory: 'lots' }, { memory: '0' }, { arch: 'sparc' }]) {
+    writeFileSync(odd, `${JSON.stringify({ type: 'run', format: 1, ...INFO, labels })}\n`);
+    await expect(readRun(odd), 'a plan would be of no number').rejects.toThrow('does not start as a run does');
+  }
   // As it was written before requests came from files.
   const { labels, version, stages, text, ...before } = INFO;
   const { documents, characters, bytes, model, ...sampleBefore } = FULL;

@@ -1,7 +1,6 @@
-import { closeSync, lstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { validateHeaderValue } from 'node:http';
 import { InvalidArgumentError } from 'commander';
-import { InputError, unwritable } from '../input-error.js';
+import { InputError } from '../input-error.js';
 import type { Stage } from '../load/rate.js';
 import type { Arch } from '../plan/cost.js';
 
@@ -34,19 +33,21 @@ export const parseRate = parseUpTo(10_000, 'requests a second, above 0 and up to
 /** MB that a function of Lambda may have. */
 export const parseMemory = parseWhole(128, 10_240, 'whole MB from 128 to 10240, as Lambda does');
 
-/** Whole numbers from 0, with commas between them, each once. */
-export function parseCounts(value: string): number[] {
-  const counts = value.split(',').map((count) => (count === '0' ? 0 : parseCount(count)));
-  if (new Set(counts).size < counts.length) throw new InvalidArgumentError('give each number once.');
-  return counts;
-}
+/** Numbers with commas between them, each once. */
+export const parseList = (parse: (value: string) => number) => (value: string) => {
+  const numbers = value.split(',').map(parse);
+  if (new Set(numbers).size < numbers.length) throw new InvalidArgumentError('give each number once.');
+  return numbers;
+};
+export const parseCounts = parseList(parseWhole(0, 99_999, 'a whole number from 0 to 99999'));
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 /** Milliseconds of 500ms, 60s, 2m, 1h, 7d; a bare number is seconds. */
 export function parseDuration(value: string): number {
   const [, number, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(value) ?? [];
-  const ms = Number(number) * UNITS[unit as keyof typeof UNITS];
+  // 1.1 s are 1100 ms, and not 1100.0000000000002.
+  const ms = Number((Number(number) * UNITS[unit as keyof typeof UNITS]).toFixed(3));
   // setTimeout cannot wait longer than 2 ** 31 - 1 ms.
   if (!(ms > 0 && ms < 2 ** 31)) throw new InvalidArgumentError('give a time such as 500ms, 60s, 2m or 1h.');
   return ms;
@@ -92,27 +93,6 @@ export const parseTarget =
     const url = parseUrl(name)(value);
     return url.pathname === '/' ? fail(`${name} must include the route, e.g. /nlp/ner.`) : url;
   };
-
-/**
- * A page is drawn after the run: that is too late to be told.
- *
- * @param inputs files that are read, which a page must not replace by whatever name
- */
-export function refuseUnwritable(file: string, inputs: readonly (string | undefined)[]): void {
-  const of = (path: string) => statSync(path, { throwIfNoEntry: false });
-  const page = of(file);
-  for (const input of inputs) {
-    const read = input === undefined ? undefined : of(input);
-    if (page && read && page.ino === read.ino && page.dev === read.dev) fail(`--html would replace ${input}.`);
-  }
-  const found = lstatSync(file, { throwIfNoEntry: false });
-  try {
-    closeSync(openSync(file, 'a'));
-    if (!found) rmSync(file);
-  } catch (error) {
-    throw unwritable(file, error);
-  }
-}
 
 /** The API key of NER_API_KEY. */
 export function readKey(): string {

@@ -24,6 +24,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.stderr.write(`error: Cannot write standard output (${error.code}).\n`);
   process.exit(4);
 });
+process.stderr.on('error', () => {}); // nobody to tell
 process.on('uncaughtException', (error) => {
   process.stderr.write(`error: a bug of burst-ner-load: ${error.stack}\n`);
   process.exit(70);

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { Command, Option } from '@commander-js/extra-typings';
 import { PRICES, readPrices } from '../plan/cost.js';
 import { plan } from '../plan/plan.js';
@@ -5,8 +6,9 @@ import { DEFAULTS } from '../plan/rows.js';
 import { planReport } from '../report/planned.js';
 import { readReportLog } from '../run/report-log.js';
 import { type Run, readRun } from '../run/run-file.js';
-import { fail, parseCount, parseCounts, parseMemory, parseUpTo, parseWhole, refuseUnwritable } from './arguments.js';
-import { writePage } from './present.js';
+import { summaryOf } from '../statistics/summary.js';
+import { fail, parseCount, parseCounts, parseList, parseMemory, parseUpTo, parseWhole } from './arguments.js';
+import { refuseUnwritable, writePage } from './page.js';
 
 const command = () =>
   new Command('plan')
@@ -40,7 +42,7 @@ const command = () =>
     )
     .option('--report-log <file>', "join the REPORT lines of the function's log: what was billed, and the whole init")
     .option('--region <name>', "of the list prices (default: the run's, else us-east-1)")
-    .option('--prices <file>', 'prices in place of the list prices')
+    .addOption(new Option('--prices <file>', 'prices in place of the list prices').conflicts('region'))
     .option('--print-prices', 'print the list prices, in the form that --prices takes')
     .option('--html <file>', 'write a page of the first run with the plan')
     .option('--json', 'print one JSON object in place of the tables')
@@ -59,6 +61,9 @@ async function main(files: string[], options: ReturnType<ReturnType<typeof comma
   const join = reportLog === undefined ? undefined : await readReportLog(reportLog);
   const runs: Run[] = [];
   for (const file of files) runs.push(await readRun(file, join));
+  // Twice the same bursts would pass for twice as many.
+  const places = files.map((file) => statSync(file)).map(({ dev, ino }) => `${dev} ${ino}`);
+  if (new Set(places).size < files.length) fail('A run is given twice; give each file once.');
   const planned = await plan(runs, {
     ...options,
     memoryMb,
@@ -67,10 +72,11 @@ async function main(files: string[], options: ReturnType<ReturnType<typeof comma
     documents: documents === undefined ? undefined : { documents, characters, concurrency },
   });
   process.stdout.write(json ? `${JSON.stringify(planned)}\n` : planReport(planned));
-  if (html !== undefined) await writePage(html, runs[0] as Run, planned);
+  const [run] = runs as [Run];
+  if (html !== undefined) await writePage(html, run, summaryOf(run), planned);
 }
 
 const parseHours = parseUpTo(24, 'hours, above 0 and up to 24');
 const parseBursts = parseUpTo(86_400, 'bursts a day, such as 24, or 0.14 for one a week');
 const parseDocuments = parseWhole(1, 9_999_999, 'a whole number from 1 to 9999999');
-const parseSizes = (value: string) => value.split(',').map(parseMemory);
+const parseSizes = parseList(parseMemory);

@@ -1,16 +1,14 @@
-import { writeFileSync } from 'node:fs';
-import { InputError, unwritable } from '../input-error.js';
+import { InputError } from '../input-error.js';
 import type { CrossCheck } from '../load/cross-check.js';
-import type { Plan } from '../plan/plan.js';
 import { caveats } from '../report/caveats.js';
 import { formatMs } from '../report/quantity.js';
 import { verdict } from '../report/sentences.js';
 import { terminalReport } from '../report/terminal.js';
 import type { Run } from '../run/run-file.js';
-import { latencyFrom } from '../run/sample.js';
 import { type Judgement, judge } from '../statistics/judgement.js';
-import { type Summary, summarise } from '../statistics/summary.js';
+import { type Summary, summaryOf } from '../statistics/summary.js';
 import { exitCode, type Threshold } from '../statistics/threshold.js';
+import { writePage } from './page.js';
 
 export interface PresentOptions {
   /** One JSON object in place of the report for people. */
@@ -49,7 +47,7 @@ export async function present(run: Run, { json, html, failIf, crossCheck }: Pres
     const judged = judgements.map(({ failIf, verdict, sentence }) => `${verdict}: fail if ${failIf}: ${sentence}\n`);
     process.stdout.write(`\n${terminalReport(run, summary)}${checked}${judged.join('')}`);
   }
-  if (html !== undefined) await writePage(html, run);
+  if (html !== undefined) await writePage(html, run, summary);
   return settle(summary.outcomes.ok === 0 ? 1 : exitCode(judgements.map(({ verdict }) => verdict)), problems);
 }
 
@@ -59,23 +57,6 @@ export function jsonReport(run: Run, summary: Summary): object {
   const { pools: _, ...figures } = summary;
   return { run: info, end, bursts, verdict: verdict(run, summary), ...figures, caveats: caveats(run, summary) };
 }
-
-/**
- * Writes a run, and what was planned from it, as a page.
- *
- * @throws {InputError} when the file cannot be written
- */
-export async function writePage(file: string, run: Run, plan?: Plan): Promise<void> {
-  // Imported here: it is slow to load.
-  const { htmlReport } = await import('../report/html.js');
-  try {
-    writeFileSync(file, htmlReport(run, summaryOf(run), plan));
-  } catch (error) {
-    throw unwritable(file, error);
-  }
-}
-
-const summaryOf = (run: Run) => summarise(run.samples, latencyFrom(run.info.mode), run.bursts);
 
 /** autocannon's figures beside ours: 20 answers of 20, median 31 ms (here 20 of 20, 30.2 ms). */
 function crossed(found: CrossCheck | string, { sent, outcomes, latency }: Summary): string {

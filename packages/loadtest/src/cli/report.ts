@@ -2,7 +2,8 @@ import { Command } from '@commander-js/extra-typings';
 import { readReportLog } from '../run/report-log.js';
 import { readRun } from '../run/run-file.js';
 import { parseThreshold } from '../statistics/threshold.js';
-import { collect, refuseUnwritable } from './arguments.js';
+import { collect } from './arguments.js';
+import { refuseUnwritable } from './page.js';
 import { present } from './present.js';
 
 export function reportCommand() {

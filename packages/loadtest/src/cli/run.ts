@@ -20,10 +20,10 @@ import {
   parseTarget,
   parseUrl,
   readKey,
-  refuseUnwritable,
 } from './arguments.js';
 import { presentComparison } from './compare.js';
 import { measure, type Order } from './measure.js';
+import { refuseUnwritable } from './page.js';
 import { present } from './present.js';
 
 const DEFAULT_TEXT = 'Ada Lovelace wrote to Charles Babbage in London on 10 July 1843 about the Analytical Engine.';
@@ -127,16 +127,17 @@ async function run(target: URL, options: RunOptions): Promise<number> {
   const { n, everyMs, stages, durationMs, cold, sides, labels } = order;
   const all = { n, bursts: order.bursts * sides.length, everyMs, stages, durationMs, cold: cold.by };
   const expected = forecast({ ...all, timeoutMs, limit, ...sizeOf(labels) });
+  const said = `${describe(order)}${options.crossCheck && order.mode === 'bursts' ? ', and one more by autocannon' : ''}`;
   if (options.dryRun) {
-    process.stdout.write(`${describe(order)}\n${expected}Nothing was sent.\n`);
+    process.stdout.write(`${said}\n${expected}Nothing was sent.\n`);
     return 0;
   }
   const apiKey = readKey();
   for (const { url } of sides) {
     if (!isLoopback(url) && !options.yes) fail(`${url.host} is not this machine; add --yes to send load to it.`);
   }
-  if (html !== undefined) refuseUnwritable(html, [options.textFile, options.requests]);
-  process.stderr.write(`${describe(order)}\n${expected}`);
+  if (html !== undefined) refuseUnwritable(html, [options.textFile, options.requests, options.out]);
+  process.stderr.write(`${said}\n${expected}`);
 
   const { runs, problem, interrupted } = await measure(order, apiKey, limit);
   const [a, b] = runs;
@@ -176,6 +177,7 @@ function orderOf(target: URL, options: RunOptions): Order {
     [emulator && !isLoopback(emulator), '--emulator must be on this machine.'],
     [options.coldCommand !== undefined && by !== 'config-bump', '--cold-command goes with --cold config-bump.'],
     [againstOut && !against, '--against-out goes with --against.'],
+    [against && options.crossCheck, '--cross-check goes with one target.'],
     [against && html, '--html goes with one target; make a page of each file with `burst-ner-load report`.'],
     [
       against && by === 'restart',

@@ -48,7 +48,7 @@ export class Connection {
   lastByteAt: bigint | null = null;
   /** Why the connection ended: by itself, or by `stop`. */
   end: 'closed' | 'timeout' | 'cut' = 'closed';
-  /** System error code, or `answer too large`; null for an orderly end. */
+  /** System error code, `answer too large` or `answer before the request`; null for an orderly end. */
   error: string | null = null;
   readonly #socket: net.Socket;
   readonly #live: boolean;
@@ -180,10 +180,11 @@ export class Connection {
 
   /** The complete answer, or null when there is none. Nothing is read after this. */
   async answer(): Promise<Read | null> {
-    if (this.#bytes > MOST_BYTES) return null;
-    this.#read();
+    const fits = this.#bytes <= MOST_BYTES;
+    if (fits) this.#read();
     this.#reading?.end(this.#ended && this.end === 'closed' && this.error === null);
-    return (await this.#reading?.done) ?? null;
+    const answer = await this.#reading?.done;
+    return fits && answer ? answer : null;
   }
 
   #begin(): void {
@@ -197,6 +198,8 @@ export class Connection {
 
   #take(chunk: Buffer): void {
     const now = process.hrtime.bigint();
+    // Bytes before the request are none of an answer.
+    if (this.sentAt === null) return void this.stop('closed', 'answer before the request');
     this.firstByteAt ??= now;
     this.lastByteAt = now;
     this.#bytes += chunk.length;
@@ -254,7 +257,7 @@ class Reading {
         const { statusCode: status = 0, headers, httpVersion } = response;
         const said = headers.connection?.toLowerCase() ?? '';
         const keeps = httpVersion === '1.0' ? said === 'keep-alive' : said !== 'close';
-        const settle = () => resolve(response.complete ? { status, headers, keeps } : null);
+        const settle = () => resolve(response.complete && status >= 200 ? { status, headers, keeps } : null);
         response.once('error', () => {});
         response.once('end', settle).once('close', settle).resume();
       });

@@ -2,6 +2,7 @@ import type { Sample } from '../run/sample.js';
 import { instant, pause } from './clock.js';
 import { Connection } from './connection.js';
 import { encodeRequest, type Load } from './requests.js';
+import { TargetError } from './target-error.js';
 
 /** A part of an open model, whose rate stays, or changes evenly from one to the other. */
 export interface Stage {
@@ -23,23 +24,27 @@ const AHEAD_MS = 1000;
 /** From the end of an answer until it is parsed, ms. */
 const SETTLE_MS = 100;
 
+/** How many requests are due until the end of some stages: one at least. Days of them need no list. */
+export function countOf(stages: readonly Stage[]): number {
+  const sum = stages.reduce((total, { from, to, durationMs }) => total + ((from + to) / 2 / 1000) * durationMs, 0);
+  return Math.max(1, Math.ceil(sum - 1e-9));
+}
+
 /** When each request is due, ms after the first. */
-export function dueMs(stages: readonly Stage[]): number[] {
-  const due: number[] = [];
-  let [startsMs, before] = [0, 0];
+export function* dueMs(stages: readonly Stage[]): Generator<number, void, undefined> {
+  let [startsMs, before, number] = [0, 0, 0];
   for (const { from, to, durationMs } of stages) {
     const upTo = before + ((from + to) / 2 / 1000) * durationMs;
     const slope = (to - from) / durationMs / 1000;
-    for (; due.length < upTo - 1e-9 || due.length === 0; ) {
+    for (; number < upTo - 1e-9 || number === 0; number++) {
       // After so many requests of this stage: rate × t + slope × t² / 2.
-      const count = due.length - before;
+      const count = number - before;
       const root = Math.sqrt((from / 1000) ** 2 + 2 * slope * count);
-      due.push(startsMs + (slope === 0 ? (count * 1000) / from : (2 * count) / (from / 1000 + root)));
+      yield startsMs + (slope === 0 ? (count * 1000) / from : (2 * count) / (from / 1000 + root));
     }
     before = upTo;
     startsMs += durationMs;
   }
-  return due;
 }
 
 /**
@@ -47,11 +52,11 @@ export function dueMs(stages: readonly Stage[]): number[] {
  * own that is opened ahead of time. A request whose connection is not ready in time leaves as soon as it is: its latency
  * counts from when it should have left.
  *
+ * @throws {TargetError} when no more connection can be made, for a reason of this side's; the samples before were told
  * @throws {TypeError} when the key cannot be a header's value
  */
 export async function runRate(options: RateOptions): Promise<void> {
   const { stages, timeoutMs = 60_000, signal, onSample, requests } = options;
-  const due = dueMs(stages);
   encodeRequest(options, requests.nth(0));
   // The first use of it takes almost 1 ms, and every request would be so late.
   performance.now();
@@ -59,12 +64,15 @@ export async function runRate(options: RateOptions): Promise<void> {
   const origin = process.hrtime.bigint() + BigInt(AHEAD_MS * 1e6);
   const startsAt = performance.now() + AHEAD_MS;
 
+  let failure: TargetError | undefined;
   const request = async (index: number, intendedMs: number) => {
     const payload = requests.nth(index);
     const bytes = encodeRequest(options, payload);
     const connection = new Connection(options);
     // What cannot connect is told when it is due.
-    connection.ready.catch(() => {});
+    connection.ready.catch((error) => {
+      if (error instanceof TargetError && error.ofAll) failure ??= error;
+    });
     await instant(startsAt + intendedMs);
     // Nobody knows what would have become of one that was not due when the run ended.
     const isDue = !signal?.aborted;
@@ -79,13 +87,16 @@ export async function runRate(options: RateOptions): Promise<void> {
   };
 
   const under = new Set<Promise<void>>();
-  for (const [index, intendedMs] of due.entries()) {
+  let [index, before] = [0, 0];
+  for (const intendedMs of dueMs(stages)) {
     // In the middle between two requests: what is opened at the instant of another holds up that one's answer.
-    const gapMs = Math.min(AHEAD_MS, intendedMs - (due[index - 1] ?? intendedMs));
+    const gapMs = Math.min(AHEAD_MS, intendedMs - before);
+    before = intendedMs;
     await pause(startsAt + intendedMs - AHEAD_MS - gapMs / 2 - performance.now(), signal);
-    if (signal?.aborted) break;
-    const going = request(index, intendedMs).finally(() => under.delete(going));
+    if (signal?.aborted || failure) break;
+    const going = request(index++, intendedMs).finally(() => under.delete(going));
     under.add(going);
   }
   await Promise.all(under);
+  if (failure) throw failure;
 }

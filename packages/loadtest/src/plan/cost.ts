@@ -42,9 +42,10 @@ const ARM = 0.8;
  */
 export function pricesOf(region: string): Prices {
   if (region === PRICES.region) return PRICES;
-  const found = (regions.lambda as Record<string, number[]>)[region];
+  const lists: Record<string, number[]> = regions.lambda;
+  const found = Object.hasOwn(lists, region) ? lists[region] : undefined;
   if (!found) {
-    const names = [PRICES.region, ...Object.keys(regions.lambda)].join(', ');
+    const names = [PRICES.region, ...Object.keys(lists)].join(', ');
     throw new InputError(`No prices of ${region} are known; give --prices, or one of ${names}.`);
   }
   const [usd, x86_64, arm64, kept, busy] = found as [number, number, number, number, number];

@@ -1,4 +1,4 @@
-import { dueMs } from '../load/rate.js';
+import { countOf } from '../load/rate.js';
 import { formatCount, formatDuration } from '../report/quantity.js';
 import type { RunInfo } from '../run/run-file.js';
 import { runCost, type Size } from './cost.js';
@@ -25,7 +25,7 @@ export function forecast(intent: Intent): string {
 }
 
 function count({ n, bursts, stages, durationMs }: Intent): number | null {
-  if (stages !== null) return dueMs(stages).length;
+  if (stages !== null) return countOf(stages);
   return durationMs === null ? (n ?? 0) * bursts : null;
 }
 

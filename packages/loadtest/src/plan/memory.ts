@@ -1,6 +1,6 @@
 import { InputError } from '../input-error.js';
 import type { Run } from '../run/run-file.js';
-import { cpuShare, type Prices, runCost, sizeOf } from './cost.js';
+import { type Arch, cpuShare, type Prices, runCost, sizeOf } from './cost.js';
 import { answersOf, meanBilled, poolOf, type Told } from './pools.js';
 import type { Estimate } from './simulate.js';
 
@@ -23,7 +23,7 @@ export interface MemoryRow {
  *
  * @throws {InputError} when a size must be predicted from answers that do not tell the function's own time
  */
-export function memoryRows(runs: readonly Run[], sizes: readonly number[], prices: Prices): MemoryRow[] {
+export function memoryRows(runs: readonly Run[], sizes: readonly number[], arch: Arch, prices: Prices): MemoryRow[] {
   const memoryOf = ({ info }: Run) => sizeOf(info.labels).memoryMb;
   return sizes.map((memoryMb) => {
     const [near = memoryMb] = runs.map(memoryOf).sort((a, b) => Math.abs(a - memoryMb) - Math.abs(b - memoryMb));
@@ -34,7 +34,6 @@ export function memoryRows(runs: readonly Run[], sizes: readonly number[], price
     const [inWarm, inCold] = [as(warm), as(cold)];
     const median = (answers: readonly Told[]) =>
       answers.length > 0 ? (poolOf(answers).percentile(0.5) as Estimate) : null;
-    const { arch } = sizeOf(mine[0]?.info.labels);
     return {
       ...{ memoryMb, from: near, measured: near === memoryMb, warm: median(inWarm), cold: median(inCold) },
       usd: inWarm.length > 0 ? runCost(1000, meanBilled(inWarm), memoryMb, arch, prices) : null,

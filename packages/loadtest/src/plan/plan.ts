@@ -51,9 +51,9 @@ export interface Plan {
  * environments, in that order
  * @throws {InputError} when the runs lack what a plan needs, or options contradict each other
  */
-export async function plan(runs: readonly Run[], options: PlanOptions): Promise<Plan> {
-  const labels = runs[0]?.info.labels;
-  const sizes = options.memoryMb ?? [sizeOf(labels).memoryMb];
+export async function plan(all: readonly Run[], options: PlanOptions): Promise<Plan> {
+  const { arch, runs } = ofOneArch(all, options.arch);
+  const sizes = options.memoryMb ?? [sizeOf(runs[0]?.info.labels).memoryMb];
   const memoryMb = sizes[0] as number;
   const known = runs.filter(({ info }) => options.memoryMb && sizeOf(info.labels).memoryMb === memoryMb);
   const mine = known.length > 0 ? known : runs;
@@ -62,7 +62,7 @@ export async function plan(runs: readonly Run[], options: PlanOptions): Promise<
     throw new InputError(`The runs are of different memory (${[...of].join(', ')} MB); say which with --memory.`);
   }
   const region = options.region ?? regionOf(mine[0]?.info.target ?? '') ?? PRICES.region;
-  const { n, provisioned, documents, prices = pricesOf(region), arch = sizeOf(labels).arch } = options;
+  const { n, provisioned, documents, prices = pricesOf(region) } = options;
   const { reserved, limit, burstsPerDay, efsMb, seed, ...others } = { ...DEFAULTS, ...options };
   // Provisioned concurrency is paid in periods of five minutes.
   const hoursADay = Math.ceil(others.hoursADay * 12) / 12;
@@ -76,10 +76,21 @@ export async function plan(runs: readonly Run[], options: PlanOptions): Promise<
     prices: { region: prices.region, date: prices.date },
     billed: { byReport: feed.billedByReport, factor: feed.billedFactor ?? null },
     rows: [...measuredRows(mine, asked), ...planFrom(feed, asked)],
-    memory: sizes.length > 1 ? memoryRows(runs, sizes, prices) : [],
+    memory: sizes.length > 1 ? memoryRows(runs, sizes, arch, prices) : [],
     documents: documents ? await planDocuments(mine, { ...documents, limit, memoryMb, arch, prices }) : null,
   };
   return { ...plan, caveats: caveats(plan, runs, prices) };
+}
+
+/** A plan is of one function. A run without a label may be of any instruction set. */
+function ofOneArch(runs: readonly Run[], asked: Arch | undefined): { arch: Arch; runs: readonly Run[] } {
+  const labelled = runs.filter(({ info }) => 'arch' in info.labels).map(({ info }) => sizeOf(info.labels).arch);
+  if (!asked && new Set(labelled).size > 1) {
+    throw new InputError('The runs are of arm64 and of x86_64; say which with --arch.');
+  }
+  const arch = asked ?? labelled[0] ?? DEFAULTS.arch;
+  const others = labelled.includes(arch) ? runs.filter(({ info }) => (info.labels['arch'] ?? arch) === arch) : runs;
+  return { arch, runs: others };
 }
 
 /** Of each run whose bursts were as a plan's are, what it measured itself. */

@@ -1,8 +1,8 @@
 import type { Run } from '../run/run-file.js';
-import { latencyFrom, STARTS } from '../run/sample.js';
+import { STARTS } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import type { Pool } from '../statistics/pool.js';
-import { summarise } from '../statistics/summary.js';
+import { summaryOf } from '../statistics/summary.js';
 
 /** Upper ends of a histogram's buckets, seconds. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -31,8 +31,8 @@ function cell(value: string | number | null): string {
 }
 
 /** Outcomes with their counts; and latencies of `ok` answers, s, ascending, of each start that has any. */
-function told({ info, samples }: Run) {
-  const { outcomes, pools } = summarise(samples, latencyFrom(info.mode));
+function told(run: Run) {
+  const { outcomes, pools } = summaryOf(run);
   const seconds = (pool: Pool) => Array.from(pool.complete, (ms) => ms / 1000);
   const starts = STARTS.filter((start) => pools[start].complete.length > 0);
   return {

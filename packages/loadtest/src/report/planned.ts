@@ -2,7 +2,7 @@ import type { Plan } from '../plan/plan.js';
 import { type PlanRow, STAY_WARM } from '../plan/rows.js';
 import type { Estimate } from '../plan/simulate.js';
 import { formatCount, formatDuration, formatMs, formatRange, formatShare } from './quantity.js';
-import { title } from './sentences.js';
+import { plain, title } from './sentences.js';
 import { blocks, type Cell, type Table, tableLines } from './table.js';
 
 /** A plan for the terminal: what users see, what it costs, what it rests on. */
@@ -18,7 +18,7 @@ export function planReport(plan: Plan): string {
 /** What it was planned from, and for. */
 export function aboutPlan({ runs, answers, setting }: Plan): string[] {
   const { reserved, limit, burstsPerDay, memoryMb, arch, region } = setting;
-  const from = runs.map((info) => `${title(info)}, ${info.startedAt}`).join('; ');
+  const from = runs.map((info) => `${title(info)}, ${plain(info.startedAt)}`).join('; ');
   const bursts = `${formatCount(burstsPerDay)} ${burstsPerDay === 1 ? 'burst' : 'bursts'} a day`;
   return [
     `From ${answers.cold} cold and ${answers.warm} warm answers: ${from}`,

@@ -24,7 +24,7 @@ body {
 h1 { font-size: 1.75rem; line-height: 1.25; font-weight: 650; letter-spacing: -0.012em; margin: 0.4rem 0 0; text-wrap: balance; }
 h2 { font-size: 1.12rem; line-height: 1.3; font-weight: 650; margin: 0 0 0.25rem; }
 p { margin: 0; }
-h1, p, dd, li { overflow-wrap: anywhere; }
+h1, p, dt, dd, li { overflow-wrap: anywhere; }
 a { color: inherit; text-underline-offset: 0.2em; }
 section { margin-top: 3rem; }
 .soft, figcaption, .note, th, dt { color: var(--soft); }
@@ -70,7 +70,7 @@ td small, th small { display: block; color: var(--soft); font-size: 0.8125rem; }
 .bars { display: grid; grid-template-columns: max-content 1fr; gap: 0.5rem 0.75rem; margin-top: 0.75rem; align-items: center; font-size: 0.875rem; }
 .bar { display: flex; gap: 1px; height: 1.5rem; }
 .bar i { display: block; min-width: 1px; border-radius: 1px; print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-.asked { display: grid; grid-template-columns: max-content 1fr; gap: 0.3rem 1.25rem; margin: 0.5rem 0 0; font-size: 0.9375rem; }
+.asked { display: grid; grid-template-columns: fit-content(40%) 1fr; gap: 0.3rem 1.25rem; margin: 0.5rem 0 0; font-size: 0.9375rem; }
 .asked dd { margin: 0; }
 .lines { margin: 0.5rem 0 0; padding-left: 1.1rem; }
 .lines li { margin-top: 0.35rem; }

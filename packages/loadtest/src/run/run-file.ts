@@ -1,4 +1,13 @@
-import { closeSync, createReadStream, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { InputError, unwritable } from '../input-error.js';
@@ -42,8 +51,11 @@ const RunLine = z.object({
     requests: z.number().default(1),
     documents: z.number().default(1),
   }),
-  /** What the user says of the target: `memory`, `arch`, or any name. */
-  labels: z.record(z.string(), z.string()).default({}),
+  /** What the user says of the target: `memory` (MB), `arch`, or any name. */
+  labels: z
+    .record(z.string(), z.string())
+    .refine(({ memory = '1', arch = 'arm64' }) => /^[1-9]\d{0,5}$/.test(memory) && /^(arm64|x86_64)$/.test(arch))
+    .default({}),
   /** Of this package, that measured it. */
   version: word.default(null),
   timeoutMs: z.number(),
@@ -124,19 +136,34 @@ export class Recorder {
     this.#write({ type: 'burst', ...burst });
   }
 
-  /** One that measured nothing leaves an empty file, which the next may have. @throws {InputError} as above */
+  /**
+   * From now on the file outlives a power cut, too. One that measured nothing leaves an empty file, which the next may have.
+   *
+   * @throws {InputError} as above
+   */
   end(reason: 'complete' | 'interrupted'): void {
     this.run.end = reason;
-    if (this.run.samples.length > 0) this.#write({ type: 'end', reason });
-    else if (this.#fd !== undefined && fstatSync(this.#fd).isFile()) ftruncateSync(this.#fd);
-    if (this.#fd !== undefined) closeSync(this.#fd);
+    const measured = this.run.samples.length > 0;
+    if (measured) this.#write({ type: 'end', reason });
+    this.#use((fd) => {
+      const isPlain = fstatSync(fd).isFile();
+      if (isPlain && !measured) ftruncateSync(fd);
+      if (isPlain) fsyncSync(fd);
+      closeSync(fd);
+    });
   }
 
   #write(...lines: object[]): void {
-    if (this.#fd === undefined) return;
     const bytes = Buffer.from(lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    this.#use((fd) => {
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+    });
+  }
+
+  #use(action: (fd: number) => void): void {
+    if (this.#fd === undefined) return;
     try {
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+      action(this.#fd);
     } catch (error) {
       throw unwritable(this.#file ?? '', error);
     }
@@ -162,7 +189,8 @@ export async function readRun(file: string, onSample?: (sample: Sample) => void)
       // A last blank line is an editor's.
       if (text === '' && number > 1) continue;
       const line = parse(text);
-      if (!line || (number === 1) !== (line.type === 'run')) throw unreadable(file, number, text);
+      const inPlace = (number === 1) === (line?.type === 'run') && run.end === null;
+      if (!line || !inPlace) throw unreadable(file, number, text);
       if (line.type === 'run') run.info = checked(file, line);
       else if (line.type === 'burst') run.bursts.push(line);
       else if (line.type === 'end') run.end = line.reason;

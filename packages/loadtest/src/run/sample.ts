@@ -84,7 +84,7 @@ export const SAMPLE = ANSWER.extend({
   outcome: z.enum(OUTCOMES),
   /**
    * Why there is no complete answer: a system error code such as ECONNRESET, or `no answer`, `incomplete answer`,
-   * `answer too large` (8 MiB).
+   * `answer too large` (8 MiB), `answer before the request`.
    */
   error: word,
   /** From Lambda's REPORT line, where a log was joined, ms: the handler's time. */

@@ -1,5 +1,5 @@
-import type { BurstInfo } from '../run/run-file.js';
-import { type LatencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from '../run/sample.js';
+import type { BurstInfo, Run } from '../run/run-file.js';
+import { type LatencyFrom, latencyFrom, latencyMs, OUTCOMES, type Outcome, STARTS, type Start } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import type { Percentile } from './percentile.js';
 import { clusterer, Pool } from './pool.js';
@@ -102,6 +102,8 @@ export function summarise(samples: Iterable<Kept>, from: LatencyFrom, bursts: re
     others: windows.others,
   };
 }
+
+export const summaryOf = ({ samples, info, bursts }: Run) => summarise(samples, latencyFrom(info.mode), bursts);
 
 function distribution(pool: Pool): Distribution | null {
   const { sorted, complete, clusters } = pool;

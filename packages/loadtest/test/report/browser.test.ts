@@ -36,7 +36,8 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
       sample(0, { outcome: 'timeout', lastByteMs: null, start: 'unknown' }),
       ...[30, 40, 50, 60, 70, 80].map((ms) => sample(ms, { start: 'ahead' })),
     ];
-    const measured = run(samples, { bursts: 8, everyMs: 61_000, cold: 'restart' });
+    const labels = { ['name'.repeat(60)]: 'text'.repeat(60) };
+    const measured = run(samples, { bursts: 8, everyMs: 61_000, cold: 'restart', labels });
     const file = join(folder, 'report.html');
     writeFileSync(file, htmlReport(measured, summarise(measured.samples, 'sent', measured.bursts), PLAN));
     page = await openPage(chromium as string, pathToFileURL(file).href);
