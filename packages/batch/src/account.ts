@@ -61,11 +61,12 @@ export class Account {
     }
   }
 
-  /** An object as a stream of its bytes. */
-  async stream(bucket: string, key: string): Promise<AsyncIterable<Uint8Array>> {
+  /** An object as a stream of its bytes, from some byte on. */
+  async stream(bucket: string, key: string, from = 0): Promise<AsyncIterable<Uint8Array>> {
+    const Range = from > 0 ? `bytes=${from}-` : undefined;
     const { Body } = await this.#ask(
       { bucket, prefix: key },
-      this.#s3.send(new GetObjectCommand({ Bucket: bucket, Key: key })),
+      this.#s3.send(new GetObjectCommand({ Bucket: bucket, Key: key, Range })),
     );
     return Body as AsyncIterable<Uint8Array>;
   }

@@ -2,10 +2,7 @@ import * as z from 'zod';
 import type { Account } from './account.js';
 import { BatchError } from './errors.js';
 import { Part } from './parts.js';
-import { type Place, placeName } from './place.js';
-
-/** Below the output: manifests, and what became of runs. No file's records are there. */
-export const BOOKS = '_batch/';
+import { BOOKS, type Place, placeName } from './place.js';
 
 export const OFFSETS = ['utf-16', 'code-points'] as const;
 export type Offsets = (typeof OFFSETS)[number];
@@ -72,10 +69,11 @@ export class Books {
   async #read<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
     const bytes = await this.#account.read(this.output.bucket, this.key(name));
     if (!bytes) return undefined;
-    const parsed = schema.safeParse(JSON.parse(bytes.toString()));
-    if (parsed.success) return parsed.data;
-    throw new BatchError(
-      `${placeName({ ...this.output, prefix: this.key(name) })} is of another version; give another --out.`,
-    );
+    try {
+      return schema.parse(JSON.parse(bytes.toString()));
+    } catch {
+      const book = placeName({ ...this.output, prefix: this.key(name) });
+      throw new BatchError(`${book} is damaged, or of another version; give another --out.`);
+    }
   }
 }

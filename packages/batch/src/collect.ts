@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import type { Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import { lstat, rename, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
 import type { Account } from './account.js';
 import { Books } from './books.js';
 import { BatchError } from './errors.js';
@@ -33,7 +31,8 @@ export async function collected(account: Account, output: Place): Promise<Record
 /**
  * Writes all records one after another.
  *
- * @param to a file, which is there once it is whole, or `-` for standard output
+ * @param to a file, which is there once it is whole; what is no plain file, such as a pipe, is written to as it is; `-` for
+ * standard output
  */
 export async function writeAll(
   account: Account,
@@ -42,36 +41,49 @@ export async function writeAll(
   to: string,
   onObject: (count: number) => void = () => {},
 ): Promise<void> {
-  if (to === '-') {
-    await copy(account, bucket, objects, process.stdout, onObject);
-    return;
-  }
-  const partial = `${to}.part`;
-  const file = createWriteStream(partial);
+  const all = bytesOf(account, bucket, objects, onObject);
+  if (to === '-') return pipeline(all, process.stdout, { end: false });
+  const found = await lstat(to).catch(() => undefined);
+  const isPlain = !found || found.isFile();
+  const first = isPlain ? `${to}.part` : to;
   try {
-    await once(file, 'open');
-    await copy(account, bucket, objects, file, onObject);
-    file.end();
-    await finished(file);
-    await rename(partial, to);
+    await pipeline(all, createWriteStream(first, { flush: isPlain }));
+    if (isPlain) await rename(first, to);
   } catch (error) {
-    file.destroy();
-    await rm(partial, { force: true });
+    if (isPlain) await rm(first, { force: true });
     const { code } = error as NodeJS.ErrnoException;
-    if (!code) throw error;
+    if (error instanceof BatchError || !code) throw error;
     throw new BatchError(`${to} cannot be written (${code}); make room, or give another --to.`, { cause: error });
   }
 }
 
-async function copy(
+/** Ends of a connection before an object's end, without a byte in between, until it is given up. */
+const ATTEMPTS = 5;
+
+async function* bytesOf(
   account: Account,
   bucket: string,
   objects: readonly Records[],
-  out: Writable,
   onObject: (count: number) => void,
-): Promise<void> {
+): AsyncGenerator<Uint8Array> {
   for (const [index, { key }] of objects.entries()) {
-    for await (const bytes of await account.stream(bucket, key)) if (!out.write(bytes)) await once(out, 'drain');
+    let at = 0;
+    for (let attempt = 1, isWhole = false; !isWhole; attempt++) {
+      try {
+        for await (const bytes of await account.stream(bucket, key, at)) {
+          at += bytes.length;
+          if (bytes.length > 0) attempt = 1;
+          yield bytes;
+        }
+        isWhole = true;
+      } catch (error) {
+        if (error instanceof BatchError) throw error;
+        if (attempt < ATTEMPTS) continue;
+        const { code = (error as Error).name } = error as NodeJS.ErrnoException;
+        const name = placeName({ bucket, prefix: key });
+        throw new BatchError(`${name} cannot be read to its end (${code}); collect again.`, { cause: error });
+      }
+    }
     onObject(index + 1);
   }
 }

@@ -1,4 +1,4 @@
-import { type Arch, cpuShare, fargateCost, pricesOf, runCost } from '@burst-ner/loadtest/prices';
+import { type Arch, cpuShare, fargateCost, PRICES, type Prices, pricesOf, runCost } from '@burst-ner/loadtest/prices';
 
 /** Where the worker runs, as infra makes it unless it is told otherwise. */
 export interface Size {
@@ -23,6 +23,8 @@ export interface Forecast {
   parts: number;
   concurrency: number;
   seconds: number;
+  /** The region of the prices: us-east-1 where the lists have none of the worker's. */
+  pricesOf: string;
   usd: { lambda: number; states: number; s3: number; total: number };
   /** The same documents through Kong at its default limit. */
   kong: { requests: number; seconds: number; usd: number };
@@ -63,7 +65,7 @@ export function forecast(
   size: Size,
 ): Forecast {
   const { memoryMb, arch, region } = size;
-  const prices = pricesOf(region);
+  const prices = pricesNear(region);
   const free = new Float64Array(Math.min(concurrency, lengths.length)).fill(speed.initMs);
   let workMs = 0;
   for (const bytes of lengths) {
@@ -89,6 +91,7 @@ export function forecast(
     parts: lengths.length,
     concurrency,
     seconds: Math.max(0, ...free) / 1000,
+    pricesOf: prices.region,
     usd: { lambda, states, s3, total: lambda + states + s3 },
     kong: {
       requests,
@@ -99,9 +102,18 @@ export function forecast(
   };
 }
 
+/** A run must be followed in any region, though the public tables do not cover all. */
+function pricesNear(region: string): Prices {
+  try {
+    return pricesOf(region);
+  } catch {
+    return PRICES;
+  }
+}
+
 /** What was billed for work that is done, US dollars. */
 export function spent(objects: readonly { ms: number; memoryMb: number; arch: Arch }[], region: string): number {
-  const prices = pricesOf(region);
+  const prices = pricesNear(region);
   const lambda = objects.reduce((sum, { ms, memoryMb, arch }) => sum + runCost(1, ms, memoryMb, arch, prices), 0);
   return lambda + objects.length * (TRANSITIONS * USD.transition + 2 * USD.put);
 }

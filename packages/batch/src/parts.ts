@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Account } from './account.js';
 import { BatchError } from './errors.js';
-import { type Place, placeName } from './place.js';
+import { BOOKS, type Place, placeName } from './place.js';
 
 /** A range of a file, or a whole one: what the worker is told (packages/service/burst_ner/part.py). Places in bytes. */
 export const Part = z.object({
@@ -39,10 +39,11 @@ export async function findFiles(account: Account, input: Place): Promise<Files> 
   let others = 0;
   for await (const { key, etag, size } of account.list(input)) {
     const [, format, gz] = NAME.exec(key) ?? [];
-    if (!format) others += size > 0 ? 1 : 0;
+    const name = key.slice(folder);
+    // An output of an earlier run has books, too.
+    if (!format || `/${name}`.includes(`/${BOOKS}`)) others += size > 0 ? 1 : 0;
     else if (size > 0) {
       const kind = format.toLowerCase() as Part['format'] | 'ndjson';
-      const name = key.slice(folder);
       files.push({ key, name, etag, size, format: kind === 'ndjson' ? 'jsonl' : kind, gzip: gz !== undefined });
     }
   }

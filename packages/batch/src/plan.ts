@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Account } from './account.js';
-import { BOOKS, Books, type Offsets, type Run } from './books.js';
+import { Books, type Offsets, type Run } from './books.js';
 import { BatchError } from './errors.js';
 import { assumedSpeed, type Forecast, forecast, type Size, type Speed } from './forecast.js';
 import { canBeCut, cut, type File, findFiles, lengthOf, type Part, partBytes } from './parts.js';
-import { type Place, parsePlace, placeName } from './place.js';
+import { BOOKS, type Place, parsePlace, placeName, refuseOverlap } from './place.js';
 import { Output, type PartRecords } from './records.js';
 import { currentExecution, execute, type Machine } from './run.js';
 import { takeSample } from './sample.js';
@@ -40,6 +40,9 @@ export async function plan(account: Account, options: PlanOptions, speed?: Speed
   return planOf(cut(files, partBytes(files, options.concurrency)), { documents, characters }, others, options, speed);
 }
 
+/** About a million parts. */
+const MOST_BYTES = 32e12;
+
 /** Says what so many documents would take, as JSON Lines, with no documents at hand. */
 export function planOnPaper(
   { documents, characters }: { documents: number; characters: number },
@@ -47,6 +50,8 @@ export function planOnPaper(
 ): Plan {
   // {"id":"…","text":"…"} and a line break.
   const size = Math.ceil(documents * (characters + 32));
+  if (size > MOST_BYTES)
+    throw new BatchError('A plan on paper goes up to 32 TB; plan for fewer documents, and multiply.');
   const file: File = { key: '', name: '', etag: '', size, format: 'jsonl', gzip: false };
   const work = { documents, characters: documents * characters };
   return planOf(cut([file], partBytes([file], options.concurrency)), work, 0, options);
@@ -90,6 +95,7 @@ export async function measure(
   options: { input: string; output: Place; offsets: Offsets } & Pick<PlanOptions, 'textField' | 'idField'>,
 ): Promise<{ speed: Speed; size: Pick<Size, 'memoryMb' | 'arch'> }> {
   const input = parsePlace(options.input);
+  refuseOverlap(input, options.output);
   const { files } = await findFiles(account, input);
   const wanted = { text: options.textField, id: options.idField };
   const { fields, ...estimate } = await takeSample(account, input.bucket, files, wanted);

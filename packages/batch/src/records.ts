@@ -1,7 +1,6 @@
 import type { Account, Listed } from './account.js';
-import { BOOKS } from './books.js';
 import type { Part } from './parts.js';
-import type { Place } from './place.js';
+import { BOOKS, type Place } from './place.js';
 
 /** An object of records. */
 export interface Records {
@@ -16,6 +15,8 @@ export interface Records {
   errors: Record<string, number>;
   failed: number;
   model: string;
+  /** Of the file that its documents are of. */
+  etag: string;
   /** Of the invocation that wrote it, and where it ran. */
   ms: number;
   memoryMb: number;
@@ -62,10 +63,13 @@ export class Output {
 
   #chain(part: Part): PartRecords {
     const objects: Records[] = [];
+    const etag = part.etag.replaceAll('"', '');
     for (let start = part.start; ; ) {
       const name = `${this.#place.prefix}${part.name}/${String(start).padStart(15, '0')}.jsonl`;
       const found = this.#seen.get(name);
-      if (!found) return { part, objects, done: false };
+      // What is of an earlier file of this name, or came here without its metadata, is none of this part's.
+      const isOurs = found?.etag === etag && (found.done || found.next > start);
+      if (!found || !isOurs) return { part, objects, done: false };
       objects.push(found);
       if (found.done) return { part, objects, done: true };
       start = found.next;
@@ -85,6 +89,7 @@ function asRecords({ key, modified }: Listed, told: Record<string, string>): Rec
     errors: Object.fromEntries(errors.map((one) => one.split(':')).map(([code, count]) => [code, Number(count)])),
     failed: number('failed'),
     model: told['model'] ?? '',
+    etag: told['etag'] ?? '',
     ms: number('ms'),
     memoryMb: number('memory') || 1769,
     arch: told['machine'] === 'x86_64' ? 'x86_64' : 'arm64',

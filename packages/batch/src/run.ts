@@ -11,7 +11,7 @@ import type { Account } from './account.js';
 import { Books, type Offsets, type Run } from './books.js';
 import { BatchError, explained } from './errors.js';
 import { cut, findFiles, type Part, partBytes } from './parts.js';
-import { type Place, parsePlace, placeName } from './place.js';
+import { type Place, parsePlace, placeName, refuseOverlap } from './place.js';
 import { Output } from './records.js';
 import { takeSample } from './sample.js';
 
@@ -73,10 +73,11 @@ export async function start(account: Account, machine: Machine, options: StartOp
   if (output.bucket !== machine.bucket) {
     throw new BatchError(`${placeName(output)} is not in s3://${machine.bucket}, where this state machine writes.`);
   }
+  const input = parsePlace(options.input);
+  refuseOverlap(input, output);
   const books = new Books(account, output);
   const before = await books.run();
   if (before) await refuseRunning(account, before);
-  const input = parsePlace(options.input);
   const { files } = await findFiles(account, input);
   const wanted = { text: options.textField, id: options.idField };
   const { fields, ...estimate } = await takeSample(account, input.bucket, files, wanted);

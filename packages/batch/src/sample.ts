@@ -17,7 +17,9 @@ export interface Sample {
   characters: number;
 }
 
+/** Of each file; more where these hold no whole line. */
 const BYTES = 256 * 1024;
+const MOST_BYTES = 16 * 1024 * 1024;
 const FILES = 5;
 
 /**
@@ -30,30 +32,50 @@ export async function takeSample(
   files: readonly File[],
   { text, id }: { text?: string | undefined; id?: string | undefined },
 ): Promise<Sample> {
-  let field = text;
-  let sampled = 0;
+  const count = Math.min(FILES, files.length);
+  const some = Array.from({ length: count }, (_, at) => files[Math.floor((at * files.length) / count)] as File);
+  const looks: Look[] = [];
+  for (const file of some) looks.push(await look(account, bucket, file));
+  const found = looks.flatMap(({ records }) => records);
+  const name = `s3://${bucket}/${files[0]?.key}`;
+  if (found.length === 0) throw new BatchError(`${name} holds no document.`);
+  const field = text ?? looks.map(({ records }) => fieldOf(records, id)).find((one) => one !== undefined);
+  if (field === undefined || !found.some((record) => Object.hasOwn(record, field))) {
+    const wanted = `no field or column "${text ?? 'text'}"`;
+    throw new BatchError(`${name} has ${wanted}; name the one that holds the text (--text-field).`);
+  }
   let documents = 0;
   let characters = 0;
-  for (let index = 0; index < Math.min(FILES, files.length); index++) {
-    const file = files[Math.floor((index * files.length) / Math.min(FILES, files.length))] as File;
-    const bytes = (await account.read(bucket, file.key, Math.min(BYTES, file.size))) ?? Buffer.alloc(0);
-    const whole = bytes.length === file.size;
-    const lines = linesOf(unpacked(file, bytes), whole);
-    const texts = file.format === 'jsonl' ? textsOf(lines) : cellsOf(lines, file.format);
-    field ??= chooseField(texts[0] ?? {}, id, `s3://${bucket}/${file.key}`);
-    sampled += file.size;
-    // The rest of the file is as these lines are; the last one of a part was left out.
-    const scale = (file.size / bytes.length) * (whole || lines.length === 0 ? 1 : (lines.length + 0.5) / lines.length);
-    documents += texts.length * scale;
-    characters += scale * texts.reduce((sum, record) => sum + String(record[field as string] ?? '').length, 0);
+  for (const { records, scale } of looks) {
+    documents += records.length * scale;
+    characters += scale * records.reduce((sum, record) => sum + String(record[field] ?? '').length, 0);
   }
-  if (field === undefined) throw new BatchError(`s3://${bucket}/${files[0]?.key} holds no document.`);
+  const sampled = some.reduce((sum, { size }) => sum + size, 0);
   const scale = files.reduce((sum, { size }) => sum + size, 0) / sampled;
   return {
     fields: { text: field, id: id ?? null },
     documents: Math.round(documents * scale),
     characters: Math.round(characters * scale),
   };
+}
+
+/** The first documents of a file, and how many times as many all of it has. */
+interface Look {
+  records: Record[];
+  scale: number;
+}
+
+async function look(account: Account, bucket: string, file: File): Promise<Look> {
+  for (let most = BYTES; ; most *= 8) {
+    const bytes = (await account.read(bucket, file.key, Math.min(most, file.size))) ?? Buffer.alloc(0);
+    const isWhole = bytes.length === file.size;
+    const lines = linesOf(unpacked(file, bytes), isWhole);
+    const records = file.format === 'jsonl' ? recordsOf(lines) : cellsOf(lines, file.format);
+    if (records.length === 0 && !isWhole && most < MOST_BYTES) continue;
+    // The rest of the file is as these lines are; the last one of a part was left out.
+    const torn = isWhole || lines.length === 0 ? 1 : (lines.length + 0.5) / lines.length;
+    return { records, scale: (torn * file.size) / Math.max(1, bytes.length) };
+  }
 }
 
 type Record = { [field: string]: unknown };
@@ -73,11 +95,11 @@ function linesOf(text: string, whole: boolean): string[] {
   return lines.filter((line) => line.trim() !== '');
 }
 
-function textsOf(lines: string[]): Record[] {
+function recordsOf(lines: string[]): Record[] {
   return lines.map((line) => {
     try {
       const value: unknown = JSON.parse(line);
-      return typeof value === 'object' && value !== null ? (value as Record) : {};
+      return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record) : {};
     } catch {
       return {};
     }
@@ -93,11 +115,12 @@ function cellsOf([header = '', ...rows]: string[], format: File['format']): Reco
   return rows.map((row) => Object.fromEntries(cells(row).map((cell, index) => [names[index] ?? '', cell])));
 }
 
-function chooseField(record: Record, id: string | undefined, file: string): string {
-  if (Object.hasOwn(record, 'text')) return 'text';
-  const candidates = Object.keys(record).filter(
-    (name) => typeof record[name] === 'string' && name !== (id ?? 'id') && name !== '_id',
+/** `text` where any record has it, else the only field that holds strings; undefined where there are several. */
+function fieldOf(records: readonly Record[], id = 'id'): string | undefined {
+  if (records.some((record) => Object.hasOwn(record, 'text'))) return 'text';
+  const names = new Set(records.flatMap((record) => Object.keys(record)));
+  const candidates = [...names].filter(
+    (name) => name !== id && name !== '_id' && records.some((record) => typeof record[name] === 'string'),
   );
-  if (candidates.length === 1 && candidates[0] !== undefined) return candidates[0];
-  throw new BatchError(`${file} has no field or column "text"; name the one that holds the text (--text-field).`);
+  return candidates.length === 1 ? candidates[0] : undefined;
 }

@@ -31,7 +31,7 @@ export interface Status {
   usd: { soFar: number; inAll: number | null };
 }
 
-const Note = z.object({ failure: z.object({ Error: z.string(), Cause: z.string() }) });
+const Note = z.object({ failure: z.object({ Error: z.string(), Cause: z.string().default('') }) });
 /** How many are read: who has more to mend sees enough. */
 const REASONS = 20;
 
@@ -87,7 +87,7 @@ export class Follower {
     for await (const { key } of this.#account.list({ bucket, prefix })) {
       const [, name = '', start] = /^(.*)\/(\d+)\.json$/.exec(key.slice(prefix.length)) ?? [];
       if (!missing.has(name)) continue;
-      const reason = failed.length < REASONS ? reasonOf((await this.#account.read(bucket, key)) ?? '{}') : '';
+      const reason = failed.length < REASONS ? reasonOf((await this.#account.read(bucket, key)) ?? '') : '';
       failed.push({ name, start: Number(start), reason });
     }
     return failed;
@@ -96,14 +96,22 @@ export class Follower {
 
 /** Of the state of a part that was given up (infra/batch.asl.tftpl). Lambda's cause is JSON with the message in it. */
 function reasonOf(note: Buffer | string): string {
-  const state: unknown = JSON.parse(String(note));
-  // Step Functions may write a string as JSON has it.
-  const { Error: error, Cause: cause } = Note.parse(typeof state === 'string' ? JSON.parse(state) : state).failure;
   try {
-    const { errorMessage } = JSON.parse(cause);
-    return error === 'PartError' ? errorMessage : `${error}: ${errorMessage}`;
+    const state: unknown = JSON.parse(String(note));
+    // Step Functions may write a string as JSON has it.
+    const { Error: error, Cause: cause } = Note.parse(typeof state === 'string' ? JSON.parse(state) : state).failure;
+    const message = messageOf(cause);
+    return error === 'PartError' ? message : [error, message].filter(Boolean).join(': ');
   } catch {
-    return `${error}: ${cause}`.slice(0, 300);
+    return 'its note cannot be read';
+  }
+}
+
+function messageOf(cause: string): string {
+  try {
+    return z.object({ errorMessage: z.string() }).parse(JSON.parse(cause)).errorMessage;
+  } catch {
+    return cause.slice(0, 300);
   }
 }
 

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
+import { planReport } from '../src/cli/report.js';
 import { forecast, spent } from '../src/forecast.js';
+import { planOnPaper } from '../src/plan.js';
 
 const size = { memoryMb: 2048, arch: 'arm64', region: 'us-east-1' } as const;
 const speed = { perByteMs: 0.001, perPartMs: 100, initMs: 500, measured: true };
@@ -20,6 +22,23 @@ test('the dollars are those of the list', () => {
   expect(kong.requests).toBe(144);
   expect(kong.usd).toBeLessThan(usd.total);
   expect(fargate.hours).toBeCloseTo(36.1 / 3600);
+});
+
+test('a region that the price lists do not have is planned at the prices of another, which the plan says', () => {
+  const somewhere = { ...size, region: 'il-central-1' };
+  const there = forecast([36e6], { documents: 36_000, characters: 36e6 }, speed, 50, somewhere);
+  const here = forecast([36e6], { documents: 36_000, characters: 36e6 }, speed, 50, size);
+  expect(there).toEqual({ ...here, pricesOf: 'us-east-1' });
+  expect(planReport(planOnPaper({ documents: 1, characters: 1 }, { concurrency: 1, size: somewhere }))).toContain(
+    'list prices of us-east-1, as none of il-central-1 are known;',
+  );
+  // Nor is such a run one that cannot be followed.
+  expect(spent([{ ms: 1000, memoryMb: 1024, arch: 'arm64' }], 'il-central-1')).toBeGreaterThan(0);
+});
+
+test('a plan on paper has an end', () => {
+  const most = { documents: 999_999_999_999, characters: 999_999_999_999 };
+  expect(() => planOnPaper(most, { concurrency: 50, size })).toThrow('A plan on paper goes up to 32 TB;');
 });
 
 test('what is spent is counted by what the objects tell', () => {

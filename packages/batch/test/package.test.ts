@@ -9,11 +9,12 @@ import { testTarball } from '../../../test/tarball.js';
 const source = fileURLToPath(new URL('..', import.meta.url));
 const installed = testTarball(source);
 
-const run = (...args: string[]) =>
+const runWith = (env: NodeJS.ProcessEnv, ...args: string[]) =>
   spawnSync(process.execPath, [path.join(installed, 'dist/cli.js'), ...args], {
     encoding: 'utf8',
-    env: { PATH: process.env['PATH'], AWS_EC2_METADATA_DISABLED: 'true', AWS_REGION: 'eu-west-1' },
+    env: { PATH: process.env['PATH'], HOME: '/nowhere', AWS_EC2_METADATA_DISABLED: 'true', ...env },
   });
+const run = (...args: string[]) => runWith({ AWS_REGION: 'eu-west-1' }, ...args);
 
 test('the command says what it is, and plans on paper', () => {
   const help = run('--help').stdout;
@@ -43,5 +44,8 @@ test('what the user can mend is one sentence, and exit code 2', () => {
   refused(['plan', '--documents', '0'], /give a whole number from 1 on/);
   refused(['start', 's3://company/documents/'], /--out <place>' not specified/);
   refused(['start', 's3://company/documents/', '--out', 's3://company/out/'], /start needs --state-machine/);
+  expect(runWith({}, 'status', 's3://company/out/')).toMatchObject({
+    ...{ status: 2, stdout: '', stderr: 'error: No AWS region is set; set AWS_REGION, or BURST_NER_STATE_MACHINE.\n' },
+  });
   refused(['status', 's3://company/out/'], /log in to AWS \(aws sso login\), or set AWS_PROFILE/);
 });

@@ -203,6 +203,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(COULD_NOT);
 });
 
+process.stderr.on('error', () => {}); // nobody to tell
+
 try {
   await program.parseAsync();
 } catch (thrown) {

@@ -6,6 +6,8 @@ import { bar, count, dollars, duration, printable, size } from './words.js';
 export function planReport(plan: Plan): string {
   const { usd, kong, fargate, speed, concurrency } = plan;
   const left = plan.others > 0 ? `; ${count(plan.others)} other objects are left out` : '';
+  const { memoryMb, arch, region } = plan.size;
+  const near = plan.pricesOf === region ? '' : `, as none of ${region} are known`;
   const rate = plan.characters / (plan.bytes * speed.perByteMs);
   const lines = [
     `documents  about ${count(plan.documents)}, ${count(plan.characters / Math.max(1, plan.documents))} characters each`,
@@ -14,7 +16,7 @@ export function planReport(plan: Plan): string {
     `speed      ${count(rate * 1000)} characters a second and environment, ${speed.measured ? 'measured' : 'ASSUMED: measure it with --trial'}`,
     `time       ${duration(plan.seconds)}`,
     `dollars    ${dollars(usd.total)}: Lambda ${dollars(usd.lambda)}, Step Functions ${dollars(usd.states)}, S3 ${dollars(usd.s3)}`,
-    `           list prices of ${plan.size.region}; ${count(plan.size.memoryMb)} MB, ${plan.size.arch}`,
+    `           list prices of ${plan.pricesOf}${near}; ${count(memoryMb)} MB, ${arch}`,
     `Kong       ${count(kong.requests)} requests through Kong take ${duration(kong.seconds)} and ${dollars(kong.usd)} dollars` +
       (kong.usd < usd.total ? ': cheaper' : ''),
     `Fargate    ${count(fargate.hours)} hours of one vCPU cost ${dollars(fargate.usd)} dollars` +
