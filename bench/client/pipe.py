@@ -8,7 +8,7 @@ import sys
 import time
 
 from burst_ner.imports import import_spacy
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ import json
 import sys
 import time
 
-from burst_ner.recognizer import groups, load
+from burst_ner.opening import load
+from burst_ner.recognizer import groups
 
 
 def engine(model: str, file: str, documents: str) -> int:

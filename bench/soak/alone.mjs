@@ -7,7 +7,7 @@ import { root } from '../../scripts/step.mjs';
 
 const PROGRAM = `
 import json, sys
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 recognizer, _ = load(sys.argv[1])
 for line in sys.stdin:
     text = json.loads(line)

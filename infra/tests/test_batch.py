@@ -15,13 +15,14 @@ from pathlib import Path
 import boto3
 import loopback
 import pytest
+from botocore.exceptions import ClientError, IncompleteReadError
 
 SERVICE = Path(__file__).parents[2] / "packages/service"
 sys.path.insert(0, str(SERVICE))
 from burst_ner import documents, record, storage  # noqa: E402
 from burst_ner.errors import PartError  # noqa: E402
+from burst_ner.opening import load  # noqa: E402
 from burst_ner.part import Worker  # noqa: E402
-from burst_ner.recognizer import load  # noqa: E402
 
 MODEL = os.environ["PREPARED_MODEL"]
 IN, OUT = "documents", "records"
@@ -209,6 +210,12 @@ def test_csv_whose_cells_hold_line_breaks(s3, worker, delimiter, packed):
     assert records(s3)[0]["hash"] == hashlib.sha256(first.encode()).hexdigest()[:16]
 
 
+def test_gzip_files_one_after_another_and_what_fills_them_up(s3, worker):
+    [event] = events(s3, "a.jsonl.gz", gzip.compress(b'{"text": "Paris"}\n') * 2 + bytes(512))
+    finish(worker, event)
+    assert [len(one["entities"]) for one in records(s3)] == [1, 1]
+
+
 def test_gzip_that_ends_too_early(s3, worker):
     lines = "\n".join(document(number, random.Random(number)) for number in range(500)).encode()
     [event] = events(s3, "a.jsonl.gz", gzip.compress(lines)[:-2000])
@@ -220,6 +227,31 @@ def test_gzip_that_ends_too_early(s3, worker):
         "code": "unreadable",
         "message": "The line ends too early; the rest of it is not done.",
     }
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_an_answer_that_ends_early_is_asked_for_again(s3, worker, monkeypatch, times):
+    client = worker._storage._client
+    get_object, torn = client.get_object, []
+
+    class Torn:
+        def read(self):
+            raise IncompleteReadError(actual_bytes=1, expected_bytes=2)
+
+    def some(**asked):
+        if len(torn) == times:
+            return get_object(**asked)
+        torn.append(asked["Range"])
+        return {"Body": Torn()}
+
+    monkeypatch.setattr(client, "get_object", some)
+    [event] = events(s3, "a.jsonl", b'{"text": "Paris"}\n')
+    if times == 2:
+        finish(worker, event)
+        assert [len(one["entities"]) for one in records(s3)] == [1]
+    else:
+        with pytest.raises(IncompleteReadError):
+            finish(worker, event)
 
 
 class Clock:
@@ -275,10 +307,37 @@ def test_what_no_repetition_would_mend(s3, worker, recognizer):
     refused("is compressed by gzip and not called .gz", etag=etag, size=20, end=20)
     [event] = events(s3, "a.csv", b"Paris\n")
     refused('has no column "text"')
+    [event] = events(s3, "b.csv", b"id,text\r1,Paris\r")
+    refused("its lines end with CR alone; mend it")
     [event] = events(s3, "a.jsonl", b'{"text": "Paris"}\n')
     finish(worker, event)
     other = Worker(storage.open_storage(), recognizer, "en/2/def")
     refused("is by en/1/abc, and this is en/2/def; give this run another --out", worker=other)
+    s3.put_object(Bucket=OUT, Key="out/a.jsonl/000000000000000.jsonl", Body=b"{}")  # somebody else's, or a copy
+    refused("has not the metadata of a batch; give this run another --out")
+
+
+@pytest.mark.parametrize(
+    ("code", "call", "sentence"),
+    [
+        # A question for metadata has an answer without a body, and so the status in the place of a code.
+        ("403", "HeadObject", "is not readable or not writable for the worker"),
+        ("AccessDenied", "GetObject", "is not readable or not writable for the worker"),
+        ("InvalidObjectState", "GetObject", "is archived; restore it"),
+    ],
+)
+def test_what_s3_refuses_for_good_is_a_sentence(s3, worker, monkeypatch, code, call, sentence):
+    [event] = events(s3, "a.jsonl", b'{"text": "Paris"}\n')
+    finish(worker, event)
+    if call == "GetObject":
+        s3.delete_object(Bucket=OUT, Key="out/a.jsonl/000000000000000.jsonl")
+
+    def refuse(**_):
+        raise ClientError({"Error": {"Code": code, "Message": "no"}}, call)
+
+    monkeypatch.setattr(worker._storage._client, {"HeadObject": "head_object", "GetObject": "get_object"}[call], refuse)
+    with pytest.raises(PartError, match=sentence):
+        finish(worker, event)
 
 
 def test_the_first_complete_object_stays(s3, worker, recognizer, monkeypatch):

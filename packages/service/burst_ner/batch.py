@@ -8,8 +8,8 @@ import os
 import sys
 
 from .errors import SetupError
+from .opening import load
 from .part import Worker
-from .recognizer import load
 from .service import told
 from .storage import open_storage
 

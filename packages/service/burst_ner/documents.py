@@ -105,7 +105,10 @@ def _unzipped(blocks: Iterable[bytes]) -> Iterator[bytes]:
     try:
         for block in blocks:
             while block:
-                if member.eof:  # one gzip file may follow another
+                if member.eof:  # one gzip file may follow another, and zeros that fill up a block
+                    block = block.lstrip(b"\0")
+                    if not block:
+                        break
                     member = zlib.decompressobj(31)
                 data = member.decompress(block, _UNZIPPED)
                 block = member.unused_data if member.eof else member.unconsumed_tail
@@ -234,7 +237,8 @@ def _rows(
     try:
         columns = [cell.strip() for cell in next(rows, [])]
     except csv.Error:
-        raise PartError(f"{name} has a header that is not valid CSV: its quotes do not match; mend it.") from None
+        why = "its lines end with CR alone" if "\r" in header.rstrip("\r\n") else "its quotes do not match"
+        raise PartError(f"{name} has a header that is not valid CSV: {why}; mend it.") from None
     if fields["text"] not in columns:
         raise PartError(f'{name} has no column "{fields["text"]}"; its first line must be a header that names it.')
     text_at = columns.index(fields["text"])

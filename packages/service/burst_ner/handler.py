@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from .environment import Environment
 from .errors import SetupError
+from .opening import load
 from .origin import Origin
 from .prepared import PreparedModel
-from .recognizer import load
 from .service import Service
 
 

@@ -50,7 +50,7 @@ class Ner:
         if not model.on_engine:
             raise SetupError(
                 f"The model in {folder} is run by spaCy and not by the engine; load {folder}/pipeline with spacy.load. "
-                f"{model.manifest['reason']}"
+                f"{model.manifest.get('reason', '')}"
             )
         self.name, self.version, self.digest = model.name, model.version, model.digest()
         self._engine = Engine(os.path.join(self._folder, MODEL))

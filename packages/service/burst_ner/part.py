@@ -96,6 +96,8 @@ class Worker:
         return {**event, "done": told["done"] == "1", "part": part}
 
     def _behind(self, told: dict, part: dict, name: str) -> int:
+        if not {"next", "done", "model", "etag"} <= told.keys():
+            raise PartError(f"{name} has not the metadata of a batch; give this run another --out.")
         if told["model"] != self._told_model:
             raise PartError(f"{name} is by {told['model']}, and this is {self._model}; give this run another --out.")
         if told["etag"] != part["etag"].strip('"'):

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
 #: Bytes that are asked for at once. Read slowly, one long answer would be ended by S3 half way.
 BLOCK = 2 * 1024 * 1024
 
+_DENIED = "is not readable or not writable for the worker; name its prefix in the variable `batch` of infra"
+#: By S3's code; an answer without a body, to a question for metadata, has the HTTP status in its place.
 _ADVICE = {
-    "AccessDenied": "is not readable or not writable for the worker; name its prefix in the variable `batch` of infra",
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
+    "InvalidObjectState": "is archived; restore it from its storage class first",
+    "NoSuchBucket": "is in no bucket that there is; check its name",
     "NoSuchKey": "is gone; plan again",
     "404": "is gone; plan again",
     "PreconditionFailed": "is not what it was when it was planned; plan again",
@@ -34,9 +39,17 @@ class Storage:
     def blocks(self, bucket: str, key: str, etag: str, start: int, size: int) -> Iterator[bytes]:
         """The bytes of an object from `start` to its end at `size`, BLOCK at a time, of this version alone."""
         for at in range(start, size, BLOCK):
-            asked = f"bytes={at}-{min(at + BLOCK, size) - 1}"
-            answer = self._call("get_object", bucket, key, Range=asked, IfMatch=etag)
-            yield answer["Body"].read()
+            yield self._block(bucket, key, f"bytes={at}-{min(at + BLOCK, size) - 1}", etag)
+
+    def _block(self, bucket: str, key: str, asked: str, etag: str, attempts: int = 3) -> bytes:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return self._call("get_object", bucket, key, Range=asked, IfMatch=etag)["Body"].read()
+        except BotoCoreError:  # the connection ended within the answer: the client itself repeats questions alone
+            if attempts == 1:
+                raise
+        return self._block(bucket, key, asked, etag, attempts - 1)
 
     def find(self, bucket: str, key: str) -> dict[str, str] | None:
         """What was told of an object when it was written; None when it is not there."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from burst_ner.errors import SetupError
 from burst_ner.imports import import_spacy
 from burst_ner.model import Pipeline, spacy_version
+from burst_ner.opening import load
 from burst_ner.prepared import FORMAT, MANIFEST, MODEL, PIPELINE, PreparedModel, open_prepared, sha256
-from burst_ner.recognizer import load
 
 from . import components, corpus
 from .components import Sources

@@ -9,8 +9,8 @@ from typing import Any
 
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
+from burst_ner.opening import load
 from burst_ner.prepared import PIPELINE, is_prepared, open_prepared, verify
-from burst_ner.recognizer import load
 
 from .components import choose, entity_setters
 from .sources import find, refuse_existing, source

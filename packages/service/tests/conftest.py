@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator
 
 from burst_ner.environment import Environment
 from burst_ner.model import open_pipeline
+from burst_ner.opening import load
 from burst_ner.origin import Origin
-from burst_ner.recognizer import Recognizer, load
+from burst_ner.recognizer import Recognizer
 from burst_ner.service import Service
 from burst_ner_model.sources import find
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 
 PROSE = "Ada Lovelace lived in London, and nobody knew why she had gone away from there so early in the year. "
 TEXTS = {

@@ -11,7 +11,7 @@ SERVICE = Path(__file__).parent.parent
 
 GROW = """
 import json, random, sys
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 
 def megabytes(name):
     with open("/proc/self/status") as status:

@@ -12,7 +12,7 @@ from spacy.language import Language
 
 from burst_ner.errors import SetupError
 from burst_ner.model import open_pipeline
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 from burst_ner_model.build import build
 
 TEXT = "Angela Merkel visited Paris. Berlin is far."

@@ -9,7 +9,7 @@ import spacy
 
 from burst_ner import plain as module
 from burst_ner.errors import SetupError
-from burst_ner.recognizer import load
+from burst_ner.opening import load
 
 SERVICE = Path(__file__).parent.parent
 TEXTS = [

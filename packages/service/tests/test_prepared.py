@@ -10,8 +10,8 @@ from conftest import function_url_event
 from test_runtime import RuntimeApi
 
 from burst_ner.errors import SetupError
+from burst_ner.opening import load
 from burst_ner.prepared import MODEL, open_prepared, verify
-from burst_ner.recognizer import load
 
 
 @pytest.fixture
