@@ -15,8 +15,10 @@ export class Batch {
   throttles = 0;
   /** How often it, or what it is a part of, failed while others were served. */
   blames = 0;
-  /** How often it failed in an outage, which may have been its own doing. */
+  /** How often it failed together with others, which may have been its own doing. */
   pardons = 0;
+  /** Whether it is sent while no other is under way. */
+  alone = false;
   error: NerError | undefined;
 
   /**
@@ -35,8 +37,8 @@ export class Batch {
 
   /** A batch of some of its texts, with its past. */
   part(texts: Text[], rest: Text[] = []): Batch {
-    const { attempts, blames, pardons } = this;
-    return Object.assign(new Batch(this.queue, texts, rest), { attempts, blames, pardons });
+    const { attempts, blames } = this;
+    return Object.assign(new Batch(this.queue, texts, rest), { attempts, blames });
   }
 }
 
@@ -55,10 +57,16 @@ export class Backlog {
     return Math.min(...this.#batches.map(({ due }) => due));
   }
 
-  take(): Batch | undefined {
+  /** The one to be sent now. */
+  get next(): Batch | undefined {
     const now = this.clock.now();
-    const at = this.#batches.findIndex(({ due }) => due <= now);
-    return at < 0 ? undefined : this.#batches.splice(at, 1)[0];
+    return this.#batches.find(({ due }) => due <= now);
+  }
+
+  take(): Batch | undefined {
+    const { next } = this;
+    if (next) this.#batches.splice(this.#batches.indexOf(next), 1);
+    return next;
   }
 
   first(batch: Batch): void {

@@ -161,9 +161,14 @@ export class Text {
     });
   }
 
+  /** Whether it can be cut again. */
+  get isLong(): boolean {
+    return this.length >= LEAST_CUT;
+  }
+
   /** Shorter texts in its place; none when it is short. */
   shorter(): Text[] {
-    return this.length < LEAST_CUT ? [] : this.cut(Math.floor(this.length / 5));
+    return this.isLong ? this.cut(Math.floor(this.length / 5)) : [];
   }
 
   /**

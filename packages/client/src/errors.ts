@@ -98,7 +98,7 @@ export class TimeoutError extends NerError {
   }
 }
 
-/** An answer with status 2xx that does not hold to the contract, e.g. a proxy's HTML page. */
+/** An answer that does not hold to the contract: a 2xx with a proxy's HTML page, e.g., or what is not HTTP. */
 export class ProtocolError extends NerError {
   constructor(message: string, info: RequestInfo = {}) {
     super('protocol', message, info);

@@ -1,7 +1,7 @@
 import type { Batch } from './batch.js';
 import type { Clock } from './clock.js';
 import { type NerError, ServiceUnavailableError } from './errors.js';
-import type { Next } from './verdict.js';
+import { judge, type Next } from './verdict.js';
 
 /** Since the service seems to be away. */
 interface Pause {
@@ -19,8 +19,9 @@ interface Pause {
   probe: Batch | undefined;
 }
 
-// So often a request that failed in an outage is sent again whole.
-const PARDONS = 1;
+// So often a request that failed together with others is sent again whole, the last time while no other is under way: a
+// text may take down with it all that its server is at.
+const PARDONS = 2;
 // More requests than these, in doubt at the same time, are an outage.
 const MOST_DOUBTS = 2;
 // So many refusals without any success between them are no accident: of a client that was ever served, and of one that
@@ -88,7 +89,7 @@ export class Outage {
   /**
    * A request was answered so that the service is there: those that were sent before it and failed are to blame.
    *
-   * @returns them; of those that failed together, and so by no fault of theirs, each once as `pardoned`
+   * @returns them; of those that failed together, and so by no fault of theirs, each PARDONS times as `pardoned`
    */
   over(batch: Batch): { blamed: Batch[]; pardoned: Batch[] } {
     const wide = this.#pause !== undefined && (this.#pause.failures > 1 || this.doubts.size > 1);
@@ -97,7 +98,10 @@ export class Outage {
     for (const doubt of this.doubts) {
       if (batch.number < doubt.number) continue;
       this.doubts.delete(doubt);
-      (wide && doubt.pardons++ < PARDONS ? pardoned : blamed).push(doubt);
+      // What is too much was no bad moment.
+      const mayBe = wide && judge(doubt.error as NerError, true).next !== 'split';
+      (mayBe && doubt.pardons++ < PARDONS ? pardoned : blamed).push(doubt);
+      doubt.alone = doubt.pardons === PARDONS;
     }
     return { blamed, pardoned };
   }
@@ -125,10 +129,11 @@ export class Outage {
     pause.latest = last;
     pause.failures++;
     // Where a text may be to blame a probe tells at once.
-    const atOnce = this.doubts.size > 0 && pause.failures === 1;
+    const atOnce = next !== 'pause' && this.doubts.size > 0 && pause.failures === 1;
     const ms = atOnce ? 0 : backOff(pause.failures, error.retryAfterMs, this.clock.random());
     pause.until = now + ms;
-    if (next === 'split or stop' && pause.failures >= REFUSALS[this.served ? 'served' : 'never']) throw error;
+    if ((next === 'split' || next === 'split or stop') && pause.failures >= REFUSALS[this.served ? 'served' : 'never'])
+      throw error;
     const most = next === 'pause briefly' ? Math.min(this.mostMs, NEVER_THERE_MS) : this.mostMs;
     if (pause.until - pause.since > most) throw this.unavailable(error, pause.since, most);
     return { ms, left: pause.since + most - now };

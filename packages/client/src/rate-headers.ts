@@ -54,13 +54,13 @@ export function readLimits(reply: Answered): RateLimits {
 /**
  * True when the gateway's own rate limit refused the request: it counted nothing and asked nobody. A 429 of the function
  * came through the gateway, which adds Via to what it proxies, and X-Kong-Response-Latency only to its own answers: by
- * that they are known where another proxy adds a Via.
+ * that they are known where another proxy adds a Via; or, where that is hidden, by a Retry-After with nothing remaining.
  */
 export function refusedByGateway(reply: Answered): boolean {
   const own = reply.header('via') === undefined || reply.header('x-kong-response-latency') !== undefined;
-  // The plugin's error_code may be another than 429.
   const exhausted = reply.header('ratelimit-remaining') === '0' && reply.header('retry-after') !== undefined;
-  return own && (reply.status === 429 || exhausted);
+  // The plugin's error_code may be another than 429.
+  return reply.status === 429 ? own || exhausted : own && exhausted;
 }
 
 /**
@@ -70,15 +70,18 @@ export function refusedByGateway(reply: Answered): boolean {
 export function retryAfterMs(reply: Answered): number | undefined {
   const value = reply.header('retry-after')?.trim() ?? '';
   if (/^\d{1,12}(\.\d*)?$/.test(value)) return Math.ceil(Number(value)) * 1000;
-  const ms = /^[A-Za-z]{3,9},? /.test(value) ? Date.parse(value) - (date(reply) ?? Date.now()) : Number.NaN;
+  const ms = /^[A-Za-z]{3,9},? /.test(value) ? dateMs(value) - (date(reply) ?? Date.now()) : Number.NaN;
   return Number.isNaN(ms) ? undefined : Math.max(0, ms);
 }
 
 /** The answer's Date, in ms since 1970. Kong passes the upstream's on. */
 export function date(reply: Answered): number | undefined {
-  const ms = Date.parse(reply.header('date') ?? '');
+  const ms = dateMs(reply.header('date') ?? '');
   return Number.isNaN(ms) ? undefined : ms;
 }
+
+/** Of HTTP's three forms of a date that of asctime, which ends by the year, does not say that it is in GMT. */
+const dateMs = (value: string) => Date.parse(/ \d{4}$/.test(value) ? `${value} GMT` : value);
 
 /** How long the gateway waited for the upstream at least, in ms; it tells whole ones. */
 export function upstreamMs(reply: Answered): number {

@@ -145,7 +145,9 @@ export class Scheduler {
 
   /** When something can be sent: now, at a time, or only after something else happens. */
   #next(): 'now' | number | undefined {
-    if (!this.#slots.free) return undefined;
+    if (!this.#slots.free || (this.#open.size > 0 && [this.#again.next, ...this.#open].some((it) => it?.alone))) {
+      return undefined;
+    }
     const now = this.settings.clock.now();
     const due = this.#due(now);
     if (due === undefined) return undefined;
@@ -170,7 +172,7 @@ export class Scheduler {
     const [doubt] = this.#outage.doubts;
     if (doubt) {
       // All that is left is in doubt: a probe tells.
-      if (!this.#outage.begun && this.#open.size === 0 && this.#again.empty) this.#pause(doubt, 'split');
+      if (!this.#outage.begun && this.#open.size === 0 && this.#again.empty) this.#pause(doubt, 'split or pause');
       if (this.#outage.begun) return now;
     }
     return due === Number.POSITIVE_INFINITY ? undefined : due;
@@ -262,17 +264,17 @@ export class Scheduler {
     } else if (next === 'slow down') {
       this.#slots.throttled(sentAt);
       this.#busy(batch, error);
-    } else if (next === 'pause' || next === 'pause briefly') {
+    } else if (next === 'pause briefly' || (next === 'pause' && (error.status === undefined || batch.attempts === 1))) {
       this.#again.first(batch);
       this.#pause(batch, next);
-    } else if (next === 'split') {
-      if (batch.texts.length === 0) this.#up(batch);
-      if (error.status === 413) this.#sender.refusedBody(batch);
-      this.#blame(batch);
-    } else if (batch.blames > 0 && batch.texts.length > 1 && !this.#outage.begun) {
-      // Its text to blame is no news; only a text alone needs a witness.
+    } else if (next === 'split' ? batch.texts.some((it, i) => i > 0 || it.isLong) : this.#isNoNews(batch)) {
       this.#blame(batch);
     } else if (this.#outage.doubt(batch)) this.#pause(batch, next);
+  }
+
+  /** Whether it is known that a text of it is to blame. Only a text alone needs a witness. */
+  #isNoNews({ blames, texts }: Batch): boolean {
+    return blames > 0 && texts.length > 1 && !this.#outage.begun;
   }
 
   #busy(batch: Batch, error: NerError): void {
@@ -296,6 +298,7 @@ export class Scheduler {
   /** A text of it is to blame. */
   #blame(batch: Batch): void {
     const error = batch.error as NerError;
+    if (error.status === 413) this.#sender.refusedBody(batch);
     batch.queue.putBack(batch.rest);
     batch.rest = [];
     batch.blames++;

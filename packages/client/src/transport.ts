@@ -2,8 +2,17 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { buildConnector, Pool, request } from 'undici';
 import { whenAborted } from './abort.js';
-import { ConfigError, ConnectionError, type ErrorCode, type NerError, RequestError, TimeoutError } from './errors.js';
+import {
+  ConfigError,
+  ConnectionError,
+  type ErrorCode,
+  type NerError,
+  ProtocolError,
+  RequestError,
+  TimeoutError,
+} from './errors.js';
 import type { Settings } from './options.js';
+import { adviceOn } from './wire.js';
 
 /** Of this package. */
 export const VERSION = '0.1.0';
@@ -44,29 +53,35 @@ export interface Exchange {
 
 // Lambda answers at most 6 MB.
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
-// Nothing was sent: no way there, or none from here just now (sockets, ports or files are used up, the network is down).
+// A content security policy and some cookies are more than Node's usual 16 KiB.
+const MAX_HEADER_BYTES = 256 * 1024;
+// Nothing was sent: no way there, or none from here just now (a firewall refuses, sockets, ports or files are used up, the
+// network is down).
 const UNREACHABLE =
-  /^(ECONNREFUSED|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EMFILE|ENFILE|EAI_\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
+  /^(ECONNREFUSED|EHOSTUNREACH|EHOSTDOWN|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EACCES|EPERM|ENOBUFS|EMFILE|ENFILE|EAI_\w+|ETIMEDOUT|UND_ERR_CONNECT_TIMEOUT)$/;
 // What OpenSSL says of an answer in plain http. Some versions of Node have it in the message alone, beside EPROTO.
 const NOT_TLS = /wrong.version.number|packet.length.too.long/i;
 // OpenSSL's verification results (UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, …) and Node's own TLS codes.
 const TLS = /CERT|SIGNATURE|ERR_TLS|ERR_SSL|EPROTO/;
 
 const connectAsUsual = buildConnector({});
-// A 100 that nobody asked for, which some proxies send. undici takes it for the end of the connection.
-const CONTINUE = /^(?:HTTP\/1\.1 100[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)+/;
-const CONTINUE_BEGINS = Buffer.from('HTTP/1.1 100');
+// An interim answer that nobody asked for, which some proxies send. undici takes a 100 for the end of the connection.
+const INTERIM = /^(?:HTTP\/1\.[01] 1(?!01)\d\d[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n)+/;
+// One of which the rest is still to come.
+const INTERIM_BEGINS = /^HTTP\/1\.[01] 1(?!01)\d\d[ \w-]*(?:\r|\r\n(?:[^\r\n]+\r\n)*(?:[^\r\n]+\r?|\r)?)?$/;
 
-/** Connects, and leaves such a 100 away. No JSON looks like one: its strings hold no line break. */
+/** Connects, and leaves those away. No JSON looks like one: its strings hold no line break. */
 const connect: buildConnector.connector = (options, callback) =>
   connectAsUsual(options, (...[error, socket]) => {
     if (!socket) return callback(error as Error, null);
     const read = socket.read.bind(socket);
+    let begun = '';
     socket.read = (size?: number) => {
       const chunk: Buffer | null = read(size);
-      if (!chunk?.subarray(0, CONTINUE_BEGINS.length).equals(CONTINUE_BEGINS)) return chunk;
-      const length = CONTINUE.exec(chunk.toString('latin1'))?.[0].length ?? 0;
-      return length === chunk.length ? read(size) : chunk.subarray(length);
+      if (!chunk || !(begun || /^HTTP\/1\.[01] 1/.test(chunk.toString('latin1', 0, 10)))) return chunk;
+      const rest = (begun + chunk.toString('latin1')).replace(INTERIM, '');
+      begun = INTERIM_BEGINS.test(rest) ? rest : '';
+      return begun || rest === '' ? socket.read(size) : Buffer.from(rest, 'latin1');
     };
     callback(null, socket);
   });
@@ -81,7 +96,8 @@ export class Transport {
   constructor(private readonly settings: Settings) {
     const { url, concurrency: connections, dispatcher } = settings;
     this.shown = url.origin + url.pathname;
-    if (!dispatcher) this.#pool = new Pool(url.origin, { connections, maxResponseSize: MAX_ANSWER_BYTES, connect });
+    const most = { maxResponseSize: MAX_ANSWER_BYTES, maxHeaderSize: MAX_HEADER_BYTES };
+    if (!dispatcher) this.#pool = new Pool(url.origin, { connections, connect, ...most });
   }
 
   /** Sends texts, as JSON. @throws {NerError} when no whole answer came; `signal.reason` on abort */
@@ -144,12 +160,21 @@ export class Transport {
   #explain(error: unknown, requestId: string): NerError {
     const { origin, hostname } = this.settings.url;
     const { name, message: reason, code = name } = error as NodeJS.ErrnoException;
-    // A parser's error holds the answer's bytes, which may hold texts.
-    const info = { requestId, cause: name === 'HTTPParserError' ? undefined : error };
+    if (name === 'HTTPParserError') {
+      // Its error holds the answer's bytes, which may hold texts.
+      const advice = 'should url begin with the other of http:// and https://, and is its port right?';
+      return new ProtocolError(`${this.shown} answered what is not HTTP (${code}); ${advice}`, { requestId });
+    }
+    const info = { requestId, cause: error };
     const lost = (code: ErrorCode, sentence: string) => new ConnectionError(code, sentence, info);
     if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') {
       const message = `${this.shown} answered more than ${MAX_ANSWER_BYTES} bytes`;
       return new RequestError('response_too_large', message, info);
+    }
+    const tunnel = Number(/^Proxy response \((\d{3})\)/.exec(reason)?.[1]);
+    if (tunnel) {
+      const message = `the proxy answered ${tunnel} instead of a way to ${origin}${adviceOn(tunnel)}`;
+      return new RequestError(`http_${tunnel}`, message, { ...info, status: tunnel });
     }
     if (code === 'UND_ERR_INVALID_ARG') {
       return new ConfigError(`what the request is made of cannot be sent: ${reason}`, { cause: error });

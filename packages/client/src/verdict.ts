@@ -1,4 +1,4 @@
-import { ConfigError, type NerError, SERVICE_CODES } from './errors.js';
+import { ConfigError, type NerError } from './errors.js';
 
 /** Whose fault a failure is. Of a `request` with several texts, one text may be to blame. */
 type Fault = 'caller' | 'service' | 'request' | 'limit';
@@ -9,7 +9,7 @@ type Fault = 'caller' | 'service' | 'request' | 'limit';
  * - `stop`: every call ends with this error, and nothing is settled
  * - `wait`: it is sent again when the rate limit has room
  * - `slow down`: it is sent again later, and fewer requests run at once
- * - `pause`: the service is away. Everybody waits; one probe at a time
+ * - `pause`: the service is away. Everybody waits; one probe at a time. An answer that says so again may be a text's doing
  * - `pause briefly`: the same, and it is the caller's fault if that lasts
  * - `split`: it is sent in parts, until a text fails alone and is settled with this error
  * - `split or pause`: `split` once another request, sent after it, was served; until then the service may be away
@@ -50,11 +50,12 @@ const codes = (...all: string[]) => {
   const known = new Set(all);
   return ({ code }: NerError) => known.has(code);
 };
-const fromService = codes(...SERVICE_CODES);
+const neverServed = statuses(501, 505, 511);
 
-const is4xx = ({ status = 0 }: NerError) => status >= 400 && status <= 499;
-const is4xxOfService = (error: NerError) => is4xx(error) && fromService(error);
-const isOfNoContract = (error: NerError) => is4xx(error) || error.code === 'protocol';
+const isAway = ({ status = 0, retryAfterMs }: NerError) =>
+  status === 503 || (status >= 500 && retryAfterMs !== undefined);
+const isOfNoContract = (error: NerError) =>
+  (error.status ?? 500) < 500 || neverServed(error) || ['protocol', 'response_too_large'].includes(error.code);
 
 /** All that can happen to a request. The first row that fits decides. */
 export const VERDICTS: readonly Verdict[] = [
@@ -67,14 +68,11 @@ export const VERDICTS: readonly Verdict[] = [
   row('no such host', codes('unknown_host'), 'service', 'pause', true),
   row('no connection', codes('unreachable'), 'caller', 'pause briefly', false),
   row('no connection', codes('unreachable'), 'service', 'pause', true),
-  row('503', statuses(503), 'service', 'pause'),
-  row('3xx', ({ status = 0 }) => status >= 300 && status <= 399, 'caller', 'stop'),
-  row('405, 407, 411, 415, 426, 501, 505, 511', statuses(405, 407, 411, 415, 426, 501, 505, 511), 'caller', 'stop'),
-  row('413', statuses(413), 'request', 'split'),
-  row('an answer of more than 8 MiB', codes('response_too_large'), 'request', 'split'),
+  row('503; another 5xx with Retry-After', isAway, 'service', 'pause'),
+  row('413', statuses(413), 'request', 'split', true),
+  row('an answer of more than 8 MiB', codes('response_too_large'), 'request', 'split', true),
   row('408', statuses(408), 'request', 'split or pause'),
-  row("another 4xx with the service's own code", is4xxOfService, 'request', 'split'),
-  row('403, 404, another 4xx, a 2xx that is not the contract', isOfNoContract, 'request', 'split or stop'),
+  row('3xx, another 4xx, 501, 505, 511; no contract, or no HTTP', isOfNoContract, 'request', 'split or stop'),
   row('500, 502, 504, another 5xx; a time-out; a connection that broke', () => true, 'request', 'split or pause'),
 ];
 

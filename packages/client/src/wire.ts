@@ -139,12 +139,12 @@ export function serviceCode(code: string): ServiceCode | undefined {
 
 function read<T>(reply: Reply, schema: z.ZodMiniType<T>, apiKey: string): T {
   if (reply.status < 200 || reply.status > 299) throw failure(reply, apiKey);
-  const encoding = reply.header('content-encoding') ?? 'identity';
-  if (encoding !== 'identity') {
-    throw protocol(reply, `sent its answer as ${quoted(encoding, apiKey)}, which nobody asked for: what changes it?`);
-  }
   const body = parseJson(reply.body);
   if (body === undefined) {
+    const encoding = reply.header('content-encoding');
+    if (encoding !== undefined) {
+      throw protocol(reply, `sent its answer as ${quoted(encoding, apiKey)}, which nobody asked for: what changes it?`);
+    }
     const what = describe(reply, apiKey);
     throw protocol(reply, `answered ${reply.status} with ${what}, not with JSON: is that the service, or a proxy?`);
   }
@@ -165,13 +165,10 @@ function failure(reply: Reply, apiKey: string): NerError {
   const words = 'error' in said ? said.error : said.message;
   const sentence = words === undefined ? describe(reply, apiKey) : quoted(words, apiKey);
   const info = { status, requestId, retryAfterMs: retryAfterMs(reply) };
-  const advice = ADVICE[status] ? `; ${ADVICE[status]}` : '';
-  if (status === 401) {
-    const message = `${url} does not know this API key (401: ${sentence})${advice}`;
-    return new AuthenticationError('unauthorized', message, info);
-  }
-  if (status === 403) {
-    return new AuthenticationError('unauthorized', `${url} refused this caller (403: ${sentence})${advice}`, info);
+  const advice = adviceOn(status);
+  if (status === 401 || status === 403) {
+    const what = status === 401 ? 'does not know this API key' : 'refused this caller';
+    return new AuthenticationError('unauthorized', `${url} ${what} (${status}: ${sentence})${advice}`, info);
   }
   if (status === 404) {
     const message = `url must include the route, e.g. /nlp/ner: ${url} answered 404 (${sentence})`;
@@ -188,6 +185,11 @@ function failure(reply: Reply, apiKey: string): NerError {
   const told = 'code' in said ? serviceCode(said.code) : undefined;
   const code = refusedByGateway(reply) ? 'rate_limited' : status === 429 ? 'throttled' : (told ?? `http_${status}`);
   return new RequestError(code, `${url} answered ${status} (${sentence})${wait}${advice}`, info);
+}
+
+/** What to do about a status, to be put behind a sentence; empty for most. */
+export function adviceOn(status: number): string {
+  return ADVICE[status] ? `; ${ADVICE[status]}` : '';
 }
 
 function describe(reply: Reply, apiKey: string): string {

@@ -56,8 +56,27 @@ describe('inputs', () => {
 
   it('are never the output', async () => {
     expect(await find(['*.txt', 'b.txt'], { out: 'b.txt' })).toEqual(['a1.txt', 'a{1,2}.txt']);
-    await expect(find(['b.txt'], { out: 'b.txt' })).rejects.toThrow(
-      /nothing to read but .*b\.txt, which is the output/,
+    await expect(find(['b.txt'], { out: 'b.txt' })).rejects.toThrow(/nothing to read but .*b\.txt, which is an output/);
+  });
+
+  it('are no other output either, nor what stands beside one or a kill has left', async () => {
+    const run = { version: 1, inputs: ['in.txt'], outputFormat: 'jsonl' };
+    const all = ['own', 'other'].flatMap((name) =>
+      ['', '.run', '.run.new', '.lock', '.lock.6f9619ff-8b86-d011', '.part', '.part.new'].map(
+        (it) => `out/${name}${it}`,
+      ),
+    );
+    await mkdir(join(folder, 'out'));
+    for (const file of [...all, 'out/in.txt', 'out/my.part', 'out/my.lock', 'out/my', 'out/odd', 'out/odd.run']) {
+      await writeFile(join(folder, file), file.endsWith('r.run') ? JSON.stringify(run) : '');
+    }
+    await rm(join(folder, 'out/own.run'));
+    const mine = ['out/in.txt', 'out/my', 'out/my.lock', 'out/my.part', 'out/odd', 'out/odd.run'];
+    expect(await find(['out/*'], { format: 'txt', out: 'out/own' })).toEqual(mine);
+    // As a shell expands it.
+    expect(await find(all, { format: 'txt', out: 'out/own' })).toEqual(['out/other']);
+    await expect(find(['out/ot*'], { format: 'txt' })).rejects.toThrow(
+      /nothing to read but .*other, which is an output/,
     );
   });
 

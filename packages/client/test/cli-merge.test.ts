@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { extract, inFolder } from './cli-run.js';
 import { MODEL, served, startGateway } from './gateway.js';
@@ -55,6 +55,12 @@ describe('burst-ner merge', () => {
     await write(`${one}.part`, `${mended}\n{"source":`);
     expect(await run(['merge', one, two, '--out', 'all.jsonl'])).toMatchObject({ code: 0 });
     expect((await read('all.jsonl')).split('\n')[6]).toBe(mended);
+  });
+
+  it('tells of a run file that cannot be read', async () => {
+    await mkdir(path('x.run'));
+    const { code, stderr } = await run(['merge', 'x', '--out', 'all.jsonl']);
+    expect([code, stderr]).toEqual([2, 'burst-ner: x.run cannot be read (EISDIR)\n']);
   });
 
   it('refuses shards that are not those of one run, all of them and whole', async () => {

@@ -16,6 +16,17 @@ import type { Outcome } from '../src/document.js';
 import { NerError } from '../src/errors.js';
 import type { Entry } from '../src/files/entries.js';
 
+/** What was brought to the disk, in order. */
+const synced: string[] = [];
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const fsyncSync = (fd: number) => {
+    synced.push(fs.fstatSync(fd).isDirectory() ? 'folder' : 'file');
+    fs.fsyncSync(fd);
+  };
+  return { ...fs, fsyncSync };
+});
+
 let folder: string;
 let out: string;
 beforeAll(async () => {
@@ -301,6 +312,14 @@ describe('an output', () => {
     await expect(run(jsonl)).rejects.toThrow(`${out} cannot be written (EISDIR)`);
   });
 
+  it.runIf(process.platform !== 'win32')('is in its folder for good once it took another’s place', async () => {
+    await writeFile(out, entries.map((entry) => jsonl.toText(record(entry, undefined))).join(''));
+    synced.length = 0;
+    await run(jsonl, { keepFailed: false });
+    // The run file, then the output once failed documents were done again, then the run file at the end.
+    expect(synced).toEqual(['folder', 'file', 'folder', 'file', 'folder']);
+  });
+
   it.each(['run', 'part'])('is refused when another file stands in the place of its .%s', async (name) => {
     await written();
     await writeFile(`${out}.${name}`, 'precious');
@@ -391,6 +410,11 @@ describe('the lock', () => {
   it('that cannot be read is said to be so', async () => {
     await mkdir(out);
     await expect(take()).rejects.toThrow('EISDIR');
+  });
+
+  it('whose place a link to nothing has is said to be so', async () => {
+    await symlink('gone', out);
+    await expect(take()).rejects.toThrow(`${out} is a link to nothing; remove it`);
   });
 
   it('is known to be lost once another has it', async () => {

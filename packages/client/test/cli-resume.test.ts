@@ -275,19 +275,36 @@ describe('an output that', () => {
     expect((await lines('out.jsonl')).map(({ id }) => id)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   });
 
+  it.each(['loop.jsonl', `${'y'.repeat(300)}.jsonl`])('has a name that leads nowhere is told: %s', async (out) => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    await symlink('loop.jsonl', path('loop.jsonl'));
+    const { code, stderr } = await run(extract(gateway, 'a.txt', '--out', out));
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/^burst-ner: \S+ cannot be written \(E\w+\)\n$/)]);
+  });
+
+  it('has no room for its lock leaves none', async () => {
+    await using gateway = await startGateway();
+    await write('a.txt', 'Ada');
+    const full = await run(extract(gateway, 'a.txt', '--out', 'out.jsonl'), { shell: 'ulimit -f 0' });
+    expect(full).toMatchObject({ code: 2, stderr: 'burst-ner: out.jsonl cannot be written (EFBIG)\n' });
+    expect(await readdir(path('.'))).toEqual(['a.txt']);
+  });
+
   it('is no plain file, or no output of this program, is refused and stays', async () => {
     await using gateway = await startGateway();
     await write('a.txt', 'Ada');
     await write('mine.jsonl', '{"precious":1}');
     await mkdir(path('folder'));
     const sentences = await Promise.all(
-      ['/dev/full', 'folder', 'mine.jsonl'].map((out) => run(extract(gateway, 'a.txt', '--out', out))),
+      ['/dev/full', 'folder', 'mine.jsonl', '-'].map((out) => run(extract(gateway, 'a.txt', '--out', out))),
     );
-    expect(sentences.map(({ code }) => code)).toEqual([2, 2, 2]);
+    expect(sentences.map(({ code }) => code)).toEqual([2, 2, 2, 2]);
     expect(sentences.map(({ stderr }) => stderr)).toEqual([
       'burst-ner: /dev/full is not a plain file; leave --out away to write to standard output\n',
       'burst-ner: folder is not a plain file; leave --out away to write to standard output\n',
       'burst-ner: mine.jsonl line 1 is not what this program writes; the file stays as it is: name another with --out\n',
+      'burst-ner: - is not a plain file; leave --out away to write to standard output\n',
     ]);
     expect(await read('mine.jsonl')).toBe('{"precious":1}');
     expect(gateway.received).toEqual([]);

@@ -143,6 +143,9 @@ describe('burst-ner extract', () => {
     const rest = await dry('first.jsonl', '--out', 'out.jsonl', '--json');
     expect(JSON.parse(rest.stdout)).toMatchObject({ documents: 1, done: 1, requests: 1, minutes: 1, asked: 0 });
     expect(gateway.received).toHaveLength(1);
+    // With a key, where the gateway lets nobody ask what a request may hold.
+    gateway.modelStatus = 405;
+    expect(await run(extract(gateway, 'first.jsonl', '--dry-run'))).toMatchObject({ code: 0 });
   });
 
   it.each([

@@ -623,8 +623,9 @@ describe('a run at the end of the budget', () => {
   });
 
   it('sends nothing more of a document that has failed', soon, async () => {
+    const results = [{ error: 'No.', code: 'invalid_request' }];
     await using gateway = await twoAMinute((n) =>
-      n === 1 ? { status: 400, headers: {}, body: { error: 'No.', code: 'invalid_request' } } : undefined,
+      n === 1 ? { status: 200, headers: {}, body: { results, model: MODEL } } : undefined,
     );
     await using ner = new NerClient({ url: gateway.url, apiKey: KEY });
     const long = 'word '.repeat(6000);

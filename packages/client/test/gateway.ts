@@ -23,8 +23,9 @@ export interface Gateway extends AsyncDisposable {
   received: Received[];
   /** Paths of GET. */
   asked: string[];
-  /** What `/model` answers; 404 without. */
+  /** What `/model` answers; `modelStatus` without. */
   model: object | undefined;
+  modelStatus: number;
   /** The most requests that were under way at once. */
   peak: number;
 }
@@ -46,7 +47,7 @@ export async function startGateway(script: Script = () => undefined): Promise<Ga
     if (request.method === 'GET') {
       gateway.asked.push(request.url ?? '');
       const known = request.url === '/nlp/ner/model' ? gateway.model : undefined;
-      response.writeHead(known ? 200 : 404, { 'content-type': 'application/json' });
+      response.writeHead(known ? 200 : gateway.modelStatus, { 'content-type': 'application/json' });
       return response.end(JSON.stringify(known ?? { message: 'no Route matched with those values' }));
     }
     const body = Buffer.concat(chunks).toString();
@@ -66,6 +67,7 @@ export async function startGateway(script: Script = () => undefined): Promise<Ga
     received: [],
     asked: [],
     model: undefined,
+    modelStatus: 404,
     peak: 0,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();

@@ -1,6 +1,8 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -67,8 +69,16 @@ describe('a table as programs write it', () => {
       'somebody who quotes without doubling',
       'a.csv',
       'id,text\n1,"a 5" disk"\n2,"b" c\n3,d"\n',
-      ['1 a 5" disk', '! a.csv line 3 is not valid CSV: a quote is not closed, or not doubled', '3 d"'],
+      ['1 a 5" disk', '2 "b" c', '3 d"'],
     ],
+    [
+      'a title in quotes before the rest',
+      'a.csv',
+      'text,id\n"Ulysses" by Joyce,1\n"A, B" by C,2\n',
+      ['1 "Ulysses" by Joyce', '! a.csv line 3 is not valid CSV: a quote is not closed, or not doubled'],
+    ],
+    ['a lone CR in a cell of a file with LF', 'a.csv', 'id,text\n1,a\rb\n2,"c\rd"\r\n', ['1 a\rb', '2 c\rd']],
+    ['LibreOffice, its separator line in quotes', 'a.csv', '"sep=;"\r\nid;text\r\n1;a, b\r\n', ['1 a, b']],
     ['somebody who separates by bars', 'a.csv', 'id|text\n1|a, b\n', ['1 a, b']],
     ['anybody, gzipped', 'a.csv.gz', gzipSync('id,text\n1,a\n'), ['1 a']],
     ['anybody, gzipped in parts', 'a.csv.gz', Buffer.concat([gzipSync('id,text\n1,'), gzipSync('a\n')]), ['1 a']],
@@ -135,6 +145,14 @@ describe('JSON as programs write it', () => {
     ],
     ['objects on lines, called .json', 'a.json', `${one}\n${two}\n`, ['1 a ]}" b', '2 c']],
     ['objects one after another', 'a.json', `${one} ${two}`, ['1 a ]}" b', '2 c']],
+    ['two arrays, put together', 'a.json', `[${one}]\n\uFEFF[${two},\n${one}]`, ['1 a ]}" b', '2 c', '1 a ]}" b']],
+    ['lines of two files with a mark each', 'a.jsonl', `\uFEFF${one}\n\uFEFF${two}\n`, ['1 a ]}" b', '2 c']],
+    [
+      'ids of any kind',
+      'a.jsonl',
+      '{"id":true,"text":"a"}\n{"id":["x",1],"text":"b"}\n{"id":null,"text":"c"}\n{"id":0,"text":"d"}\n',
+      ['true a', '["x",1] b', ' c', '0 d'],
+    ],
     ['one object, pretty', 'a.json', JSON.stringify({ id: 1, text: 'a' }, null, 2), ['1 a']],
     ['.ndjson', 'a.ndjson', `${one}\r\n${two}\r\n`, ['1 a ]}" b', '2 c']],
     ['gzip', 'a.jsonl.gz', gzipSync(`${one}\n`), ['1 a ]}" b']],
@@ -211,6 +229,8 @@ describe('JSON as programs write it', () => {
   });
 });
 
+const utf32 = (text: string) => Buffer.from(Uint32Array.from(text, (it) => it.codePointAt(0) ?? 0).buffer);
+
 describe('a file that is not what its name says', () => {
   it.each<[string, Buffer, string]>([
     [
@@ -234,8 +254,37 @@ describe('a file that is not what its name says', () => {
       'table.jsonl is a Parquet file; write it as JSON Lines first, e.g. with DuckDB or pandas',
     ],
     ['x.jsonl.gz', gzipSync('{"text":"a"}\n'.repeat(9)).subarray(0, 20), 'x.jsonl.gz ends too early'],
+    ['twice.txt.gz', gzipSync(gzipSync('Ada')), 'twice.txt.gz is compressed by gzip twice; unpack it once'],
+    [
+      'half.txt',
+      Buffer.from('\uFEFFAda', 'utf16le').subarray(0, 7),
+      'half.txt ends in the middle of a character; is it whole?',
+    ],
+    [
+      'wide.txt',
+      utf32('\uFEFFAda'),
+      'wide.txt looks like UTF-32LE; convert the file first: iconv -f UTF-32LE -t UTF-8',
+    ],
+    [
+      'bare.jsonl',
+      utf32('{"text":"a"}'),
+      'bare.jsonl looks like UTF-32LE; convert the file first: iconv -f UTF-32LE -t UTF-8',
+    ],
+    [
+      'swap.csv',
+      utf32('\uFEFFid,text').swap32(),
+      'swap.csv looks like UTF-32BE; convert the file first: iconv -f UTF-32BE -t UTF-8',
+    ],
   ])('%s is one failure', async (name, content, sentence) => {
     expect(await read(name, content)).toEqual([`! ${sentence}`]);
+  });
+
+  it.runIf(existsSync('/proc/self/fd'))('is not left open', async () => {
+    const open = () => readdirSync('/proc/self/fd').length;
+    const before = open();
+    for (let i = 0; i < 20; i++) await read('table.jsonl', 'PAR1....');
+    await setImmediate();
+    expect(open()).toBeLessThan(before + 10);
   });
 
   it('breaks off where it is damaged, and says after how many documents', async () => {

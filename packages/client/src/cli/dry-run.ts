@@ -1,5 +1,4 @@
 import { Document, type DocumentOptions } from '../document.js';
-import { RouteError } from '../errors.js';
 import type { Entry } from '../files/entries.js';
 import { codePointLength } from '../offsets.js';
 import { checked } from '../options.js';
@@ -112,9 +111,9 @@ async function learn(samples: string[][], flags: ExtractFlags): Promise<Terms> {
     // Of a client that has learnt nothing the first request takes them all.
     const scheduler = new Scheduler(checked(connectionOf(flags)));
     if (terms.asked === 0) {
-      // Throws at once where nothing answers. A service without the route has the usual limits.
+      // Throws at once where nothing answers, or not to this key. A service that does not tell has the usual limits.
       await scheduler.describe(undefined).catch((error) => {
-        if (!(error instanceof RouteError)) throw error;
+        if (!(error.status < 500) || error.status === 401) throw error;
       });
     }
     const options = { ...TEXTS, order: 'input' as const, headers: {}, signal: undefined };

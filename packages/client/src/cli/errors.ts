@@ -13,10 +13,12 @@ export function modelChanged(out: string, before: string, now: string): OutputEr
   );
 }
 
-export function unusable(path: string, error: unknown): OutputError {
+/** What to say of an error of the file system; an OutputError says it already. */
+export function unusable(path: string, error: unknown, what: 'written' | 'read' = 'written'): OutputError {
+  if (error instanceof OutputError) return error;
   const { code = 'unknown error' } = error as NodeJS.ErrnoException;
   const advice = code === 'ENOSPC' || code === 'EDQUOT' ? '; make room and run the same command again' : '';
-  return new OutputError(`${path} cannot be written (${code})${advice}`, { cause: code });
+  return new OutputError(`${path} cannot be ${what} (${code})${advice}`, { cause: code });
 }
 
 export function foreign(path: string, line?: number): never {

@@ -3,6 +3,10 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { glob } from 'tinyglobby';
 import { checkedInput, type DocumentFormat, EXTENSION, type Input, KINDS } from '../files/entries.js';
 import { DocumentsError } from '../files/fields.js';
+import { readRun } from './run-file.js';
+
+// What stands beside an output, and what a kill leaves of it.
+const BESIDE = /\.(?:run|lock|part)(?:\.[\w-]+)?$/;
 
 /**
  * The files that names stand for, in the order of the names, each once. A glob or a directory is sorted by code units, so
@@ -18,18 +22,29 @@ export async function findInputs(
 ): Promise<Input[]> {
   const inputs: Input[] = [];
   const seen = new Set<string>();
-  // What stands beside it too, should a glob find it.
-  for (const end of ['', '.run', '.lock', '.part']) if (out !== undefined) seen.add((await identity(out)) + end);
+  const own = out === undefined ? undefined : await identity(out);
+  let skipped = '';
   for (const name of names) {
     for (const path of await expand(name)) {
       const key = await identity(path);
-      if (seen.has(key)) continue;
+      const output = key.replace(BESIDE, '');
+      // Named by itself, the output of another run is somebody's wish.
+      if (output === own || (isOutput(output) && (output !== key || path !== name))) skipped ||= path;
+      else if (!seen.has(key)) inputs.push(await checkedInput(path, format));
       seen.add(key);
-      inputs.push(await checkedInput(path, format));
     }
   }
-  if (inputs.length === 0) throw new DocumentsError(`there is nothing to read but ${out}, which is the output`);
+  if (inputs.length === 0) throw new DocumentsError(`there is nothing to read but ${skipped}, which is an output`);
   return inputs;
+}
+
+/** Whether this command wrote it, in this run or another, which may still go on. */
+function isOutput(path: string): boolean {
+  try {
+    return readRun(`${path}.run`) !== undefined;
+  } catch {
+    return false; // not ours
+  }
 }
 
 async function expand(name: string): Promise<string[]> {

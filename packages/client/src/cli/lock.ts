@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseJson } from '../json.js';
+import { OutputError } from './errors.js';
 
 const BEAT_MS = 5000;
 // At a holder that may be dead.
@@ -44,17 +45,21 @@ export class Lock {
    * @param deadMs how long such a holder may give no heartbeat
    * @returns the holder when another process holds it
    * @throws {NodeJS.ErrnoException} when the file cannot be written, or is there and cannot be read
+   * @throws {OutputError} when a link to nothing is in its place
    */
   static async take(path: string, onWait: (holder: string) => void, deadMs = 4 * BEAT_MS): Promise<Lock | string> {
     const { pid } = process;
-    const container = statSync('/proc/self/ns/pid', { throwIfNoEntry: false })?.ino;
+    const container = fs.statSync('/proc/self/ns/pid', { throwIfNoEntry: false })?.ino;
     const place = `${read('/proc/sys/kernel/random/boot_id')?.trim()} ${container}`;
     const mine = { id: randomUUID(), host: hostname(), pid, started: startOf(pid), place, beat: Date.now() };
     for (;;) {
       const fd = create(path, mine);
       if (fd !== undefined) return new Lock(path, mine, fd);
       const found = read(path, true);
-      if (found === undefined) continue; // gone again
+      if (found === undefined) {
+        if (!fs.lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()) continue; // gone again
+        throw new OutputError(`${path} is a link to nothing; remove it and run the same command again`);
+      }
       const holder = parse(found);
       const name = holder ? `process ${holder.pid} on ${holder.host}` : 'a process';
       const isHere = holder?.place === mine.place && holder.host === mine.host;
@@ -62,11 +67,11 @@ export class Lock {
       if (isHere ? runs(holder) : await changes(path, found, deadMs)) return name;
       const replacement = create(`${path}.${mine.id}`, mine) as number;
       // As near to the rename as can be: another may have come first.
-      if (read(path) === found) renameSync(`${path}.${mine.id}`, path);
-      else rmSync(`${path}.${mine.id}`);
+      if (read(path) === found) fs.renameSync(`${path}.${mine.id}`, path);
+      else fs.rmSync(`${path}.${mine.id}`);
       await sleep(deadMs / LOOKS);
       if (parse(read(path))?.id === mine.id) return new Lock(path, mine, replacement);
-      closeSync(replacement);
+      fs.closeSync(replacement);
     }
   }
 
@@ -77,15 +82,15 @@ export class Lock {
 
   release(): void {
     clearInterval(this.#timer);
-    if (this.#isOurs()) rmSync(this.path, { force: true });
-    closeSync(this.fd);
+    if (this.#isOurs()) fs.rmSync(this.path, { force: true });
+    fs.closeSync(this.fd);
   }
 
   #beat(): boolean {
     if (!this.#isOurs()) return false;
     try {
-      writeSync(this.fd, JSON.stringify({ ...this.mine, beat: Date.now() }), 0);
-      fsyncSync(this.fd);
+      fs.writeSync(this.fd, JSON.stringify({ ...this.mine, beat: Date.now() }), 0);
+      fs.fsyncSync(this.fd);
     } catch {} // a full disk: the output tells
     this.#beatAt = Date.now();
     return true;
@@ -107,19 +112,25 @@ async function changes(path: string, found: string, deadMs: number): Promise<boo
 }
 
 function create(path: string, holder: Holder): number | undefined {
+  let fd: number | undefined;
   try {
-    const fd = openSync(path, 'wx');
-    writeSync(fd, JSON.stringify(holder));
+    fd = fs.openSync(path, 'wx');
+    fs.writeSync(fd, JSON.stringify(holder));
     return fd;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return undefined;
+    if (fd !== undefined) {
+      fs.closeSync(fd);
+      fs.rmSync(path); // the disk is full: it names nobody
+    }
     throw error;
   }
 }
 
-function read(path: string, isThere = false): string | undefined {
+/** A file; undefined when there is none. @param isThere whether another error is thrown */
+export function read(path: string, isThere = false): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return fs.readFileSync(path, 'utf8');
   } catch (error) {
     if (isThere && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;

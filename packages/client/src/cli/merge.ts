@@ -16,7 +16,8 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
   const format = formatOf(facts);
   let failed = 0;
   let model: string | undefined;
-  const write = create(out);
+  const fd = create(out);
+  const write = (text: string) => fs.appendFileSync(fd, text);
   try {
     write(format.header);
     for await (const record of inTurn(paths, format, documents)) {
@@ -25,6 +26,7 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
       if (record.error) failed++;
       write(format.toText(record));
     }
+    fs.fsyncSync(fd);
     writeRun(`${out}.run`, { ...facts, documents });
   } catch (error) {
     fs.rmSync(out);
@@ -33,10 +35,9 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
   return { documents, failed };
 }
 
-function create(out: string): (text: string) => void {
+function create(out: string): number {
   try {
-    const fd = fs.openSync(out, 'wx');
-    return (text) => fs.appendFileSync(fd, text);
+    return fs.openSync(out, 'wx');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(out, error);
     throw new OutputError(`${out} is there already; it stays as it is: name another with --out`);

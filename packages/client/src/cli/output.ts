@@ -4,7 +4,7 @@ import { modelChanged, OutputError, unusable } from './errors.js';
 import { Lock } from './lock.js';
 import type { OutputFormat, OutputRecord } from './record.js';
 import { compare, partOf, readDone } from './resume.js';
-import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
+import { firstDifference, type RunFacts, readRun, replace, writeRun } from './run-file.js';
 
 export type Todo = Entry & {
   /** It failed in an earlier run. */
@@ -55,8 +55,16 @@ export class OutputFile {
 
   /** @throws {OutputError} when it cannot be written, is of another run, or another process writes to it */
   static async open(out: string, options: OutputOptions): Promise<OutputFile> {
+    try {
+      return await OutputFile.#open(out, options);
+    } catch (error) {
+      throw unusable(out, error);
+    }
+  }
+
+  static async #open(out: string, options: OutputOptions): Promise<OutputFile> {
     const found = fs.statSync(out, { throwIfNoEntry: false });
-    if (found && !found.isFile()) {
+    if (out === '-' || (found && !found.isFile())) {
       throw new OutputError(`${out} is not a plain file; leave --out away to write to standard output`);
     }
     const entry = fs.lstatSync(out, { throwIfNoEntry: false });
@@ -64,9 +72,7 @@ export class OutputFile {
     const path = found && entry?.isSymbolicLink() ? fs.realpathSync(out) : out;
     const onWait = (holder: string) =>
       options.onWait(`${out} was left by ${holder}; looking for up to 20 s whether it still runs`);
-    const lock = await Lock.take(`${path}.lock`, onWait).catch((error) => {
-      throw unusable(out, error);
-    });
+    const lock = await Lock.take(`${path}.lock`, onWait);
     if (typeof lock === 'string') {
       throw new OutputError(`${lock} writes to ${out}; wait for it, or name another file with --out`);
     }
@@ -84,7 +90,7 @@ export class OutputFile {
       return new OutputFile(path, options, lock, entry === undefined);
     } catch (error) {
       lock.release();
-      throw error instanceof OutputError ? error : unusable(out, error);
+      throw error;
     }
   }
 
@@ -184,7 +190,7 @@ export class OutputFile {
       for await (const { record } of readDone(this.path, format)) fs.appendFileSync(fd, format.toText(record));
       this.#end = fs.fstatSync(fd).size;
       fs.fsyncSync(fd);
-      fs.renameSync(`${part}.new`, this.path);
+      replace(this.path, `${part}.new`);
     } catch (error) {
       fs.rmSync(`${part}.new`, { force: true }); // it may have filled the disk
       throw error;
@@ -205,7 +211,7 @@ export class OutputFile {
     try {
       await action();
     } catch (error) {
-      throw error instanceof OutputError ? error : unusable(this.path, error);
+      throw unusable(this.path, error);
     }
   }
 }

@@ -11,7 +11,9 @@ const Entity = z.object({ text: z.string(), label: z.string(), start: offset, en
 export const OutputRecord = z.object({
   source: z.string(),
   line: z.optional(z.int()),
-  id: z.optional(z.union([z.string(), z.number(), z.record(z.string(), z.unknown())])),
+  id: z.optional(
+    z.union([z.string(), z.number(), z.boolean(), z.array(z.unknown()), z.record(z.string(), z.unknown())]),
+  ),
   entities: z.optional(z.array(Entity)),
   /** As `modelName` has it; absent when nothing was asked of a model. */
   model: z.optional(z.string()),

@@ -1,7 +1,10 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import * as z from 'zod/mini';
 import { FORMATS } from '../files/entries.js';
-import { foreign } from './errors.js';
+import { parseJson } from '../json.js';
+import { foreign, unusable } from './errors.js';
+import { read } from './lock.js';
 
 /** What an output is of: `OUT.run` beside it says so. */
 const RunFacts = z.object({
@@ -19,34 +22,36 @@ const RunFacts = z.object({
 });
 export type RunFacts = z.infer<typeof RunFacts>;
 
-const FLAGS = [
-  ['textField', '--text-field'],
-  ['idField', '--id-field'],
-  ['format', '--format'],
-  ['outputFormat', '--output-format'],
-  ['shard', '--shard'],
-] as const;
+const FLAGS = ['textField', 'idField', 'format', 'outputFormat', 'shard'] as const;
 
-/** @throws {OutputError} for a file that `writeRun` did not write */
+/** @throws {OutputError} for a file that `writeRun` did not write, or that cannot be read */
 export function readRun(path: string): RunFacts | undefined {
-  let text: string;
   try {
-    text = readFileSync(path, 'utf8');
+    const text = read(path, true);
+    return text === undefined ? undefined : (RunFacts.safeParse(parseJson(text)).data ?? foreign(path));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
-  try {
-    return RunFacts.parse(JSON.parse(text));
-  } catch {
-    return foreign(path);
+    throw unusable(path, error, 'read');
   }
 }
 
 /** Whole or not at all. */
 export function writeRun(path: string, facts: RunFacts): void {
-  writeFileSync(`${path}.new`, `${JSON.stringify(facts)}\n`);
-  renameSync(`${path}.new`, path);
+  writeFileSync(`${path}.new`, `${JSON.stringify(facts)}\n`, { flush: true });
+  replace(path, `${path}.new`);
+}
+
+/** Puts the file `by` in the place of another. A power cut leaves the one or the other, and this one once it returns. */
+export function replace(path: string, by: string): void {
+  renameSync(by, path);
+  let folder: number | undefined;
+  try {
+    folder = openSync(dirname(path), 'r');
+    fsyncSync(folder);
+  } catch {
+    // Windows and some network file systems cannot.
+  } finally {
+    if (folder !== undefined) closeSync(folder);
+  }
 }
 
 /** The first thing in which two runs differ that their outputs must not; undefined when there is none. */
@@ -55,8 +60,9 @@ export function firstDifference(before: RunFacts, now: RunFacts): string | undef
     const [was, is] = [before.inputs[i], now.inputs[i]];
     if (was !== is) return `its input ${i + 1} was ${was ?? 'not there'}, and now is ${is ?? 'not there'}`;
   }
-  for (const [fact, flag] of FLAGS) {
-    const [was, is] = [before[fact], now[fact]];
+  for (const name of FLAGS) {
+    const [was, is] = [before[name], now[name]];
+    const flag = `--${name.replace('F', '-f')}`;
     if (was !== is) return `${flag} was ${was ?? 'not given'}, and now is ${is ?? 'not given'}`;
   }
   return undefined;

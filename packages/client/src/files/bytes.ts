@@ -15,6 +15,13 @@ const FOREIGN: [magic: string, what: string][] = [
   ['BZh', 'compressed by bzip2; unpack it, or use gzip'],
   ['\x28\xb5\x2f\xfd', 'compressed by zstd; unpack it, or use gzip'],
   ['\xfd7zX', 'compressed by xz; unpack it, or use gzip'],
+  ['\x1f\x8b', 'compressed by gzip twice; unpack it once'],
+];
+const WIDE: [head: RegExp, encoding: string][] = [
+  [/^(?:\xff\xfe|[^\0]\0)\0\0/, 'UTF-32LE'],
+  [/^\0\0(?:\xfe\xff|\0[^\0])/, 'UTF-32BE'],
+  [/^[^\0]\0[^\0]\0/, 'UTF-16LE without a byte order mark'],
+  [/^\0[^\0]\0[^\0]/, 'UTF-16BE without a byte order mark'],
 ];
 
 /**
@@ -31,19 +38,26 @@ export async function* readBytes(path: string): AsyncGenerator<Chunk, void, unde
       yield chunk;
     }
   }
-  let [head, source] = await peek(raw());
-  if (head.startsWith('\x1f\x8b')) [head, source] = await peek(unpacked(source));
-  const foreign = FOREIGN.find(([magic]) => head.startsWith(magic));
-  if (foreign) throw new UnreadableError(`${inputName(path)} is ${foreign[1]}`);
-  const bare = /^[^\0]\0[^\0]\0/.test(head) ? 'UTF-16LE' : /^\0[^\0]\0[^\0]/.test(head) ? 'UTF-16BE' : undefined;
-  if (bare) {
-    const advice = `convert the file first: iconv -f ${bare} -t UTF-8`;
-    throw new UnreadableError(`${inputName(path)} looks like ${bare} without a byte order mark; ${advice}`);
-  }
-  const utf16 = head.startsWith('\xff\xfe') ? 'utf-16le' : head.startsWith('\xfe\xff') ? 'utf-16be' : undefined;
-  const decoder = utf16 && new TextDecoder(utf16);
-  for await (const chunk of source) {
-    yield { bytes: decoder ? Buffer.from(decoder.decode(chunk, { stream: true })) : chunk, read };
+  const file = raw();
+  try {
+    let [head, source] = await peek(file);
+    if (head.startsWith('\x1f\x8b')) [head, source] = await peek(unpacked(source));
+    const foreign = FOREIGN.find(([magic]) => head.startsWith(magic));
+    if (foreign) throw new UnreadableError(`${inputName(path)} is ${foreign[1]}`);
+    const wide = WIDE.find(([bytes]) => bytes.test(head))?.[1];
+    if (wide) {
+      const advice = `convert the file first: iconv -f ${wide.split(' ')[0]} -t UTF-8`;
+      throw new UnreadableError(`${inputName(path)} looks like ${wide}; ${advice}`);
+    }
+    const utf16 = head.startsWith('\xff\xfe') ? 'utf-16le' : head.startsWith('\xfe\xff') ? 'utf-16be' : undefined;
+    const decoder = utf16 && new TextDecoder(utf16);
+    for await (const chunk of source) {
+      yield { bytes: decoder ? Buffer.from(decoder.decode(chunk, { stream: true })) : chunk, read };
+    }
+    if (decoder?.decode())
+      throw new UnreadableError(`${inputName(path)} ends in the middle of a character; is it whole?`);
+  } finally {
+    void file.return(undefined); // closes it, also when it was not read to its end
   }
 }
 
@@ -55,12 +69,8 @@ async function peek(source: AsyncGenerator<Buffer>): Promise<[head: string, sour
     if (head.length >= 4) break;
   }
   async function* whole(): AsyncGenerator<Buffer> {
-    try {
-      yield head;
-      yield* source;
-    } finally {
-      await source.return(undefined);
-    }
+    yield head;
+    yield* source;
   }
   return [head.toString('latin1', 0, 4), whole()];
 }

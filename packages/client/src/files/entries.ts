@@ -21,12 +21,12 @@ export interface SourceDocument {
   source: string;
   /** Its line, from 1 (of a CSV record its last line, of JSON its place in the array). Not there for .txt. */
   line?: number;
-  /** The record's id, when it has one. What JSON has stays as it is: a number, or an object such as MongoDB's `$oid`. */
+  /** The record's id, when it has one. What JSON has stays as it is: a number, a list, an object such as MongoDB's `$oid`. */
   id?: DocumentId;
   text: string;
 }
 
-export type DocumentId = string | number | { [field: string]: unknown };
+export type DocumentId = string | number | boolean | unknown[] | { [field: string]: unknown };
 
 export const FORMATS = ['txt', 'jsonl', 'json', 'csv', 'tsv'] as const;
 export type DocumentFormat = (typeof FORMATS)[number];
@@ -183,7 +183,8 @@ function chooseColumn(header: string[], options: FieldOptions, file: string): st
 }
 
 function parseObject(json: string, where: string): Fields {
-  const value = parseJson(json);
+  // A byte order mark, where files were put together.
+  const value = parseJson(json.replace(/^\uFEFF/, ''));
   if (value === undefined) throw new UnreadableError(`${where} is not valid JSON`);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UnreadableError(`${where} is not a JSON object, such as {"text": "…"}`);
@@ -199,16 +200,15 @@ function textOf(record: Fields, field: string, where: string): string {
   throw new UnreadableError(`${where} has no string in the field "${field}" but ${found}`);
 }
 
-/** An id's objects within each other; JSON's writer goes less deep than its reader. */
+/** An id's objects and lists within each other; JSON's writer goes less deep than its reader. */
 const DEEPEST_ID = 100;
 
 /** JSON's reader rounds large numbers without a word, and another id than the caller's must never come out. */
 function idOf(id: unknown, where: string): { id?: DocumentId } {
-  if (typeof id === 'string') return { id };
-  if (typeof id !== 'number' && (typeof id !== 'object' || id === null || Array.isArray(id))) return {};
+  if (id === undefined || id === null) return {};
   const bad = idProblem(id);
   if (bad) throw new UnreadableError(`${where} has an id ${bad}; make it a string`);
-  return { id: id as number | Fields };
+  return { id: id as DocumentId };
 }
 
 function idProblem(value: unknown, deep = 0): string | undefined {

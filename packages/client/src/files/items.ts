@@ -53,7 +53,8 @@ export async function* readItems(path: string): AsyncGenerator<Line, void, undef
           continue;
         }
         if (base === 1 && byte === CLOSE_ARRAY) {
-          base = depth = 0;
+          base = undefined; // another array may follow, as of two files that were put together
+          depth = 0;
           continue;
         }
         start = at;

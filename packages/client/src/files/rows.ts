@@ -30,7 +30,7 @@ async function* split(rows: Rows, known: string | undefined): AsyncGenerator<Row
   let columns: number | undefined;
   for (let first = await rows.line(0); first; first = await rows.line(0)) {
     const text = first.text.replace(/[\r\n]+$/, '');
-    const sep = columns === undefined ? /^sep=([^\w ])$/i.exec(text)?.[1] : undefined;
+    const sep = columns === undefined ? /^"?sep=([^\w "])"?$/i.exec(text)?.[1] : undefined;
     if (text === '' || sep) {
       delimiter = sep ?? delimiter;
       rows.drop(1);
@@ -52,6 +52,8 @@ class Rows {
   #ahead: Line[] = [];
   #at = 0;
   #number = 0;
+  /** Whether CR alone ends a line, as Excel for the Mac once had it. */
+  #byCr: boolean | undefined;
 
   constructor(private readonly source: AsyncGenerator<Line, void, undefined>) {}
 
@@ -60,8 +62,8 @@ class Rows {
     while (this.#at + i >= this.#ahead.length) {
       const { value } = await this.source.next();
       if (!value) return undefined;
-      // Excel for the Mac once ended lines by CR alone.
-      const parts = value.text.slice(0, -2).includes('\r') ? value.text.split(/(?<=\r)(?!\n|$)/) : [value.text];
+      this.#byCr ??= /\r(?!\n|$)/.test(value.text);
+      const parts = this.#byCr ? value.text.split(/(?<=\r)(?!\n|$)/) : [value.text];
       for (const text of parts) this.#ahead.push({ ...value, text, line: ++this.#number });
     }
     return this.#ahead[this.#at + i];
@@ -88,7 +90,9 @@ class Rows {
       if (reading && fits(reading, columns)) return { reading };
       best ??= reading;
     }
-    const mayBePlain = delimiter === '\t' || !plain.cells.some((cell) => cell.startsWith('"'));
+    // A quote that opens a cell and no other that closes it: the cell may go on in the next line.
+    const isOpen = (cell: string) => cell.startsWith('"') && cell.split('"').length % 2 === 0;
+    const mayBePlain = delimiter === '\t' || !plain.cells.some(isOpen);
     if (mayBePlain && fits(plain, columns)) return { reading: plain };
     if (!best) return { reading: plain, problem: 'a quote is not closed, or not doubled' };
     return { reading: best, problem: `the header has ${columns} fields, and this row ${best.cells.length}` };
