@@ -14,7 +14,7 @@ const ONCE =
 
 /** Method, the host of a target that is a whole URL, path with query, version as far as nginx reads it. */
 const REQUEST_LINE =
-  /^([A-Z_-]+) +(?:[A-Za-z][A-Za-z\d+.-]*:\/\/([A-Za-z\d.-]+|\[[\da-fA-F:.]+\])(?::\d*)?)?(\/[^\0-\x20\x7f]*) +HTTP\/(1\.\d{1,3}(?= *\r?$)|[2-9]|1\d)/;
+  /^([A-Z_-]+) +(?:[A-Za-z][A-Za-z\d+.-]*:\/\/([A-Za-z\d.-]+|\[[\da-fA-F:.]+\])(?::\d*)?)?(\/[^\0-\x20\x7f]*)? +HTTP\/(1\.\d{1,3}(?= *\r?$)|[2-9]|1\d)/;
 
 /** A request's head. Text is latin1. */
 export interface Head {
@@ -56,12 +56,12 @@ export async function readHead(reader: Reader): Promise<Head | undefined> {
   do line = await reader.line(LARGE_BUFFER);
   while (line === '' || line === '\r');
   if (line === undefined) return undefined;
-  const [, method = '', named, target = '', version = ''] = REQUEST_LINE.exec(line ?? '') ?? [];
+  const [, method = '', named, target = named && '/', version = ''] = REQUEST_LINE.exec(line ?? '') ?? [];
   const headers: Headers = [];
-  const begun = { method, ...split(target), version, headers };
+  const begun = { method, ...split(target ?? ''), version, headers };
   try {
     if (line === null) throw new Refused(414, 'URI too long');
-    if (version === '') throw new Refused();
+    if (version === '' || target === undefined) throw new Refused();
     if (!version.startsWith('1.')) throw new Refused(505, '');
     if (named !== undefined) checkHost(named);
     if (leadsNowhere(begun.path)) throw new Refused();
@@ -96,8 +96,8 @@ async function readHeaders(reader: Reader, first: string, headers: Headers): Pro
     if (raw === null || !fits(raw) || headers.length > MOST_HEADERS) {
       throw new Refused(400, 'Request header or cookie too large');
     }
-    const line = raw.replace(/\r$/, '');
-    if (line === '') return true;
+    if (/^\r?$/.test(raw)) return true;
+    const line = raw.replace(/\r+$/, '');
     // Without a colon it is a header without a value.
     const [, name = '', all = ''] = /^([^\0-\x20\x7f:]+)(?::(.*))?$/s.exec(line) ?? [];
     if (name === '' || /[\0\r]/.test(line)) throw new Refused();

@@ -17,7 +17,7 @@ const REPLACED = new Set(
   ].flatMap((line) => line.split(' ')),
 );
 
-/** One of nginx's proxy_buffers, bytes: an answer of a known length is passed on in whole ones. */
+/** One of nginx's proxy_buffers, bytes. The first one has the head, too. */
 const BUFFER = 4096;
 
 /**
@@ -123,8 +123,10 @@ async function relay(exchange: Exchange, answer: Answer, reader: Reader): Promis
     broken = error as Error;
   }
   const body = Buffer.concat(parts);
-  // Where the upstream ended in order, all that has come goes on; after a reset, nginx has lost its last buffer.
-  const lost = !broken || (broken instanceof Ended && !reader.error) ? 0 : body.length % BUFFER;
+  // All that has come goes on; but where the upstream did not end in order, nginx has lost its last buffer, unless it reads
+  // chunks, which it passes on one by one.
+  const kept = !broken || answer.framing === 'chunked' || (broken instanceof Ended && !reader.error);
+  const lost = kept ? 0 : Math.min(body.length, (answer.size + body.length) % BUFFER);
   const headers = downstream(exchange, answer, waited);
   await exchange.answer(answer.status, answer.reason, headers, body.subarray(0, body.length - lost), !broken);
   if (broken) throw broken;

@@ -108,7 +108,7 @@ export class Reader {
       await this.text(/^\r?$/);
     }
     // Trailers end here.
-    while ((await this.text()) !== '');
+    while ((await this.text(/^[^\r]*\r?$/)) !== '');
   }
 
   async *#exactly(length: number): AsyncGenerator<Buffer, void> {

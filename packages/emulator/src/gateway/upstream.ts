@@ -97,6 +97,8 @@ export interface Answer {
   readonly framing: number | 'chunked' | 'close';
   /** Whether the connection can be used again. */
   readonly keepAlive: boolean;
+  /** Bytes of the head, its lines ended by CR and LF. */
+  readonly size: number;
 }
 
 /**
@@ -108,12 +110,15 @@ export interface Answer {
  */
 export async function readAnswer(reader: Reader, method: string): Promise<Answer> {
   for (;;) {
-    const [, version, status, reason = ''] = /^HTTP\/1\.(\d) (\d{3})(?: (.*))?$/.exec(await reader.text()) ?? [];
+    const first = await reader.text();
+    const [, version, status, reason = ''] = /^HTTP\/1\.(\d) (\d{3})(?: (.*))?$/.exec(first) ?? [];
     if (!status) throw new Malformed();
     const headers: Headers = [];
+    let size = first.length + 4;
     for (let text = await reader.text(); text !== ''; text = await reader.text()) {
       const [, name, value = ''] = /^([^\0-\x20:\x7f]+):([^\0\r]*)$/s.exec(text) ?? [];
       if (!name) throw new Malformed();
+      size += text.length + 2;
       headers.push([name, value.replace(/^ +| +$/g, '')]);
     }
     const code = Number(status);
@@ -129,6 +134,6 @@ export async function readAnswer(reader: Reader, method: string): Promise<Answer
     const framing = bodiless ? 0 : chunked ? 'chunked' : length === undefined ? 'close' : Number(length);
     const connection = values(headers, 'connection').join().toLowerCase();
     const stays = version === '0' ? connection.includes('keep-alive') : !connection.includes('close');
-    return { status: code, reason, headers, framing, keepAlive: stays && framing !== 'close' };
+    return { status: code, reason, headers, framing, keepAlive: stays && framing !== 'close', size };
   }
 }

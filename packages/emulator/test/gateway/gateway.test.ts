@@ -404,7 +404,7 @@ test.each([
   ['Content-Length: 1000', '{"half":', 'end', 'content-length', '{"half":'],
   ['Content-Length: 1000', '{"half":', 'resetAndDestroy', 'content-length', ''],
   ['Transfer-Encoding: chunked', '8\r\n{"half":\r\n', 'end', 'chunked', '{"half":'],
-  ['Transfer-Encoding: chunked', '8\r\n{"half":\r\n', 'resetAndDestroy', 'chunked', ''],
+  ['Transfer-Encoding: chunked', '8\r\n{"half":\r\n', 'resetAndDestroy', 'chunked', '{"half":'],
   ['X-Length: untold', '{"half":', 'resetAndDestroy', 'chunked', ''],
 ] as const)(
   'of an answer (%s) that breaks off after %j by %s, %s, what came goes on, but for the last buffer of a reset',
@@ -424,6 +424,22 @@ test.each([
     expect([answer.status, answer.framing, answer.body]).toEqual([200, `${framing} (connection closed early)`, body]);
   },
 );
+
+test('of a longer answer that is reset, whole buffers go on, of which the first had the head, too', async () => {
+  const head = 'HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n';
+  const server = createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', () => {
+        socket.write(head + 'x'.repeat(9000));
+        setTimeout(() => socket.resetAndDestroy(), 50);
+      });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(() => new Promise((resolve) => server.close(resolve)));
+  const { port } = await gateway(config(`http://127.0.0.1:${(server.address() as { port: number }).port}`));
+  expect((await post(port, [KEY])).body).toBe('x'.repeat(2 * 4096 - head.length));
+});
 
 test.each([
   ['two lengths', 'Content-Length: 2\r\nContent-Length: 3'],

@@ -90,6 +90,7 @@ test.each([
   ['HTTP/3 in short', ['POST /nlp/ner HTTP/3', HOST], 505, 'text/html', '505 HTTP Version Not Supported'],
   ['HTTP/1 in short', ['POST /nlp/ner HTTP/1', HOST], 400, 'text/plain', 'Bad request'],
   ['a line without a version', ['GET /nlp/ner', HOST], 400, 'text/plain', 'Bad request'],
+  ['an end of two CRs', [LINE, HOST, HTML, 'X-A: 1', '\r'], 400, 'text/html', 'Bad request'],
   ['a folded header', [LINE, HOST, HTML, ' more'], 400, 'text/html', 'Bad request'],
   ['a CR in a value', [LINE, HOST, HTML, 'X-A: a\rb'], 400, 'text/html', 'Bad request'],
   ['headers over 33 KiB', [LINE, HOST, HTML, ...many(7, 5000)], 400, 'text/html', TOO_LARGE],
@@ -109,6 +110,7 @@ test.each([
   ['a header line of 8 KiB', [LINE, HOST, KEY, EMPTY, `X: ${long(8192 - 5)}`]],
   ['four lines of 5 KB', [LINE, HOST, KEY, EMPTY, ...many(4, 5000)]],
   ['eight lines of 4 KB', [LINE, HOST, KEY, EMPTY, ...many(8, 4080)]],
+  ['a value whose line ends with two CRs', [LINE, HOST, KEY, EMPTY, 'X-A: 1\r']],
   ['a whole URL', ['POST http://gw.test:8000/nlp/ner HTTP/1.1', HOST, KEY, EMPTY]],
   ['a thousand headers', [LINE, HOST, KEY, EMPTY, ...many(997, 1)]],
   ['empty lines before it', ['', '', LINE, HOST, KEY, EMPTY]],
@@ -160,6 +162,10 @@ test('lines may end with a bare LF', async () => {
   expect((await wire.answer()).status).toBe(200);
   wire.close();
   take();
+});
+
+test('a whole URL without a path is that of the root', async () => {
+  expect((await ask(['POST http://gw.test HTTP/1.1', HOST, KEY, EMPTY])).body).toContain('no Route matched');
 });
 
 test('a path that is not UTF-8 has no route, and one that is goes up escaped', async () => {
@@ -294,6 +300,7 @@ test.each([
   ['a size that is too large', 'fffffffffffffffff'],
   ['more than the size', '2\r\n{}{'],
   ['a line end of two CRs', '2\r\n{}\r\r'],
+  ['a trailer with a CR', '0\r\nA: b\rc'],
   ['an extension with a CR', '2;a\rb'],
 ])('chunks with %s are refused as soon as that has come', async (_, body) => {
   const answer = await ask([LINE, HOST, KEY, 'Transfer-Encoding: chunked'], body);
