@@ -109,6 +109,8 @@ test('a file that is cut or damaged: which line, and how to keep what stands bef
     appendFileSync(damaged, `${line}\n`);
     await expect(readRun(damaged)).rejects.toThrow(`${damaged}, line 4, is no line of a run; \`head -n 3`);
   }
+  const before = written([{ ...FULL, sentMs: 2000 }]);
+  await expect(readRun(before)).rejects.toThrow(`${before}, line 2, is no line of a run; \`head -n 1`);
   // As of two files that were put one behind the other.
   const twice = written([FULL], 'complete');
   appendFileSync(twice, `${JSON.stringify({ type: 'sample', ...FULL })}\n`);

@@ -77,7 +77,10 @@ const BurstLine = z.object({
 });
 export type BurstInfo = Omit<z.infer<typeof BurstLine>, 'type'>;
 
-const SampleLine = SAMPLE.extend({ type: z.literal('sample') });
+/** No answer ends before its request was sent. */
+const SampleLine = SAMPLE.extend({ type: z.literal('sample') }).refine(
+  ({ sentMs, lastByteMs }) => lastByteMs === null || lastByteMs >= sentMs,
+);
 
 /** The last line: the run ended by itself, or by Ctrl-C. */
 const EndLine = z.object({ type: z.literal('end'), reason: z.enum(['complete', 'interrupted']) });
