@@ -98,10 +98,12 @@ export class Outage {
     for (const doubt of this.doubts) {
       if (batch.number < doubt.number) continue;
       this.doubts.delete(doubt);
-      // What is too much was no bad moment.
-      const mayBe = wide && judge(doubt.error as NerError, true).next !== 'split';
-      (mayBe && doubt.pardons++ < PARDONS ? pardoned : blamed).push(doubt);
-      doubt.alone = doubt.pardons === PARDONS;
+      const error = doubt.error as NerError;
+      // What is too much was no bad moment; and what hangs takes down no other, but would hold up all while it is alone.
+      const most = judge(error, true).next === 'split' ? 0 : error.code === 'timeout' ? 1 : PARDONS;
+      const pardon = wide && doubt.pardons++ < most;
+      (pardon ? pardoned : blamed).push(doubt);
+      doubt.alone = pardon && doubt.pardons === PARDONS;
     }
     return { blamed, pardoned };
   }
