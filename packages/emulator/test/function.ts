@@ -24,7 +24,8 @@ afterEach(async () => {
 /** A temporary folder with files in it, by their paths. It goes when the test is over. */
 export function folderOf(files: Record<string, string>): string {
   const folder = makeFolder(files);
-  later(() => rmSync(folder, { recursive: true }));
+  // A process whose emulator was killed may write its compiled modules for a moment.
+  later(() => rmSync(folder, { recursive: true, maxRetries: 10 }));
   return folder;
 }
 
