@@ -95,7 +95,7 @@ def no_size(folder):
 
 def no_file_name(folder):
     set_in_manifest(folder, "files", {"a\0b": {"bytes": 1, "sha256": ""}})
-    return "cannot be read (embedded null byte)"
+    return "cannot be read ("
 
 
 def set_in_manifest(folder, key, value):
