@@ -107,7 +107,8 @@ test.each(Object.entries(KINDS))('of a healthy server that answers with %s nothi
   expect(server.truth.requests - ok).toBeLessThanOrEqual(cut);
   const median = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0;
   const measured = median(samples.flatMap((one) => (one.outcome === 'ok' ? (one.lastByteMs ?? 0) - one.sentMs : [])));
-  if (median(server.truth.ms) > 20) expect(measured / median(server.truth.ms)).toBeCloseTo(1, 0);
+  // How exact it is, the bench tells.
+  if (slow) expect(measured / median(server.truth.ms)).toBeCloseTo(1, 0);
 });
 
 test.each([
