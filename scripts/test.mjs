@@ -40,8 +40,7 @@ async function tests() {
   await prepareModel(describeModel(DEFAULT_MODEL));
   console.log('\nClient, load test, emulator, Kong, Terraform, the whole path (vitest), and beside them the function');
   const counts = await Promise.all([pytest({ name: 'pytest', silent: true }), vitest([], { name: 'vitest' })]);
-  console.log('\nThe function (pytest)');
-  process.stdout.write(fs.readFileSync(path.join(reports, 'pytest.log')));
+  tell('The function (pytest)', 'pytest');
   return [...counts, untold()];
 }
 
@@ -51,9 +50,14 @@ async function tests() {
  */
 async function check(title, program, args) {
   const passed = await run(program, args, { name: title, silent: true });
-  console.log(`\n${title}`);
-  process.stdout.write(fs.readFileSync(path.join(reports, `${title}.log`)));
+  tell(title, title);
   return counted(passed);
+}
+
+/** Prints what a runner has said. @param {string} title @param {string} name of its log */
+function tell(title, name) {
+  console.log(`\n${title}`);
+  process.stdout.write(fs.readFileSync(path.join(reports, `${name}.log`)));
 }
 
 /** What has been printed, logged and reported, here and by the programs under test, has no key and no text of a test. */

@@ -3,6 +3,7 @@ import * as fs from 'node:fs';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseJson } from '../json.js';
+import { read } from './disk.js';
 import { OutputError } from './errors.js';
 
 const BEAT_MS = 5000;
@@ -124,16 +125,6 @@ function create(path: string, holder: Holder): number | undefined {
       fs.rmSync(path); // the disk is full: it names nobody
     }
     throw error;
-  }
-}
-
-/** A file; undefined when there is none. @param isThere whether another error is thrown */
-export function read(path: string, isThere = false): string | undefined {
-  try {
-    return fs.readFileSync(path, 'utf8');
-  } catch (error) {
-    if (isThere && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return undefined;
   }
 }
 

@@ -1,10 +1,11 @@
 import * as fs from 'node:fs';
 import type { Entry } from '../files/entries.js';
+import { replace } from './disk.js';
 import { modelChanged, OutputError, unusable } from './errors.js';
 import { Lock } from './lock.js';
 import type { OutputFormat, OutputRecord } from './record.js';
 import { compare, partOf, readDone } from './resume.js';
-import { firstDifference, type RunFacts, readRun, replace, writeRun } from './run-file.js';
+import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
 export type Todo = Entry & {
   /** It failed in an earlier run. */

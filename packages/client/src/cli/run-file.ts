@@ -1,10 +1,9 @@
-import { closeSync, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import * as z from 'zod/mini';
 import { FORMATS } from '../files/entries.js';
 import { parseJson } from '../json.js';
+import { read, replace } from './disk.js';
 import { foreign, unusable } from './errors.js';
-import { read } from './lock.js';
 
 /** What an output is of: `OUT.run` beside it says so. */
 const RunFacts = z.object({
@@ -40,20 +39,6 @@ export function writeRun(path: string, facts: RunFacts): void {
   replace(path, `${path}.new`);
 }
 
-/** Puts the file `by` in the place of another. A power cut leaves the one or the other, and this one once it returns. */
-export function replace(path: string, by: string): void {
-  renameSync(by, path);
-  let folder: number | undefined;
-  try {
-    folder = openSync(dirname(path), 'r');
-    fsyncSync(folder);
-  } catch {
-    // Windows and some network file systems cannot.
-  } finally {
-    if (folder !== undefined) closeSync(folder);
-  }
-}
-
 /** The first thing in which two runs differ that their outputs must not; undefined when there is none. */
 export function firstDifference(before: RunFacts, now: RunFacts): string | undefined {
   for (let i = 0; i < Math.max(before.inputs.length, now.inputs.length); i++) {
@@ -62,7 +47,7 @@ export function firstDifference(before: RunFacts, now: RunFacts): string | undef
   }
   for (const name of FLAGS) {
     const [was, is] = [before[name], now[name]];
-    const flag = `--${name.replace('F', '-f')}`;
+    const flag = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     if (was !== is) return `${flag} was ${was ?? 'not given'}, and now is ${is ?? 'not given'}`;
   }
   return undefined;

@@ -80,10 +80,10 @@ export class Reader {
    * @throws {Malformed} for one that is too long, or of another shape
    * @throws {Error} when the connection ends before
    */
-  async text(shape = /^/): Promise<string> {
+  async text(shape?: RegExp): Promise<string> {
     const line = await this.line(HIGH_WATER, shape);
     if (line === undefined) throw this.error ?? new Ended();
-    if (line === null || !shape.test(line)) throw new Malformed();
+    if (line === null || (shape && !shape.test(line))) throw new Malformed();
     return line.replace(/\r$/, '');
   }
 

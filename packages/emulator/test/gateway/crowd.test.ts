@@ -45,12 +45,17 @@ test('a head that comes byte by byte is a request once it is whole', async () =>
   wire.close();
 });
 
-test('a connection that is gone is not held any longer', async () => {
+/** A connection to a gateway whose timers go by the test's hand. */
+async function withFakeTimers(): Promise<Wire> {
   const { url } = await upstream();
   const { port } = await gateway(config(url));
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   cleanups.push(() => vi.useRealTimers());
-  const wire = await Wire.open(port);
+  return Wire.open(port);
+}
+
+test('a connection that is gone is not held any longer', async () => {
+  const wire = await withFakeTimers();
   wire.send(`${HEAD}Content-Length: 0\r\nConnection: close\r\n\r\n`);
   expect((await wire.answer()).status).toBe(200);
   await wire.end();
@@ -72,11 +77,7 @@ test('answers a body that is declared too long without its end', async () => {
 });
 
 test('a caller that was refused and does not send its body is let go', async () => {
-  const { url } = await upstream();
-  const { port } = await gateway(config(url));
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  cleanups.push(() => vi.useRealTimers());
-  const wire = await Wire.open(port);
+  const wire = await withFakeTimers();
   wire.send('POST /nlp/ner HTTP/1.1\r\nHost: gw\r\nContent-Length: 10\r\n\r\nabc');
   expect((await wire.answer()).status).toBe(401);
   for (let turn = 0; turn < 10 && !wire.ended; turn++) {

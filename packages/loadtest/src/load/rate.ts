@@ -24,17 +24,21 @@ const AHEAD_MS = 1000;
 /** From the end of an answer until it is parsed, ms. */
 const SETTLE_MS = 100;
 
+/** Requests of a stage, of which the last may be a part of one. */
+const requestsIn = ({ from, to, durationMs }: Stage) => ((from + to) / 2 / 1000) * durationMs;
+
 /** How many requests are due until the end of some stages: one at least. Days of them need no list. */
 export function countOf(stages: readonly Stage[]): number {
-  const sum = stages.reduce((total, { from, to, durationMs }) => total + ((from + to) / 2 / 1000) * durationMs, 0);
+  const sum = stages.reduce((total, stage) => total + requestsIn(stage), 0);
   return Math.max(1, Math.ceil(sum - 1e-9));
 }
 
 /** When each request is due, ms after the first. */
 export function* dueMs(stages: readonly Stage[]): Generator<number, void, undefined> {
   let [startsMs, before, number] = [0, 0, 0];
-  for (const { from, to, durationMs } of stages) {
-    const upTo = before + ((from + to) / 2 / 1000) * durationMs;
+  for (const stage of stages) {
+    const { from, to, durationMs } = stage;
+    const upTo = before + requestsIn(stage);
     const slope = (to - from) / durationMs / 1000;
     for (; number < upTo - 1e-9 || number === 0; number++) {
       // After so many requests of this stage: rate × t + slope × t² / 2.
