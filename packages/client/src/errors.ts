@@ -128,3 +128,20 @@ export class DocumentError extends NerError {}
 export function printable(text: string): string {
   return text.replace(/\p{C}/gu, '\uFFFD');
 }
+
+// What to do about an answer that is the caller's to mend.
+const ADVICE: Record<number, string> = {
+  401: 'check NER_API_KEY',
+  403: 'burst-ner doctor tells who refused',
+  405: 'is url the whole address, with http:// or https:// as the gateway has it?',
+  407: 'the proxy wants a password: give it to the ProxyAgent that is the dispatcher',
+  411: 'something on the way here wants another kind of request: ask who runs it',
+  415: 'something on the way here takes no JSON: ask who runs it',
+  426: 'try https:// in url',
+  511: 'this network wants a login first',
+};
+
+/** What to do about a status, to be put behind a sentence; empty for most. */
+export function adviceOn(status: number): string {
+  return ADVICE[status] ? `; ${ADVICE[status]}` : '';
+}

@@ -3,6 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { buildConnector, Pool, request } from 'undici';
 import { whenAborted } from './abort.js';
 import {
+  adviceOn,
   ConfigError,
   ConnectionError,
   type ErrorCode,
@@ -12,7 +13,6 @@ import {
   TimeoutError,
 } from './errors.js';
 import type { Settings } from './options.js';
-import { adviceOn } from './wire.js';
 
 /** Of this package. */
 export const VERSION = '0.1.0';

@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import {
   AuthenticationError,
+  adviceOn,
   type NerError,
   ProtocolError,
   printable,
@@ -86,18 +87,6 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
 };
 
 const MAX_QUOTED = 200;
-
-// What to do about an answer that is the caller's to mend.
-const ADVICE: Record<number, string> = {
-  401: 'check NER_API_KEY',
-  403: 'burst-ner doctor tells who refused',
-  405: 'is url the whole address, with http:// or https:// as the gateway has it?',
-  407: 'the proxy wants a password: give it to the ProxyAgent that is the dispatcher',
-  411: 'something on the way here wants another kind of request: ask who runs it',
-  415: 'something on the way here takes no JSON: ask who runs it',
-  426: 'try https:// in url',
-  511: 'this network wants a login first',
-};
 
 /**
  * Reads the answer to a request of `count` texts.
@@ -185,11 +174,6 @@ function failure(reply: Reply, apiKey: string): NerError {
   const told = 'code' in said ? serviceCode(said.code) : undefined;
   const code = refusedByGateway(reply) ? 'rate_limited' : status === 429 ? 'throttled' : (told ?? `http_${status}`);
   return new RequestError(code, `${url} answered ${status} (${sentence})${wait}${advice}`, info);
-}
-
-/** What to do about a status, to be put behind a sentence; empty for most. */
-export function adviceOn(status: number): string {
-  return ADVICE[status] ? `; ${ADVICE[status]}` : '';
 }
 
 function describe(reply: Reply, apiKey: string): string {
