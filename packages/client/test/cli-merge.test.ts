@@ -1,5 +1,6 @@
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { extract, inFolder } from './cli-run.js';
 import { MODEL, served, startGateway } from './gateway.js';
@@ -55,6 +56,28 @@ describe('burst-ner merge', () => {
     await write(`${one}.part`, `${mended}\n{"source":`);
     expect(await run(['merge', one, two, '--out', 'all.jsonl'])).toMatchObject({ code: 0 });
     expect((await read('all.jsonl')).split('\n')[6]).toBe(mended);
+  });
+
+  it('leaves nothing in the place of its output when it is killed half-way, and can be run again', async () => {
+    await using gateway = await startGateway();
+    const [one = '', two = ''] = await shards(gateway, 2);
+    await rename(path(two), path('kept'));
+    execFileSync('mkfifo', [path(two)]);
+    let child: ChildProcess | undefined;
+    const merging = run(['merge', one, two, '--out', 'all.jsonl'], {
+      onStart: (started) => {
+        child = started;
+      },
+    });
+    const fifo = await open(path(two), 'w'); // waits until merge reads of it
+    child?.kill('SIGKILL');
+    await merging;
+    await fifo.close();
+    expect(existsSync(path('all.jsonl'))).toBe(false);
+    await rename(path('kept'), path(two));
+    expect((await run(['merge', one, two, '--out', 'all.jsonl'])).stderr).toBe(
+      'burst-ner: merged 2 shards: 20 documents, 1 failed\n',
+    );
   });
 
   it('tells of a run file that cannot be read', async () => {

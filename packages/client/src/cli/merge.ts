@@ -1,4 +1,5 @@
 import * as fs from 'node:fs';
+import { replace } from './disk.js';
 import { modelChanged, OutputError, unusable } from './errors.js';
 import { formatOf } from './flags.js';
 import type { OutputFormat, OutputRecord } from './record.js';
@@ -7,18 +8,20 @@ import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js
 
 /**
  * Puts the outputs of all shards of one run into the order of the inputs: the output that one process would have written,
- * which `extract` can resume.
+ * whole or not at all, which `extract` can resume.
  *
  * @throws {OutputError} for shards that are missing, not complete, twice there or of different runs or models
  */
 export async function merge(files: string[], out: string): Promise<{ documents: number; failed: number }> {
   const { facts, paths, documents } = shardsOf(files);
   const format = formatOf(facts);
+  if (fs.existsSync(out)) throw new OutputError(`${out} is there already; it stays as it is: name another with --out`);
+  const part = `${out}.new`;
   let failed = 0;
   let model: string | undefined;
-  const fd = create(out);
-  const write = (text: string) => fs.appendFileSync(fd, text);
   try {
+    const fd = fs.openSync(part, 'w');
+    const write = (text: string) => fs.appendFileSync(fd, text);
     write(format.header);
     for await (const record of inTurn(paths, format, documents)) {
       if (record.model && model && record.model !== model) throw modelChanged(out, model, record.model);
@@ -27,21 +30,14 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
       write(format.toText(record));
     }
     fs.fsyncSync(fd);
+    fs.closeSync(fd);
     writeRun(`${out}.run`, { ...facts, documents });
+    replace(out, part);
   } catch (error) {
-    fs.rmSync(out);
+    fs.rmSync(part, { force: true });
     throw 'syscall' in (error as Error) ? unusable(out, error) : error;
   }
   return { documents, failed };
-}
-
-function create(out: string): number {
-  try {
-    return fs.openSync(out, 'wx');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(out, error);
-    throw new OutputError(`${out} is there already; it stays as it is: name another with --out`);
-  }
 }
 
 async function* inTurn(
