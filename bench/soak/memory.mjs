@@ -5,10 +5,8 @@ import { rssMb } from '../processes.mjs';
 /** @typedef {import('./soak.mjs').System} System */
 /** @typedef {import('../report.mjs').Row} Row */
 
-/** The first cycles, in which everything takes its size. */
-const WARM_UP = 2;
-/** Cycles after them, of which fewer say nothing of an hour. */
-const LEAST = 5;
+/** Cycles, of which fewer say nothing of an hour. */
+export const LEAST = 5;
 
 /** MB an hour. `WIDEST`: half of an interval that still says something. */
 const MOST = 1;
@@ -90,7 +88,7 @@ export class Memory {
       const requests = name === 'oldest' ? `, ${this.#oldest?.requests.toLocaleString('en')} requests` : '';
       const what = `memory: ${words}${requests}`;
       const held = `${mean(all).toFixed(0)} MB, ${all.reduce((a, b) => Math.max(a, b), 0).toFixed(0)} at most`;
-      const means = cycles.slice(WARM_UP).map(mean);
+      const means = cycles.map(mean);
       if (means.length < LEAST) return { what, must: '', value: held, verdict: '' };
       const found = slope(means, this.cycleS);
       const interval = `${found.slope.toFixed(1)} [${found.low.toFixed(1)} to ${found.high.toFixed(1)}] MB an hour`;

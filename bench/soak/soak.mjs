@@ -10,7 +10,7 @@ import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
 import { seeded } from '../client/virtual-clock.mjs';
 import { recognize } from './alone.mjs';
-import { Memory } from './memory.mjs';
+import { LEAST, Memory } from './memory.mjs';
 import { Part } from './part.mjs';
 import { pool } from './texts.mjs';
 
@@ -18,6 +18,11 @@ import { pool } from './texts.mjs';
 
 /** A cycle of faults, s; less in a run that is shorter. */
 const CYCLE_S = 180;
+/**
+ * Cycles before those whose memory counts, and s of each: short ones, for V8 compiles by how often a function ran, and what
+ * only a fault calls is else compiled over the whole run.
+ */
+const WARM_UP = { cycles: 12, seconds: 30 };
 /** Requests a minute. */
 const HIGH = 6000;
 const LOW = 600;
@@ -62,19 +67,22 @@ export async function rows({ quick = false, minutes = quick ? 0.5 : 3 } = {}) {
   const memory = new Memory(cycleS);
   const count = { kills: 0, limits: 0, restarts: 0, gatewayKills: 0, gatewayClock: 0, clientClock: 0 };
   const began = performance.now();
-  for (let cycle = 0; cycle < Math.round((minutes * 60) / cycleS); cycle++) {
-    const faults = timetable(random, cycleS);
-    if (cycle === 0) faults.push({ at: 0.95 * cycleS, what: 'gatewayKills', run: killGateway });
+  const cycles = Math.round((minutes * 60) / cycleS);
+  const first = cycles < LEAST ? 0 : -WARM_UP.cycles;
+  for (let cycle = first; cycle < cycles; cycle++) {
+    const seconds = cycle < 0 ? WARM_UP.seconds : cycleS;
+    const faults = timetable(random, seconds);
+    if (cycle === first) faults.push({ at: 0.95 * seconds, what: 'gatewayKills', run: killGateway });
     const begin = performance.now();
     const now = () => (performance.now() - begin) / 1000;
-    while (now() < cycleS) {
-      await sleep(1000 * Math.max(0, Math.min(1, (faults[0]?.at ?? cycleS) - now())));
+    while (now() < seconds) {
+      await sleep(1000 * Math.max(0, Math.min(1, (faults[0]?.at ?? seconds) - now())));
       for (; faults[0] && faults[0].at <= now(); faults.shift()) {
         if ((await faults[0].run(system)) !== false) count[faults[0].what]++;
       }
-      await memory.weigh(system, cycle);
+      if (cycle >= 0) await memory.weigh(system, cycle);
     }
-    await memory.weighLive(system, cycle);
+    if (cycle >= 0) await memory.weighLive(system, cycle);
     const documents = await system.client.ask('so_far');
     console.error(`  Soak: ${Math.round((performance.now() - began) / 1000)} s, ${documents} documents …`);
   }
