@@ -10,7 +10,7 @@ import { command, root, UserError } from './step.mjs';
 
 /** Each module's `rows` measures some lines of the part's table. @type {Record<string, string[]>} */
 const MODULES = {
-  client: ['rate', 'fleet', 'outage', 'throughput', 'abort', 'chunk', 'unicode', 'cli'],
+  client: ['rate', 'fleet', 'outage', 'throughput', 'abort', 'pieces', 'unicode', 'cli'],
   emulator: ['gateway', 'lambda'],
   scale: ['wheel', 'clusters', 'batch'],
   loadtest: ['accuracy', 'loop', 'cold', 'plan', 'questions', 'report', 'statistics'],

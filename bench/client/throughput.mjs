@@ -9,7 +9,7 @@ import { DEFAULT_MODEL, describeModel, prepareModel } from '../../scripts/model.
 import { python } from '../../scripts/python.mjs';
 import { root } from '../../scripts/step.mjs';
 import { decide, figure, verdict } from '../median.mjs';
-import { fortunes } from './chunk.mjs';
+import { fortunes } from './pieces.mjs';
 
 const KB = 1000;
 const REQUESTS_A_MINUTE = 100;

@@ -1,6 +1,6 @@
-import { cut, merge } from './chunk.js';
 import { DocumentError, NerError } from './errors.js';
 import { type Entity, toUtf16 } from './offsets.js';
+import { cut, join } from './pieces.js';
 import { type Limits, type Model, type Result, serviceCode } from './wire.js';
 
 // A text costs the service some time besides that for its characters: about as much as so many of them.
@@ -153,7 +153,7 @@ export class Text {
         },
         found(entities, model) {
           found[i] = entities;
-          if (--missing === 0) owner.found(merge(text, pieces, found), model);
+          if (--missing === 0) owner.found(join(text, pieces, found), model);
         },
         fail: (error) => owner.fail(error),
       };
@@ -177,8 +177,8 @@ export class Text {
    */
   settle(said: Result | NerError, model?: Model): Text[] {
     const tooMuch = ('code' in said && TOO_MUCH.has(said.code)) || ('status' in said && said.status === 413);
-    const parts = tooMuch ? this.shorter() : [];
-    if (parts.length > 0) return parts;
+    const pieces = tooMuch ? this.shorter() : [];
+    if (pieces.length > 0) return pieces;
     try {
       if (said instanceof NerError) throw said;
       if ('error' in said) throw refused(said);

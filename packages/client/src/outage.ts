@@ -1,6 +1,6 @@
-import type { Batch } from './batch.js';
 import type { Clock } from './clock.js';
 import { type NerError, ServiceUnavailableError } from './errors.js';
+import type { Request } from './request.js';
 import { judge, type Next } from './verdict.js';
 
 /** Since the service seems to be away. */
@@ -16,7 +16,7 @@ interface Pause {
   /** Of the first request and of the probes. */
   failures: number;
   until: number;
-  probe: Batch | undefined;
+  probe: Request | undefined;
 }
 
 // So often a request that failed together with others is sent again whole, the last time while no other is under way: a
@@ -34,7 +34,7 @@ const LONGEST_BACK_OFF_MS = 12_000;
 /** Whether the service is away, by what became of the requests. */
 export class Outage {
   /** Failed, and it is not known yet whether a text of theirs is to blame or the service is away. */
-  readonly doubts = new Set<Batch>();
+  readonly doubts = new Set<Request>();
   served = false;
   #pause: Pause | undefined;
 
@@ -60,17 +60,17 @@ export class Outage {
     if (this.#pause) this.#pause.heldAt ??= this.clock.now();
   }
 
-  sent(batch: Batch): void {
+  sent(request: Request): void {
     if (!this.#pause) return;
     const now = this.clock.now();
-    this.#pause.probe = batch;
+    this.#pause.probe = request;
     this.#pause.since += now - (this.#pause.heldAt ?? now);
     this.#pause.heldAt = undefined;
   }
 
   /** It has an answer, or none will come. */
-  ended(batch: Batch): void {
-    if (this.#pause?.probe === batch) this.#pause.probe = undefined;
+  ended(request: Request): void {
+    if (this.#pause?.probe === request) this.#pause.probe = undefined;
   }
 
   /** Forgets what failed: what comes next has an outage of its own. */
@@ -80,7 +80,7 @@ export class Outage {
   }
 
   /** Forgets what nobody waits for any more. @returns it */
-  sweep(): Batch[] {
+  sweep(): Request[] {
     const dropped = [...this.doubts].filter(({ needed }) => !needed);
     for (const doubt of dropped) this.doubts.delete(doubt);
     return dropped;
@@ -91,12 +91,12 @@ export class Outage {
    *
    * @returns them; of those that failed together, and so by no fault of theirs, each PARDONS times as `pardoned`
    */
-  over(batch: Batch): { blamed: Batch[]; pardoned: Batch[] } {
+  over(request: Request): { blamed: Request[]; pardoned: Request[] } {
     const wide = this.#pause !== undefined && (this.#pause.failures > 1 || this.doubts.size > 1);
-    if (this.#pause && batch.number > this.#pause.first) this.#pause = undefined;
-    const [blamed, pardoned]: [Batch[], Batch[]] = [[], []];
+    if (this.#pause && request.number > this.#pause.first) this.#pause = undefined;
+    const [blamed, pardoned]: [Request[], Request[]] = [[], []];
     for (const doubt of this.doubts) {
-      if (batch.number < doubt.number) continue;
+      if (request.number < doubt.number) continue;
       this.doubts.delete(doubt);
       const error = doubt.error as NerError;
       // What is too much was no bad moment; and what hangs takes down no other, but would hold up all while it is alone.
@@ -109,8 +109,8 @@ export class Outage {
   }
 
   /** A request failed, and the service may be away. @returns whether that is enough to let everybody wait */
-  doubt(batch: Batch): boolean {
-    if (batch.texts.length > 0) this.doubts.add(batch);
+  doubt(request: Request): boolean {
+    if (request.texts.length > 0) this.doubts.add(request);
     return this.begun || !this.served || this.doubts.size > MOST_DOUBTS;
   }
 
@@ -121,13 +121,13 @@ export class Outage {
    * @returns for how long, and how much longer until it is given up, in ms; undefined when the request tells nothing new
    * @throws {NerError} when it has been long enough
    */
-  wait(batch: Batch, next: Next, last: number): { ms: number; left: number } | undefined {
-    const error = batch.error as NerError;
+  wait(request: Request, next: Next, last: number): { ms: number; left: number } | undefined {
+    const error = request.error as NerError;
     const now = this.clock.now();
-    const first = Math.min(batch.number, ...[...this.doubts].map(({ number }) => number));
+    const first = Math.min(request.number, ...[...this.doubts].map(({ number }) => number));
     this.#pause ??= { since: now, heldAt: undefined, first, latest: 0, failures: 0, until: now, probe: undefined };
     const pause = this.#pause;
-    if (batch.number <= pause.latest) return undefined;
+    if (request.number <= pause.latest) return undefined;
     pause.latest = last;
     pause.failures++;
     // Where a text may be to blame a probe tells at once.

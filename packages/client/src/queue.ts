@@ -109,9 +109,9 @@ export class Queue {
         for (const first of this.#documents.shift()?.texts(limits) ?? []) this.#texts.push(first);
         continue;
       }
-      const parts = text.bytes + BODY_AROUND_TEXTS > limits.max_body_bytes ? text.shorter() : [];
-      if (parts.length === 0) return text;
-      this.#texts.splice(0, 1, ...parts);
+      const pieces = text.bytes + BODY_AROUND_TEXTS > limits.max_body_bytes ? text.shorter() : [];
+      if (pieces.length === 0) return text;
+      this.#texts.splice(0, 1, ...pieces);
     }
     return undefined;
   }

@@ -1,5 +1,4 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { Backlog, Batch } from './batch.js';
 import { RateBudget, type Usage } from './budget.js';
 import { alarm } from './clock.js';
 import type { Text } from './document.js';
@@ -8,6 +7,7 @@ import type { NerEvent, Settings } from './options.js';
 import { backOff, Outage } from './outage.js';
 import { Pace } from './pace.js';
 import type { Queue } from './queue.js';
+import { Backlog, Request } from './request.js';
 import { Sender, type Served } from './sender.js';
 import { Slots } from './slots.js';
 import { judge, type Next } from './verdict.js';
@@ -27,7 +27,7 @@ export class Scheduler {
   readonly #budget: RateBudget;
   readonly #slots: Slots;
   readonly #queues = new Set<Queue>();
-  readonly #open = new Set<Batch>();
+  readonly #open = new Set<Request>();
   readonly #again: Backlog;
   readonly #outage: Outage;
   readonly #wakeAt: (at: number | undefined) => void;
@@ -86,13 +86,13 @@ export class Scheduler {
   /** Gives up what nobody waits for any more. */
   sweep(): void {
     for (const { queue, rest } of [...this.#outage.sweep(), ...this.#again.sweep()]) queue.putBack(rest);
-    for (const batch of [...this.#open]) if (!batch.needed) batch.stop.abort();
+    for (const request of [...this.#open]) if (!request.needed) request.stop.abort();
     this.pump();
   }
 
   /** How many requests with texts of `queue` are under way. */
   underWay(queue: Queue): number {
-    return [...this.#open].filter((batch) => batch.queue === queue).length;
+    return [...this.#open].filter((request) => request.queue === queue).length;
   }
 
   /** Lets what waits leave, full or not, once nothing has come for a while that was waited for, or after `most` whiles. */
@@ -187,9 +187,9 @@ export class Scheduler {
     return undefined;
   }
 
-  #take(): Batch {
+  #take(): Request {
     const [doubt] = this.#outage.doubts;
-    const probe = this.#outage.begun && doubt ? new Batch(doubt.queue, []) : undefined;
+    const probe = this.#outage.begun && doubt ? new Request(doubt.queue, []) : undefined;
     const again = probe ?? this.#again.take();
     this.pace.extra(again !== undefined);
     if (again) return again;
@@ -197,30 +197,32 @@ export class Scheduler {
     // The others' turn comes next.
     this.#queues.delete(queue);
     this.#queues.add(queue);
-    return new Batch(queue, queue.take(this.size, this.limits));
+    return new Request(queue, queue.take(this.size, this.limits));
   }
 
-  async #send(batch: Batch): Promise<void> {
-    batch.number = ++this.#number;
-    batch.attempts++;
-    this.#open.add(batch);
+  async #send(request: Request): Promise<void> {
+    request.number = ++this.#number;
+    request.attempts++;
+    this.#open.add(request);
     const sentAt = this.settings.clock.now();
-    this.#outage.sent(batch);
+    this.#outage.sent(request);
     const ticket = this.#budget.issue();
-    batch.queue.owner.onChange();
-    const result = await this.#slots.run(() => this.#sender.send(batch, ticket)).catch((error: unknown) => ({ error }));
-    this.#open.delete(batch);
-    this.#outage.ended(batch);
-    if ('error' in result) this.#failed(batch, result.error, sentAt);
-    else this.#answered(batch, result);
+    request.queue.owner.onChange();
+    const result = await this.#slots
+      .run(() => this.#sender.send(request, ticket))
+      .catch((error: unknown) => ({ error }));
+    this.#open.delete(request);
+    this.#outage.ended(request);
+    if ('error' in result) this.#failed(request, result.error, sentAt);
+    else this.#answered(request, result);
     this.pump();
-    batch.queue.owner.onChange();
+    request.queue.owner.onChange();
   }
 
-  #answered(batch: Batch, { results, model, ms }: Served): void {
+  #answered(request: Request, { results, model, ms }: Served): void {
     this.#outage.served = true;
     this.#busySince = undefined;
-    const { queue, texts, rest } = batch;
+    const { queue, texts, rest } = request;
     const done = texts.filter((_, i) => 'entities' in (results[i] as Result));
     this.pace.learn(
       done.reduce((sum, { size }) => sum + size, 0),
@@ -238,76 +240,79 @@ export class Scheduler {
       else undone.push(...text.settle(result, model));
     }
     queue.putBack(undone);
-    if (rest.length > 0) this.#again.halve(batch.part(rest));
-    this.#up(batch);
+    if (rest.length > 0) this.#again.halve(request.part(rest));
+    this.#up(request);
   }
 
   /** The service is there: what was sent before and failed was not its fault. */
-  #up(batch: Batch): void {
-    const { blamed, pardoned } = this.#outage.over(batch);
+  #up(request: Request): void {
+    const { blamed, pardoned } = this.#outage.over(request);
     for (const doubt of pardoned) this.#again.later(doubt, 0);
     for (const doubt of blamed) this.#blame(doubt);
   }
 
-  #failed(batch: Batch, error: unknown, sentAt: number): void {
-    if (!batch.needed) batch.queue.putBack(batch.rest);
-    else if (error instanceof NerError) this.#follow(judge(error, this.#outage.served).next, batch, error, sentAt);
+  #failed(request: Request, error: unknown, sentAt: number): void {
+    if (!request.needed) request.queue.putBack(request.rest);
+    else if (error instanceof NerError) this.#follow(judge(error, this.#outage.served).next, request, error, sentAt);
     else this.#stop(error);
   }
 
-  #follow(next: Next, batch: Batch, error: NerError, sentAt: number): void {
-    batch.error = error;
+  #follow(next: Next, request: Request, error: NerError, sentAt: number): void {
+    request.error = error;
     if (next === 'stop') this.#stop(error);
     else if (next === 'wait') {
-      batch.attempts--;
-      this.#again.first(batch);
+      request.attempts--;
+      this.#again.first(request);
     } else if (next === 'slow down') {
       this.#slots.throttled(sentAt);
-      this.#busy(batch, error);
-    } else if (next === 'pause briefly' || (next === 'pause' && (error.status === undefined || batch.attempts === 1))) {
-      this.#again.first(batch);
-      this.#pause(batch, next);
-    } else if (next === 'split' ? batch.texts.some((it, i) => i > 0 || it.isLong) : this.#isNoNews(batch)) {
-      this.#blame(batch);
-    } else if (this.#outage.doubt(batch)) this.#pause(batch, next);
+      this.#busy(request, error);
+    } else if (
+      next === 'pause briefly' ||
+      (next === 'pause' && (error.status === undefined || request.attempts === 1))
+    ) {
+      this.#again.first(request);
+      this.#pause(request, next);
+    } else if (next === 'split' ? request.texts.some((it, i) => i > 0 || it.isLong) : this.#isNoNews(request)) {
+      this.#blame(request);
+    } else if (this.#outage.doubt(request)) this.#pause(request, next);
   }
 
   /** Whether it is known that a text of it is to blame. Only a text alone needs a witness. */
-  #isNoNews({ blames, texts }: Batch): boolean {
+  #isNoNews({ blames, texts }: Request): boolean {
     return blames > 0 && texts.length > 1 && !this.#outage.begun;
   }
 
-  #busy(batch: Batch, error: NerError): void {
+  #busy(request: Request, error: NerError): void {
     const { clock, outageMs } = this.settings;
     const now = clock.now();
-    const ms = backOff(++batch.throttles, error.retryAfterMs, clock.random());
+    const ms = backOff(++request.throttles, error.retryAfterMs, clock.random());
     this.#busySince ??= now;
     if (now + ms - this.#busySince > outageMs) this.#stop(this.#outage.unavailable(error, this.#busySince));
-    else this.#again.later(batch, ms);
+    else this.#again.later(request, ms);
   }
 
-  #pause(batch: Batch, next: Next): void {
+  #pause(request: Request, next: Next): void {
     try {
-      const wait = this.#outage.wait(batch, next, this.#number);
-      if (wait && wait.ms > 0) this.#tell({ type: 'outage', ...wait, error: batch.error as NerError });
+      const wait = this.#outage.wait(request, next, this.#number);
+      if (wait && wait.ms > 0) this.#tell({ type: 'outage', ...wait, error: request.error as NerError });
     } catch (error) {
       this.#stop(error);
     }
   }
 
   /** A text of it is to blame. */
-  #blame(batch: Batch): void {
-    const error = batch.error as NerError;
-    if (error.status === 413) this.#sender.refusedBody(batch);
-    batch.queue.putBack(batch.rest);
-    batch.rest = [];
-    batch.blames++;
-    const [text, more] = batch.texts.filter(({ over }) => !over);
+  #blame(request: Request): void {
+    const error = request.error as NerError;
+    if (error.status === 413) this.#sender.refusedBody(request);
+    request.queue.putBack(request.rest);
+    request.rest = [];
+    request.blames++;
+    const [text, more] = request.texts.filter(({ over }) => !over);
     const sure = judge(error, this.#outage.served).next === 'split';
     if (!text) return;
-    if (more) this.#again.halve(batch, sure);
-    else if (sure || batch.blames >= BLAMES) batch.queue.putBack(text.settle(error));
-    else this.#again.later(batch, backOff(batch.blames, undefined, this.settings.clock.random()));
+    if (more) this.#again.halve(request, sure);
+    else if (sure || request.blames >= BLAMES) request.queue.putBack(text.settle(error));
+    else this.#again.later(request, backOff(request.blames, undefined, this.settings.clock.random()));
   }
 
   /** Ends every call. What is not settled by now has no outcome. */

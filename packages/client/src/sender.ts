@@ -1,8 +1,8 @@
 import { tracingChannel } from 'node:diagnostics_channel';
-import type { Batch } from './batch.js';
 import type { Ticket } from './budget.js';
 import { NerError } from './errors.js';
 import type { Settings } from './options.js';
+import type { Request } from './request.js';
 import { Transport } from './transport.js';
 import {
   type Answer,
@@ -48,20 +48,20 @@ export class Sender {
   }
 
   /** One attempt. A 401 is tried again at once when `apiKey` gives another key by now. The ticket is used up in any case. */
-  async send(batch: Batch, ticket: Ticket): Promise<Served> {
+  async send(request: Request, ticket: Ticket): Promise<Served> {
     const { apiKey } = this.settings;
     let key: string;
     try {
       key = await apiKey();
-      batch.stop.signal.throwIfAborted();
+      request.stop.signal.throwIfAborted();
     } catch (error) {
       ticket.release();
       throw error;
     }
-    const texts = batch.texts.length === 0 ? [EMPTY_TEXT] : batch.texts.map(({ json }) => json);
+    const texts = request.texts.length === 0 ? [EMPTY_TEXT] : request.texts.map(({ json }) => json);
     for (;;) {
       try {
-        return await this.#attempt(batch, texts, key, ticket);
+        return await this.#attempt(request, texts, key, ticket);
       } catch (error) {
         if (!(error instanceof NerError && error.status === 401)) throw error;
         const before = key;
@@ -80,7 +80,7 @@ export class Sender {
   }
 
   /** Something on the way takes no body of this size: those to come are half as large at most. */
-  refusedBody({ texts }: Batch): void {
+  refusedBody({ texts }: Request): void {
     const bytes = texts.reduce((sum, text) => sum + text.bytes, 0);
     const half = Math.max(LEAST_BODY_BYTES, Math.floor(bytes / 2));
     if (texts.length > 1 && half < this.limits.max_body_bytes) this.limits = { ...this.limits, max_body_bytes: half };
@@ -90,9 +90,9 @@ export class Sender {
     return this.#transport.close();
   }
 
-  async #attempt(batch: Batch, json: string[], apiKey: string, ticket: Ticket): Promise<Served> {
+  async #attempt(request: Request, json: string[], apiKey: string, ticket: Ticket): Promise<Served> {
     const { attemptTimeoutMs: timeoutMs, onEvent, clock } = this.settings;
-    const { attempts: attempt, queue, stop } = batch;
+    const { attempts: attempt, queue, stop } = request;
     const texts = json.length;
     const context: RequestTrace = { url: this.#transport.shown, attempt, texts };
     const began = clock.now();

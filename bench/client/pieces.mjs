@@ -1,4 +1,4 @@
-// Entities of documents that were cut, against those of the whole documents, by real spaCy.
+// Entities of texts that were cut, against those of the whole texts, by real spaCy.
 import child_process from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,10 +9,10 @@ import { python } from '../../scripts/python.mjs';
 import { root, UserError } from '../../scripts/step.mjs';
 
 /** @typedef {import('../../packages/client/src/offsets.js').Entity} Entity */
-/** @typedef {import('../../packages/client/src/chunk.js').Piece} Piece */
+/** @typedef {import('../../packages/client/src/pieces.js').Piece} Piece */
 
 const PYTHONPATH = [path.join(root, 'packages/service'), path.join(root, 'bench/service')].join(path.delimiter);
-// spaCy takes 16 kB a token: whole documents that are longer would need gigabytes.
+// spaCy takes 16 kB a token: whole texts that are longer would need gigabytes.
 const DOCUMENT = 100_000;
 
 /**
@@ -20,7 +20,7 @@ const DOCUMENT = 100_000;
  * @returns {Promise<import('../report.mjs').Row[]>}
  */
 export async function rows({ quick = false } = {}) {
-  const { cut, merge, toUtf16 } = await source();
+  const { cut, join, toUtf16 } = await source();
   const share = quick ? 10 : 1;
   const real = [...fortunes().filter((_, i) => i % (4 * share) === 0), ...demoTexts()].join('\n\n');
   const texts = { generated: generated(1, 500_000 / share), real };
@@ -31,10 +31,10 @@ export async function rows({ quick = false } = {}) {
     spaces: { pieces: (/** @type {string} */ text) => atSpaces(text, 1_000), seams: 0 },
   };
   const rules = {
-    far: { cut: cuts.far, merge, missing: 0, extra: 0 },
-    near: { cut: cuts.near, merge, missing: 0, extra: 0 },
-    dedupe: { cut: cuts.near, merge: dedupe, missing: 0, extra: 0 },
-    spaces: { cut: cuts.spaces, merge: dedupe, missing: 0, extra: 0 },
+    far: { cut: cuts.far, join, missing: 0, extra: 0 },
+    near: { cut: cuts.near, join, missing: 0, extra: 0 },
+    dedupe: { cut: cuts.near, join: dedupe, missing: 0, extra: 0 },
+    spaces: { cut: cuts.spaces, join: dedupe, missing: 0, extra: 0 },
   };
   const spacy = await startSpacy(toUtf16);
   try {
@@ -49,7 +49,7 @@ export async function rows({ quick = false } = {}) {
           const parts = pieces.map(({ start, end }) => text.slice(start, end));
           const found = await spacy.entities('service', parts);
           for (const rule of Object.values(rules).filter(({ cut }) => cut === each)) {
-            const { missing, extra } = differences(whole, rule.merge(text, pieces, found));
+            const { missing, extra } = differences(whole, rule.join(text, pieces, found));
             rule.missing += missing;
             rule.extra += extra;
           }
@@ -117,17 +117,17 @@ export function differences(whole, found) {
   return { missing: [...a].filter((name) => !b.has(name)).length, extra: [...b].filter((name) => !a.has(name)).length };
 }
 
-/** The usual rule: what a piece finds where the pieces before it found nothing. @type {typeof import('../../packages/client/src/chunk.js').merge} */
+/** The usual rule: what a piece finds where the pieces before it found nothing. @type {typeof import('../../packages/client/src/pieces.js').join} */
 function dedupe(_text, pieces, found) {
   /** @type {Entity[]} */
-  const merged = [];
+  const joined = [];
   pieces.forEach((piece, i) => {
     for (const entity of found[i] ?? []) {
       const [start, end] = [piece.start + entity.start, piece.start + entity.end];
-      if (start >= (merged.at(-1)?.end ?? 0)) merged.push({ ...entity, start, end });
+      if (start >= (joined.at(-1)?.end ?? 0)) joined.push({ ...entity, start, end });
     }
   });
-  return merged;
+  return joined;
 }
 
 /** @param {string} text @param {number} target @returns {Piece[]} */
@@ -221,7 +221,7 @@ export function fortunes() {
 async function source() {
   const { build } = await import('tsup');
   const outDir = path.join(root, '.cache/bench/client');
-  const entry = ['chunk', 'offsets'].map((name) => path.join(root, `packages/client/src/${name}.ts`));
+  const entry = ['pieces', 'offsets'].map((name) => path.join(root, `packages/client/src/${name}.ts`));
   await build({
     entry,
     outDir,
@@ -231,9 +231,9 @@ async function source() {
     silent: true,
     tsconfig: path.join(root, 'packages/client/tsconfig.json'),
   });
-  /** @type {typeof import('../../packages/client/src/chunk.js')} */
-  const { cut, merge } = await import(path.join(outDir, 'chunk.js'));
+  /** @type {typeof import('../../packages/client/src/pieces.js')} */
+  const { cut, join } = await import(path.join(outDir, 'pieces.js'));
   /** @type {typeof import('../../packages/client/src/offsets.js')} */
   const { toUtf16 } = await import(path.join(outDir, 'offsets.js'));
-  return { cut, merge, toUtf16 };
+  return { cut, join, toUtf16 };
 }

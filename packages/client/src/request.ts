@@ -3,8 +3,8 @@ import type { Text } from './document.js';
 import type { NerError } from './errors.js';
 import type { Queue } from './queue.js';
 
-/** The texts of one request, and what became of it so far. */
-export class Batch {
+/** One request: its texts, and what became of it so far. */
+export class Request {
   /** Ends what is under way. */
   readonly stop = new AbortController();
   /** The earliest time to send it. */
@@ -35,66 +35,66 @@ export class Batch {
     return !this.queue.stopped && (this.texts.length === 0 || this.texts.some(({ over }) => !over));
   }
 
-  /** A batch of some of its texts, with its past. */
-  part(texts: Text[], rest: Text[] = []): Batch {
+  /** A request with some of these texts, and with the past of this one. */
+  part(texts: Text[], rest: Text[] = []): Request {
     const { attempts, blames } = this;
-    return Object.assign(new Batch(this.queue, texts, rest), { attempts, blames });
+    return Object.assign(new Request(this.queue, texts, rest), { attempts, blames });
   }
 }
 
-/** Batches that are to be sent again, before what waits in queues. A probe is never sent again. */
+/** Requests that are to be sent again, before what waits in queues. A probe is never sent again. */
 export class Backlog {
-  #batches: Batch[] = [];
+  #requests: Request[] = [];
 
   constructor(private readonly clock: Clock) {}
 
   get empty(): boolean {
-    return this.#batches.length === 0;
+    return this.#requests.length === 0;
   }
 
   /** The earliest time to send one, by the clock; infinite where there is none. */
   get due(): number {
-    return Math.min(...this.#batches.map(({ due }) => due));
+    return Math.min(...this.#requests.map(({ due }) => due));
   }
 
   /** The one to be sent now. */
-  get next(): Batch | undefined {
+  get next(): Request | undefined {
     const now = this.clock.now();
-    return this.#batches.find(({ due }) => due <= now);
+    return this.#requests.find(({ due }) => due <= now);
   }
 
-  take(): Batch | undefined {
+  take(): Request | undefined {
     const { next } = this;
-    if (next) this.#batches.splice(this.#batches.indexOf(next), 1);
+    if (next) this.#requests.splice(this.#requests.indexOf(next), 1);
     return next;
   }
 
-  first(batch: Batch): void {
-    if (batch.texts.length > 0) this.#batches.unshift(batch);
+  first(request: Request): void {
+    if (request.texts.length > 0) this.#requests.unshift(request);
   }
 
   /** @param ms how long it waits at least */
-  later(batch: Batch, ms: number): void {
-    batch.due = this.clock.now() + ms;
-    if (batch.texts.length > 0) this.#batches.push(batch);
+  later(request: Request, ms: number): void {
+    request.due = this.clock.now() + ms;
+    if (request.texts.length > 0) this.#requests.push(request);
   }
 
   /** Its first half, which tells which one has the text to blame. @param both where either may be too much by itself */
-  halve(batch: Batch, both = false): void {
-    const texts = batch.texts.filter(({ over }) => !over);
+  halve(request: Request, both = false): void {
+    const texts = request.texts.filter(({ over }) => !over);
     const other = texts.splice(Math.ceil(texts.length / 2));
-    if (texts.length > 0) this.#batches.push(batch.part(texts, both ? [] : other));
-    if (both && other.length > 0) this.#batches.push(batch.part(other));
+    if (texts.length > 0) this.#requests.push(request.part(texts, both ? [] : other));
+    if (both && other.length > 0) this.#requests.push(request.part(other));
   }
 
   /** Drops what nobody waits for any more. @returns it */
-  sweep(): Batch[] {
-    const dropped = this.#batches.filter(({ needed }) => !needed);
-    this.#batches = this.#batches.filter(({ needed }) => needed);
+  sweep(): Request[] {
+    const dropped = this.#requests.filter(({ needed }) => !needed);
+    this.#requests = this.#requests.filter(({ needed }) => needed);
     return dropped;
   }
 
   clear(): void {
-    this.#batches = [];
+    this.#requests = [];
   }
 }

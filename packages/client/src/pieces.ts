@@ -1,9 +1,9 @@
 import type { Entity } from './offsets.js';
 
 /**
- * A part of a document that is sent as one text: UTF-16 units `[start, end)` of the document, context included.
+ * A part of a text that is sent as a text of its own: UTF-16 units `[start, end)` of it, context included.
  *
- * Its own entities begin at the seam, which `merge` moves where an entity crosses it.
+ * Its own entities begin at the seam, which `join` moves where an entity crosses it.
  */
 export interface Piece {
   start: number;
@@ -20,10 +20,10 @@ const CONTEXT = 100;
 const CONTEXT_WORDS = 4;
 
 /**
- * Cuts a document into pieces, in linear time, never inside a surrogate pair; a short document is one piece.
+ * Cuts a text into pieces, in linear time, never inside a surrogate pair; a short text is one piece.
  *
  * A piece begins and ends where a word begins: a tokenizer that splits at white space makes the same tokens of it as of
- * the whole document. Only where `target` units have no white space it is cut anywhere.
+ * the whole text. Only where `target` units have no white space it is cut anywhere.
  *
  * @param target UTF-16 units from seam to seam, up to twice as many where no word begins: pieces have at most three times
  *   as many
@@ -52,36 +52,36 @@ export function cut(text: string, target: number, context = CONTEXT): Piece[] {
 }
 
 /**
- * The document's entities from those of its pieces.
+ * The text's entities from those of its pieces.
  *
  * At a place that no entity of the piece before it and none of the piece after it crosses, spaCy's NER is in the same
- * state in both as in the whole document. There the one's entities end and the other's begin.
+ * state in both as in the whole text. There the one's entities end and the other's begin.
  *
  * @param found the entities of each piece, their offsets relative to it, in order and not overlapping, as they come out
  */
-export function merge(text: string, pieces: Piece[], found: Entity[][]): Entity[] {
-  const merged: Entity[] = [];
+export function join(text: string, pieces: Piece[], found: Entity[][]): Entity[] {
+  const joined: Entity[] = [];
   pieces.forEach(({ start, seam, limit }, i) => {
     const after = (found[i] as Entity[]).map((entity) => ({
       ...entity,
       start: start + entity.start,
       end: start + entity.end,
     }));
-    let tail = merged.length;
-    while (tail > 0 && (merged[tail - 1] as Entity).end > seam) tail--;
-    const before = merged.splice(tail);
+    let tail = joined.length;
+    while (tail > 0 && (joined[tail - 1] as Entity).end > seam) tail--;
+    const before = joined.splice(tail);
     const at = Math.min(limit, freePlace(seam, before, after));
-    merged.push(...before.filter((entity) => entity.end <= at));
+    joined.push(...before.filter((entity) => entity.end <= at));
     // Only at the limit: an entity longer than the context, of which either piece saw a part.
     const open = before.find((entity) => entity.start < at && at < entity.end);
     if (open) {
       const end = after.find((entity) => entity.start < at && at < entity.end)?.end ?? open.end;
-      merged.push({ ...open, end, text: text.slice(open.start, end) });
+      joined.push({ ...open, end, text: text.slice(open.start, end) });
     }
-    const from = Math.max(at, merged.at(-1)?.end ?? 0);
-    for (const entity of after) if (entity.start >= from) merged.push(entity);
+    const from = Math.max(at, joined.at(-1)?.end ?? 0);
+    for (const entity of after) if (entity.start >= from) joined.push(entity);
   });
-  return merged;
+  return joined;
 }
 
 /** The first place from `seam` on that no entity crosses. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { demoTexts, differences, generated, startSpacy } from '../../../bench/client/chunk.mjs';
-import { cut, merge, type Piece } from '../src/chunk.js';
+import { demoTexts, differences, generated, startSpacy } from '../../../bench/client/pieces.mjs';
 import { type Entity, toUtf16 } from '../src/offsets.js';
+import { cut, join, type Piece } from '../src/pieces.js';
 
 // Python's white space, by which spaCy splits.
 const SPACE = '\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000';
@@ -29,7 +29,7 @@ const entity = (text: string, start: number, end: number, label = 'X') => ({
 });
 
 describe('cut', () => {
-  it('leaves a short document whole', () => {
+  it('leaves a short text whole', () => {
     expect(cut('', 10_000)).toEqual([{ start: 0, end: 0, seam: 0, limit: 0 }]);
     expect(cut('a '.repeat(5050), 10_000)).toHaveLength(1);
     expect(cut('a '.repeat(6000), 10_000)).toHaveLength(2);
@@ -145,8 +145,8 @@ function greedy(text: string): Entity[] {
 const runs = (text: string): Entity[] =>
   [...text.matchAll(/X\S*(\s+X\S*)*/g)].map(({ 0: run, index }) => entity(text, index, index + run.length));
 
-describe('merge', () => {
-  it('finds what the whole document has, in any text', () => {
+describe('join', () => {
+  it('finds what the whole text has', () => {
     const free = fc.tuple(word, spaces).map((parts) => parts.join(''));
     // At most three words that may be in an entity, then one that is in none.
     const group = fc
@@ -161,9 +161,9 @@ describe('merge', () => {
         const whole = greedy(text);
         entities += whole.length;
         seams += pieces.length - 1;
-        const merged = merge(text, pieces, slices(text, pieces).map(greedy));
-        expect(merged).toEqual(whole);
-        for (const { start, end, text: found } of merged) expect(text.slice(start, end)).toBe(found);
+        const joined = join(text, pieces, slices(text, pieces).map(greedy));
+        expect(joined).toEqual(whole);
+        for (const { start, end, text: found } of joined) expect(text.slice(start, end)).toBe(found);
       }),
       { numRuns: 300, interruptAfterTimeLimit: 40_000 },
     );
@@ -177,7 +177,7 @@ describe('merge', () => {
     fc.assert(
       fc.property(text, options, (text, { target, context }) => {
         const pieces = cut(text, target, context);
-        expect(merge(text, pieces, slices(text, pieces).map(runs))).toEqual(runs(text));
+        expect(join(text, pieces, slices(text, pieces).map(runs))).toEqual(runs(text));
       }),
       { numRuns: 300 },
     );
@@ -194,7 +194,7 @@ describe('merge', () => {
     const relative = (start: number, end: number, label?: string) => entity(text.slice(3), start - 3, end - 3, label);
     // The one sees all of it, the other its end, or begins too late, or finds another within it.
     for (const seen of [relative(6, 19, 'GPE'), relative(10, 19), relative(6, 14), relative(15, 19)]) {
-      expect(merge(text, pieces, [before, [seen, relative(23, 25)]])).toEqual([city, entity(text, 23, 25)]);
+      expect(join(text, pieces, [before, [seen, relative(23, 25)]])).toEqual([city, entity(text, 23, 25)]);
     }
   });
 
@@ -215,7 +215,7 @@ describe('merge', () => {
           });
         });
         let end = 0;
-        for (const each of merge(text, pieces, found)) {
+        for (const each of join(text, pieces, found)) {
           expect(each.start).toBeGreaterThanOrEqual(end);
           expect(each.end).toBeGreaterThan(each.start);
           expect(each.text).toBe(text.slice(each.start, each.end));
@@ -226,7 +226,7 @@ describe('merge', () => {
     );
   });
 
-  it('finds with spaCy what spaCy finds in the whole document', async () => {
+  it('finds with spaCy what spaCy finds in the whole text', async () => {
     const text = [generated(2, 30_000), ...demoTexts()].join('\n\n');
     const spacy = await startSpacy(toUtf16);
     try {
@@ -234,9 +234,9 @@ describe('merge', () => {
       expect(whole.length).toBeGreaterThan(2_000);
       for (const target of [10_000, 1_000]) {
         const pieces = cut(text, target);
-        const merged = merge(text, pieces, await spacy.entities('service', slices(text, pieces)));
-        expect(differences(whole, merged)).toEqual({ missing: 0, extra: 0 });
-        expect(merged).toEqual(whole);
+        const joined = join(text, pieces, await spacy.entities('service', slices(text, pieces)));
+        expect(differences(whole, joined)).toEqual({ missing: 0, extra: 0 });
+        expect(joined).toEqual(whole);
       }
     } finally {
       spacy.close();
