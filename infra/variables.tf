@@ -186,7 +186,7 @@ variable "memory_size" {
 
   validation {
     condition     = var.memory_size >= 1536 && var.memory_size <= 10240 && floor(var.memory_size) == var.memory_size
-    error_message = "memory_size must be a whole number from 1536 to 10240 MB: the longest text (40,000 characters) needs up to 0.75 GB beside the model."
+    error_message = "memory_size must be a whole number from 1536 to 10240 MB: with less CPU the longest texts would not end in time (docs/decisions/limits.md)."
   }
 }
 

@@ -14,9 +14,9 @@ import { command, root, UserError, userPath } from './step.mjs';
 const BURST = 20;
 /** Requests a minute of the consumer load-generator in kong.yaml. */
 const LIMIT = '1000';
-const USAGE = `Usage: npm run demo [-- [--model PATH_OR_NAME] [--text-field NAME] [--format txt|jsonl|csv] FILE…]
-Extracts the entities of .txt, .jsonl or .csv files (without FILE: of demo/texts) on this machine, shows the first lines
-of each document, then fires one burst.`;
+const USAGE = `Usage: npm run demo [-- [--model PATH_OR_NAME] [--text-field NAME] [--format FORMAT] FILE…]
+Extracts the entities of .txt, .jsonl, .json, .csv or .tsv files (without FILE: of demo/texts) on this machine, shows the
+first lines of each document, then fires one burst. FORMAT is one of these, for files of other names.`;
 
 await command(async () => {
   const { files, model: wanted, reading } = options();
@@ -69,13 +69,14 @@ function options() {
       .sort()
       .map((name) => path.join(texts, name));
   const { model, 'text-field': textField, format } = values;
-  if (format !== undefined && format !== 'txt' && format !== 'jsonl' && format !== 'csv') {
-    throw new UserError(`--format is txt, jsonl or csv, not ${format}`);
-  }
   return {
     files: positionals.length ? positionals.map(userPath) : own(),
     model,
-    reading: { textField, format },
+    // readDocuments knows the formats.
+    reading: {
+      textField,
+      format: /** @type {import('../packages/client/dist/documents.js').DocumentFormat} */ (format),
+    },
   };
 }
 

@@ -117,7 +117,8 @@ export class ServiceUnavailableError extends NerError {
 }
 
 /**
- * One document cannot be served; its neighbours can. `code`: `invalid_text` when it was not even sent, or what the service said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
+ * One document cannot be served; its neighbours can. `code`: `invalid_text` when it was not even sent, or what the service
+ * said of it, e.g. `deadline_exceeded`; `refused` where that is no code of the contract.
  */
 export class DocumentError extends NerError {}
 

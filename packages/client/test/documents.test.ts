@@ -308,6 +308,10 @@ describe('bad input', () => {
       documents: [],
       error: 'letters is a directory; name the files in it, e.g. letters/*.txt',
     });
+    expect(await readPaths([fine], { format: 'xml' as never })).toEqual({
+      documents: [],
+      error: 'the format is one of txt, jsonl, json, csv, tsv, not xml',
+    });
   });
 
   it('without the named field lists those there are', async () => {

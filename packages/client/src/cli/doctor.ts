@@ -190,7 +190,7 @@ const LAMBDA: Record<number, string> = {
 const FUNCTION = new Map(
   Object.entries({
     forbidden:
-      'Kong and the function have different origin secrets: deploy both with the same (ORIGIN_SECRET and ORIGIN_SECRET_SHA256)',
+      'Kong and the function have different origin secrets: bring infra/build/kong.yaml of the last apply into Kong',
     not_found: 'Kong passes another path on than / or /model: check strip_path of the route',
     method_not_allowed: 'a request was turned into another method, by a redirect perhaps: check --url',
     model_unavailable:

@@ -45,7 +45,7 @@ program
   .argument('[inputs...]', 'files, globs, directories; - or none: standard input')
   .addOption(url())
   .option('--text-field <name>', 'field or column of the text (default: text, else the only one)')
-  .option('--id-field <name>', 'field or column of the id (default: id)')
+  .option('--id-field <name>', 'field or column of the id (default: id, else _id)')
   .addOption(
     choice('--format <format>', 'how to read every input (default: by file name; standard input as txt)', FORMATS),
   )

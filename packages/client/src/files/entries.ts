@@ -50,9 +50,12 @@ export type Entry = (SourceDocument | { source: string; line?: number; error: Un
 
 /**
  * @param format how to read every input; without it a file by how its name ends, and standard input as txt
- * @throws {DocumentsError} for a file that is missing, a directory, or of unknown kind
+ * @throws {DocumentsError} for a file that is missing, a directory, or of unknown kind, and for a format that there is not
  */
 export async function checkedInput(path: string, format: DocumentFormat | undefined): Promise<Input> {
+  if (format !== undefined && !FORMATS.includes(format)) {
+    throw new DocumentsError(`the format is one of ${FORMATS.join(', ')}, not ${format}`);
+  }
   if (path === '-') return { path, format: format ?? 'txt', bytes: undefined };
   const extension = EXTENSIONS.get(EXTENSION.exec(path)?.[1]?.toLowerCase() ?? '');
   const kind = format ?? extension;
