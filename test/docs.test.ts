@@ -35,10 +35,31 @@ test("infra's page has every variable and every output", () => {
   }
 });
 
-test('the decisions have an index', () => {
+test('the pages have every option of the client and of its command', () => {
+  const between = (name: string, from: string, to: string) => source(name).split(from)[1]?.split(to)[0] ?? '';
+  const rows = (page: string, from: string, to: string) =>
+    between(page, from, to)
+      .match(/(?<=^\| `)[\w-]+/gm)
+      ?.sort();
+  const client = between('packages/client/src/options.ts', 'interface NerClientOptions {', '\n}\n').match(
+    /(?<=^ {2})\w+/gm,
+  );
+  expect(rows('docs/client.md', '## Options', '## Methods')).toEqual(client?.sort());
+  const command = between('packages/client/src/cli/main.ts', ".command('extract')", ".command('merge')");
+  const flags = command.match(/(?<=')--[a-z-]+/g) ?? [];
+  expect(rows('docs/command.md', '## extract', '### Inputs')).toEqual(['--url', ...flags].sort());
+});
+
+test('the decisions have an index, with the date of each', () => {
   const pages = readdirSync(path.join(root, 'docs/decisions')).filter((name) => name !== 'README.md');
-  const links = source('docs/decisions/README.md').match(/(?<=^\| \[.*?\]\()[\w-]+\.md/gm);
-  expect(links).toEqual(pages.sort());
+  const rows = [...source('docs/decisions/README.md').matchAll(/^\| \[.*?\]\(([\w-]+\.md)\).*?\| ([\d-]{10}) /gm)];
+  expect(rows.map(([, name]) => name)).toEqual(pages.sort());
+  for (const [, name = '', date] of rows) {
+    const page = source(`docs/decisions/${name}`);
+    // Where each paragraph has a date of its own, the last one.
+    const dates = page.match(/(?<=^# .*\n\n)[\d-]{10}/) ?? page.match(/(?<=^\*\*.*\*\* \()[\d-]{10}/gm)?.sort() ?? [];
+    expect([name, dates.at(-1)]).toEqual([name, date]);
+  }
 });
 
 test('each alarm has its line in operations', () => {

@@ -65,6 +65,29 @@ test('commands that a page names are there', () => {
   expect(faults).toEqual([]);
 });
 
+test('options that a page gives a command are there', () => {
+  const programs: Record<string, string> = {
+    'burst-ner': 'packages/client/src/cli/',
+    'burst-ner-batch': 'packages/batch/src/cli/',
+    'burst-ner-emulator': 'packages/emulator/src/cli.ts',
+    'burst-ner-load': 'packages/loadtest/src/cli/',
+    'npm run deploy --': 'scripts/deploy.mjs',
+  };
+  const sources = Object.entries(programs).map(([name, place]) => {
+    const text = files.filter((file) => file.startsWith(place)).map(read);
+    return [name, new Set(text.join().match(/--[a-z][\w-]+/g))] as const;
+  });
+  const options = new Map(sources);
+  const given = pages.flatMap((page) =>
+    [...read(page).matchAll(/\b(burst-ner[a-z-]* (?=[a-z])|npm run deploy -- )([^`\n]+)/g)].flatMap(
+      ([, name = '', rest = '']) =>
+        [...rest.matchAll(/(?<=^| )--(?!help)[a-z][\w-]+/g)].map(([option]) => ({ page, name: name.trim(), option })),
+    ),
+  );
+  expect(given.length).toBeGreaterThan(50);
+  expect(given.filter(({ name, option }) => options.get(name)?.has(option) !== true)).toEqual([]);
+});
+
 test('pages speak of the project alone', () => {
   const faults = pages.flatMap((page) => {
     // Numbers of issues are fine where a link or a repository's name says whose they are.

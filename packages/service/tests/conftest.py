@@ -1,3 +1,5 @@
+"""What the tests share: services in this process, events as Lambda makes them, answers held to openapi.json."""
+
 import base64
 import json
 from collections.abc import Callable, Iterator
