@@ -260,7 +260,7 @@ describe('burst-ner extract', () => {
   });
 });
 
-// Runs a program in a terminal of 160 columns, and interrupts it once it waits.
+// Runs a program in a terminal of 160 columns, and interrupts it once it waits and the first documents are written.
 const IN_A_TERMINAL = `
 import fcntl, os, pty, struct, sys, termios
 pid, fd = pty.fork()
@@ -275,7 +275,7 @@ while True:
     if not data:
         break
     os.write(1, data)
-    if b"waiting" in data:
+    if b"left, waiting" in data:
         os.write(fd, b"\\x03")
 `;
 
