@@ -26,7 +26,7 @@ const file = (name: string, content: string | Buffer) => {
 
 /** Runs a command to its end; 20 cold starts on two busy cores take a while. */
 async function run(script: string, args: string[], env: NodeJS.ProcessEnv = process.env) {
-  const child = spawn(process.execPath, [path.join(root, 'scripts', script), ...args], { env, timeout: 170_000 });
+  const child = spawn(process.execPath, [path.join(root, 'scripts', script), ...args], { env, timeout: 290_000 });
   const out = { stdout: '', stderr: '' };
   child.stdout.on('data', (data) => (out.stdout += data));
   child.stderr.on('data', (data) => (out.stderr += data));
@@ -41,9 +41,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
 }
 
 describe('npm run demo', () => {
-  test('prints the entities of a text it never saw, then a burst with cold and warm apart', {
-    timeout: 180_000,
-  }, async () => {
+  test('prints the entities of a text it never saw, then a burst with cold and warm apart', async () => {
     const text = file(
       'letter.txt',
       'Dear Grace Hopper,\nthe Museum of Lisbon paid $4,000 on 3 May 1982. 👍🏽 Marie Curie agreed.\n',

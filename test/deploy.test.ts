@@ -191,9 +191,7 @@ if (args.includes('sync')) console.log('Summary: created 1');
 `;
 
 describe('--apply', () => {
-  test('builds, applies, and tells the way into Kong; no secret is anywhere but in its file', {
-    timeout: 120_000,
-  }, async () => {
+  test('builds, applies, and tells the way into Kong; no secret is anywhere but in its file', async () => {
     const efs = [...apply, '--model', model, '--model-store', 'efs'];
     const { status, stdout, stderr } = await deploy(efs, { REAL_ZIP: '1' });
     expect([status, stderr]).toEqual([0, expect.stringContaining('Initialise Terraform')]);
@@ -429,7 +427,7 @@ describe('--apply', () => {
     expect(said().join()).not.toContain('sync');
   });
 
-  test('--smoke asks the doctor, then fires a burst', { timeout: 120_000 }, async () => {
+  test('--smoke asks the doctor, then fires a burst', async () => {
     const emulator = await startLocal({ reserved: 2, provisioned: 2 });
     try {
       const keys = {

@@ -55,13 +55,13 @@ const all = Array.from({ length: 100 }, (_, i) => i);
 const workers = [0, 1, 2, 3, 4, 5, 6, 7];
 
 describe('a recipe', () => {
-  it.runIf(spawnSync('parallel', ['--version']).status === 0)('for GNU parallel', { timeout: 120_000 }, async () => {
+  it.runIf(spawnSync('parallel', ['--version']).status === 0)('for GNU parallel', async () => {
     await using gateway = await startGateway();
     await sh(gateway, block('sh', 'GNU parallel'));
     expect(await merged(gateway)).toEqual(all);
   });
 
-  it('for a Kubernetes Indexed Job', { timeout: 120_000 }, async () => {
+  it('for a Kubernetes Indexed Job', async () => {
     await using gateway = await startGateway();
     const job = parse(block('yaml', 'A Kubernetes Indexed Job'));
     const [{ command, args }] = job.spec.template.spec.containers;
@@ -71,7 +71,7 @@ describe('a recipe', () => {
     expect(await merged(gateway)).toEqual(all);
   });
 
-  it('for an AWS Batch array job', { timeout: 120_000 }, async () => {
+  it('for an AWS Batch array job', async () => {
     await using gateway = await startGateway();
     const { command } = JSON.parse(block('json', 'An AWS Batch array job'));
     expect([command.slice(0, 2), block('sh', 'An AWS Batch array job')]).toEqual([
