@@ -381,7 +381,7 @@ describe('the built package', () => {
     }
     expect(await new Promise((resolve) => child.on('close', resolve))).toBe(0);
     expect(JSON.parse(out)).toEqual([{ text: 'Ada', label: 'NAME', start: 0, end: 3 }]);
-    // The client was never closed, and would keep its socket for 4 s.
-    expect(performance.now() - answered).toBeLessThan(2000);
+    // The client was never closed, and would keep its socket for more than a minute.
+    expect(performance.now() - answered).toBeLessThan(30_000);
   });
 });

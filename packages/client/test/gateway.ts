@@ -59,6 +59,7 @@ export async function startGateway(script: Script = () => undefined): Promise<Ga
     const payload = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? {});
     response.writeHead(reply.status, { 'content-type': 'application/json', ...reply.headers }).end(payload);
   });
+  server.keepAliveTimeout = 75_000; // nginx's
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const gateway: Gateway = {
