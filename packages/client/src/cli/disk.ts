@@ -1,4 +1,14 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 
 /** A file's text; undefined when there is none. @param strict whether one that is there and cannot be read throws */
@@ -8,6 +18,28 @@ export function read(path: string, strict = false): string | undefined {
   } catch (error) {
     if (strict && (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;
+  }
+}
+
+/**
+ * Writes a file whole or not at all: as `by` first, which then takes its place.
+ *
+ * @param mode of the file; without it as the umask has it
+ * @returns bytes
+ */
+export async function rewrite(path: string, by: string, text: AsyncIterable<string>, mode?: number): Promise<number> {
+  const fd = openSync(by, 'w', mode);
+  try {
+    if (mode !== undefined) fchmodSync(fd, mode); // whatever the umask is
+    for await (const some of text) appendFileSync(fd, some);
+    fsyncSync(fd);
+    replace(path, by);
+    return fstatSync(fd).size;
+  } catch (error) {
+    rmSync(by, { force: true }); // it may have filled the disk
+    throw error;
+  } finally {
+    closeSync(fd);
   }
 }
 

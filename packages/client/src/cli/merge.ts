@@ -1,9 +1,9 @@
 import * as fs from 'node:fs';
-import { replace } from './disk.js';
+import { rewrite } from './disk.js';
 import { modelChanged, OutputError, unusable } from './errors.js';
 import { formatOf } from './flags.js';
 import type { OutputFormat, OutputRecord } from './record.js';
-import { readDone } from './resume.js';
+import { partOf, readDone } from './resume.js';
 import { firstDifference, type RunFacts, readRun, writeRun } from './run-file.js';
 
 /**
@@ -16,25 +16,22 @@ export async function merge(files: string[], out: string): Promise<{ documents: 
   const { facts, paths, documents } = shardsOf(files);
   const format = formatOf(facts);
   if (fs.existsSync(out)) throw new OutputError(`${out} is there already; it stays as it is: name another with --out`);
-  const part = `${out}.new`;
   let failed = 0;
   let model: string | undefined;
-  try {
-    const fd = fs.openSync(part, 'w');
-    const write = (text: string) => fs.appendFileSync(fd, text);
-    write(format.header);
+  async function* text() {
+    yield format.header;
     for await (const record of inTurn(paths, format, documents)) {
       if (record.model && model && record.model !== model) throw modelChanged(out, model, record.model);
       model ??= record.model;
       if (record.error) failed++;
-      write(format.toText(record));
+      yield format.toText(record);
     }
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
+    // Before the output is there: one without it could not be resumed.
     writeRun(`${out}.run`, { ...facts, documents });
-    replace(out, part);
+  }
+  try {
+    await rewrite(out, `${partOf(out)}.new`, text());
   } catch (error) {
-    fs.rmSync(part, { force: true });
     throw 'syscall' in (error as Error) ? unusable(out, error) : error;
   }
   return { documents, failed };

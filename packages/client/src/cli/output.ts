@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import type { Entry } from '../files/entries.js';
-import { replace } from './disk.js';
+import { rewrite } from './disk.js';
 import { modelChanged, OutputError, unusable } from './errors.js';
 import { Lock } from './lock.js';
 import type { OutputFormat, OutputRecord } from './record.js';
@@ -183,21 +183,12 @@ export class OutputFile {
     const part = partOf(this.path);
     if (!fs.existsSync(part)) return;
     const { format } = this.options;
-    const { mode } = fs.statSync(this.path);
-    const fd = fs.openSync(`${part}.new`, 'w', mode);
-    try {
-      fs.fchmodSync(fd, mode); // whatever the umask is
-      fs.writeSync(fd, format.header);
-      for await (const { record } of readDone(this.path, format)) fs.appendFileSync(fd, format.toText(record));
-      this.#end = fs.fstatSync(fd).size;
-      fs.fsyncSync(fd);
-      replace(this.path, `${part}.new`);
-    } catch (error) {
-      fs.rmSync(`${part}.new`, { force: true }); // it may have filled the disk
-      throw error;
-    } finally {
-      fs.closeSync(fd);
+    const { path } = this;
+    async function* text() {
+      yield format.header;
+      for await (const { record } of readDone(path, format)) yield format.toText(record);
     }
+    this.#end = await rewrite(path, `${part}.new`, text(), fs.statSync(path).mode);
     fs.rmSync(part);
   }
 
