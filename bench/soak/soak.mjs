@@ -22,7 +22,7 @@ const CYCLE_S = 180;
  * Cycles before those whose memory counts, and s of each: short ones, for V8 compiles by how often a function ran, and what
  * only a fault calls is else compiled over the whole run.
  */
-const WARM_UP = { cycles: 24, seconds: 15 };
+const WARM_UP = { cycles: 60, seconds: 15 };
 /** Requests a minute. */
 const HIGH = 6000;
 const LOW = 600;
