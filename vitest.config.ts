@@ -7,7 +7,8 @@ export default defineConfig({
     // Much of the time is waiting: for clocks of seconds, processes, sockets.
     maxWorkers: '100%',
     // Only for what hangs: no test is timed, and a machine that is busy with other work takes several times as long.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
+    expect: { poll: { timeout: 120_000, interval: 10 } },
   },
 });

@@ -26,7 +26,7 @@ const file = (name: string, content: string | Buffer) => {
 
 /** Runs a command to its end; 20 cold starts on two busy cores take a while. */
 async function run(script: string, args: string[], env: NodeJS.ProcessEnv = process.env) {
-  const child = spawn(process.execPath, [path.join(root, 'scripts', script), ...args], { env, timeout: 290_000 });
+  const child = spawn(process.execPath, [path.join(root, 'scripts', script), ...args], { env, timeout: 590_000 });
   const out = { stdout: '', stderr: '' };
   child.stdout.on('data', (data) => (out.stdout += data));
   child.stderr.on('data', (data) => (out.stderr += data));

@@ -33,7 +33,7 @@ async function run(type: 'module' | 'commonjs', program: string) {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/nlp/ner`;
   const client = `new NerClient({ url: '${url}', apiKey: 'k', onEvent: ({ type }) => type === 'wait' && stop.abort() })`;
   const code = `${load} const stop = new AbortController(); const ner = ${client}; (async () => { ${program} })();`;
-  const child = spawn(process.execPath, [`--input-type=${type}`, '-e', code], { timeout: 30_000 });
+  const child = spawn(process.execPath, [`--input-type=${type}`, '-e', code], { timeout: 120_000 });
   const output = { stdout: '', stderr: '' };
   child.stdout.on('data', (data) => (output.stdout += data));
   child.stderr.on('data', (data) => (output.stderr += data));

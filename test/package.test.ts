@@ -23,7 +23,7 @@ let files: { path: string }[];
 
 /** Runs a program in the empty folder. */
 async function run(program: string, args: string[], env: NodeJS.ProcessEnv = {}) {
-  const options = { cwd: folder, env: { ...process.env, ...env }, timeout: 290_000 };
+  const options = { cwd: folder, env: { ...process.env, ...env }, timeout: 590_000 };
   return promisify(execFile)(program, args, options);
 }
 const write = (name: string, text: string) => writeFileSync(path.join(folder, name), text);

@@ -50,7 +50,7 @@ describe.skipIf(missing && process.env['CI'] !== 'true')('terraform', () => {
 
   // Terraform runs them one after the other.
   const files = readdirSync(join(infra, 'tests')).filter((name) => name.endsWith('.tftest.hcl'));
-  test.concurrent.each(files)('the runs of %s pass', { timeout: 600_000 }, async (name) => {
+  test.concurrent.each(files)('the runs of %s pass', async (name) => {
     const answer = await terraform('test', '-no-color', `-filter=${join('tests', name)}`);
     expect(answer).toMatch(/Success! [1-9]\d* passed, 0 failed/);
   });

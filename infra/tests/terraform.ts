@@ -95,7 +95,7 @@ export class Workspace {
 
   async #run(program: string, args: string[], cwd: string, more: Record<string, string> = {}): Promise<string> {
     try {
-      const options = { cwd, env: { ...this.#env, ...more }, timeout: 170_000, maxBuffer: 1 << 26 };
+      const options = { cwd, env: { ...this.#env, ...more }, timeout: 590_000, maxBuffer: 1 << 26 };
       return (await promisify(execFile)(program, args, options)).stdout;
     } catch (error) {
       const { stdout, stderr } = error as { stdout: string; stderr: string };

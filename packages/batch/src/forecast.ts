@@ -103,7 +103,7 @@ export function forecast(
 }
 
 /** A run must be followed in any region, though the public tables do not cover all. */
-function pricesNear(region: string): Prices {
+export function pricesNear(region: string): Prices {
   try {
     return pricesOf(region);
   } catch {
@@ -112,8 +112,7 @@ function pricesNear(region: string): Prices {
 }
 
 /** What was billed for work that is done, US dollars. */
-export function spent(objects: readonly { ms: number; memoryMb: number; arch: Arch }[], region: string): number {
-  const prices = pricesNear(region);
+export function spent(objects: readonly { ms: number; memoryMb: number; arch: Arch }[], prices: Prices): number {
   const lambda = objects.reduce((sum, { ms, memoryMb, arch }) => sum + runCost(1, ms, memoryMb, arch, prices), 0);
   return lambda + objects.length * (TRANSITIONS * USD.transition + 2 * USD.put);
 }

@@ -2,7 +2,7 @@ import { DescribeMapRunCommand, ListMapRunsCommand } from '@aws-sdk/client-sfn';
 import * as z from 'zod';
 import type { Account } from './account.js';
 import { Books, type Run } from './books.js';
-import { spent } from './forecast.js';
+import { pricesNear, spent } from './forecast.js';
 import { lengthOf } from './parts.js';
 import { type Place, placeName } from './place.js';
 import { Output, type PartRecords } from './records.js';
@@ -29,6 +29,8 @@ export interface Status {
   secondsLeft: number | null;
   /** List prices, US dollars; attempts that were lost are not among them. */
   usd: { soFar: number; inAll: number | null };
+  /** The region of the prices: us-east-1 where the lists have none of the run's. */
+  pricesOf: string;
 }
 
 const Note = z.object({ failure: z.object({ Error: z.string(), Cause: z.string().default('') }) });
@@ -130,7 +132,8 @@ function summary(run: Run, records: PartRecords[], began: number, seconds: numbe
   );
   const mineBytes = mine.reduce((total, one) => total + lengthOf(one.part), 0);
   const mineDocuments = mine.flatMap((one) => one.objects).reduce((total, { documents }) => total + documents, 0);
-  const soFar = spent(objects, regionOf(run.stateMachine) ?? 'us-east-1');
+  const prices = pricesNear(regionOf(run.stateMachine) ?? 'us-east-1');
+  const soFar = spent(objects, prices);
   const goesOn = execution.status === 'RUNNING' && mineBytes > 0 && seconds > 0;
   return {
     state: execution.status,
@@ -144,5 +147,6 @@ function summary(run: Run, records: PartRecords[], began: number, seconds: numbe
     seconds,
     secondsLeft: goesOn ? ((all - doneBytes) / mineBytes) * seconds : null,
     usd: { soFar, inAll: doneBytes > 0 ? (soFar * all) / doneBytes : null },
+    pricesOf: prices.region,
   };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { planReport } from '../src/cli/report.js';
-import { forecast, spent } from '../src/forecast.js';
+import { forecast, pricesNear, spent } from '../src/forecast.js';
 import { planOnPaper } from '../src/plan.js';
 
 const size = { memoryMb: 2048, arch: 'arm64', region: 'us-east-1' } as const;
@@ -33,7 +33,7 @@ test('a region that the price lists do not have is planned at the prices of anot
     'list prices of us-east-1, as none of il-central-1 are known;',
   );
   // Nor is such a run one that cannot be followed.
-  expect(spent([{ ms: 1000, memoryMb: 1024, arch: 'arm64' }], 'il-central-1')).toBeGreaterThan(0);
+  expect(spent([{ ms: 1000, memoryMb: 1024, arch: 'arm64' }], pricesNear('il-central-1'))).toBeGreaterThan(0);
 });
 
 test('a plan on paper has an end', () => {
@@ -43,5 +43,8 @@ test('a plan on paper has an end', () => {
 
 test('what is spent is counted by what the objects tell', () => {
   const one = { ms: 36_600, memoryMb: 2048, arch: 'arm64' } as const;
-  expect(spent([one, one], 'us-east-1')).toBeCloseTo(2 * (36.6 * 2 * 0.0000133334 + 0.0000002 + 0.0001 + 0.00001), 6);
+  expect(spent([one, one], pricesNear('us-east-1'))).toBeCloseTo(
+    2 * (36.6 * 2 * 0.0000133334 + 0.0000002 + 0.0001 + 0.00001),
+    6,
+  );
 });

@@ -31,6 +31,7 @@ test('a part that was given up says why, whatever is in its note', async () => {
   for (const [at, name] of NAMES.entries()) bucket.put(`out/_batch/x/failed/${name}/0.json`, JSON.stringify(notes[at]));
   const status = await new Follower(bucket.account, OUT).look();
   expect(status).toMatchObject({ state: 'FAILED', error: 'States.Exceeded', parts: { all: 5, done: 0, failed: 5 } });
+  expect(status.pricesOf).toBe('eu-west-1');
   expect(status.failed.map(({ reason }) => reason)).toEqual([
     's3://b/in/a.jsonl is gone.',
     'Lambda.Unknown: The cause could not be determined',

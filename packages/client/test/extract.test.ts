@@ -137,7 +137,7 @@ describe('options', () => {
     );
     const ner = clientOf(gateway, { clock });
     const extracting = ner.extract('Ada');
-    await vi.waitFor(() => expect(sleep).toHaveBeenCalled());
+    await expect.poll(() => sleep).toHaveBeenCalled();
     const closing = ner.close();
     await expect(ner.extract('Bob')).rejects.toThrow('this client is closed');
     wake();

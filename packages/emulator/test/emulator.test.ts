@@ -75,7 +75,7 @@ const started = (folder: string) =>
       const name = readdirSync(folder).find((file) => file.startsWith('pid-'));
       return Number(name?.slice(4) ?? expect.fail('not started'));
     },
-    { timeout: 20_000, interval: 10 },
+    { timeout: 120_000, interval: 10 },
   );
 
 const start = (options: Partial<EmulatorOptions> = {}) =>
@@ -142,11 +142,11 @@ describe('startEmulator', () => {
     const headers = { apikey: KEY, 'content-type': 'text/plain' };
     const left = request(endpoint, { method: 'POST', headers, body: 'sleep', signal: leave.signal });
     const gone = expect(left).rejects.toThrow('abort');
-    await vi.waitFor(() => expect(environments().map(({ state }) => state)).toContain('busy'), { timeout: 20_000 });
+    await expect.poll(() => environments().map(({ state }) => state)).toContain('busy');
     leave.abort();
     await gone;
     const last = await vi.waitFor(() => (answers().at(-1)?.broken ? answers().slice(-5) : expect.fail('not told')), {
-      timeout: 20_000,
+      timeout: 120_000,
     });
     const remaining = last[0]?.remaining ?? 0;
     const known = { consumer: 'batch-processor', route: 'nlp-ner-route', limit: 100, resetS: 40 };
@@ -308,7 +308,7 @@ describe('burst-ner-emulator up', () => {
     });
     const line = (match: RegExp) =>
       vi.waitFor(() => lines.find((text) => match.test(text)) ?? expect.fail(`no ${match} in ${lines}${errors}`), {
-        timeout: 20_000,
+        timeout: 120_000,
         interval: 10,
       });
     const end = once(child, 'close').then(([code]) => {
@@ -414,17 +414,17 @@ def handler(event, context):
     // One that is idle, one in a request, one that initialises.
     touch('busy');
     const requests = [post(endpoint, KEY, 'busy')];
-    await vi.waitFor(() => expect(readdirSync(folder)).toContain('in-busy'), { timeout: 20_000 });
-    await vi.waitFor(() => expect(pids()).toHaveLength(2), { timeout: 20_000 });
+    await expect.poll(() => readdirSync(folder)).toContain('in-busy');
+    await expect.poll(() => pids()).toHaveLength(2);
     touch('hold');
     for (const body of ['x', 'y']) requests.push(post(endpoint, KEY, body));
     const settled = Promise.allSettled(requests);
-    await vi.waitFor(() => expect(pids().length).toBeGreaterThan(2), { timeout: 20_000 });
+    await expect.poll(() => pids().length).toBeGreaterThan(2);
     child.kill('SIGKILL');
     expect((await settled).map(({ status }) => status)).toContain('rejected');
     // What is at work ends with its work, and what waits ends at once.
     for (const name of ['hold', 'busy']) rmSync(path.join(folder, name));
-    await vi.waitFor(() => expect(pids()).toEqual([]), { timeout: 20_000 });
+    await expect.poll(() => pids()).toEqual([]);
   });
 
   it.runIf(process.platform === 'linux')('ends with its terminal', async () => {

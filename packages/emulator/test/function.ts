@@ -88,7 +88,7 @@ export async function fleetOf(
           const name = readdirSync(folder).find((file) => file.startsWith(prefix));
           return name?.slice(prefix.length) ?? expect.fail(`no ${prefix}`);
         },
-        { timeout: 20_000, interval: 10 },
+        { timeout: 120_000, interval: 10 },
       ),
   };
 }

@@ -137,7 +137,7 @@ describe("the page's server", () => {
     });
     expect(response.status).toBe(200);
     leave.abort();
-    await vi.waitFor(() => expect(tally.answers).toBe(before + 20), { timeout: 20_000, interval: 10 });
+    await expect.poll(() => tally.answers).toBe(before + 20);
     expect((await ask('/')).status).toBe(200);
   });
 
@@ -175,7 +175,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
   let browser: Awaited<ReturnType<typeof openPage>>;
   const marks = () => browser.evaluate(`[...document.querySelectorAll('mark')].map((mark) => mark.textContent)`);
   const words = (id: string) => browser.evaluate(`document.getElementById('${id}').textContent`);
-  const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 20 });
+  const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 120_000, interval: 20 });
   const type = (text: string) =>
     browser.evaluate(`document.getElementById('text').select();
       document.execCommand('insertText', false, ${JSON.stringify(text)});

@@ -104,7 +104,7 @@ test('a burst waits for its instant with its connections open, and leaves no ear
   await using server = await listen((response) => answerNer(response, false));
   const releaseAt = performance.now() + 400;
   const firing = burst({ url: server.url, n: 3, burst: 4, releaseAt });
-  await vi.waitFor(() => expect(server.open()).toBe(3));
+  await expect.poll(() => server.open()).toBe(3);
   expect(performance.now()).toBeLessThan(releaseAt);
   const { samples, firedAt } = await firing;
   expect(samples.map(({ burst, index }) => [burst, index])).toEqual([

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events';
 import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { readRun } from '../src/run/run-file.js';
 import { readSamples, run, start, temporary } from './command.js';
 import { answerNer, listen } from './server.js';
@@ -94,7 +94,7 @@ test('Ctrl-C between bursts ends the wait, and keeps the bursts before', async (
   await using server = await listen((response) => answerNer(response, false));
   const out = temporary('run.ndjson');
   const { child, ended } = start([server.url.href, '-n', '2', '--bursts', '2', '--every', '10m', '--out', out]);
-  await vi.waitFor(() => expect(readFileSync(out, 'utf8')).toContain('"type":"burst"'), { timeout: 20_000 });
+  await expect.poll(() => readFileSync(out, 'utf8')).toContain('"type":"burst"');
   child.kill('SIGINT');
   const { code, stdout } = await ended;
   expect(stdout).toContain('sent 2 = 2 ok');
@@ -185,7 +185,7 @@ test('of two runs with one file the second is refused', async () => {
   await using server = await listen((response) => setTimeout(() => answerNer(response, false), 3000));
   const out = temporary('run.ndjson');
   const first = start([server.url.href, '-n', '1', '--out', out]);
-  await vi.waitFor(() => expect(readFileSync(out, 'utf8')).toContain('"type":"run"'), { timeout: 20_000 });
+  await expect.poll(() => readFileSync(out, 'utf8')).toContain('"type":"run"');
   const second = await run([server.url.href, '-n', '1', '--out', out]);
   expect(second).toMatchObject({ code: 3, stderr: expect.stringContaining(`${out} holds something already`) });
   expect((await first.ended).code).toBe(0);

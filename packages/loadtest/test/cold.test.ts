@@ -5,7 +5,7 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeCold } from '../src/load/cold.js';
 import { createCertificate } from './certificate.js';
 
@@ -68,12 +68,14 @@ test('Ctrl-C ends what the command started, too', async () => {
     { by: 'config-bump', command: `(sleep 60 & echo $! > ${started}; wait); true` },
     stop.signal,
   );
-  const pid = await vi.waitFor(() => Number(readFileSync(started, 'utf8')) || expect.fail());
+  const read = () => Number(readFileSync(started, 'utf8'));
+  await expect.poll(read).toBeGreaterThan(0);
+  const pid = read();
   stop.abort();
   await waiting;
   // Gone, or ended and only not yet waited for by whoever inherited it.
   const state = () => spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
-  await vi.waitFor(() => expect(state()).toMatch(/^(Z.*)?$/));
+  await expect.poll(() => state()).toMatch(/^(Z.*)?$/);
 });
 
 test('config-bump runs the command to its end, without the key, and drops what it prints', async () => {

@@ -131,9 +131,10 @@ test('what is no run: one sentence', async () => {
   await expect(readRun(file), 'of another version').rejects.toThrow("this version's");
 });
 
-test('a last blank line is an editor’s; a target that is no URL is a sentence; a file of before is read', async () => {
+test('a last blank line and a mark of the byte order are an editor’s; a target that is no URL is a sentence; a file of before is read', async () => {
   const blank = written([FULL], 'complete');
   appendFileSync(blank, '\n');
+  writeFileSync(blank, `\uFEFF${readFileSync(blank, 'utf8')}`);
   expect(await readRun(blank)).toMatchObject({ end: 'complete', samples: { length: 1 } });
   const odd = temporary();
   writeFileSync(odd, `${JSON.stringify({ type: 'run', format: 1, ...INFO, target: 'nowhere' })}\n`);

@@ -45,7 +45,7 @@ export function statusReport(status: Status): string {
   }
   if (status.secondsLeft !== null) lines.push(`left       about ${duration(status.secondsLeft)}`);
   const inAll = usd.inAll === null || parts.done === parts.all ? '' : `, about ${dollars(usd.inAll)} in all`;
-  lines.push(`dollars    ${dollars(usd.soFar)} so far${inAll}`);
+  lines.push(`dollars    ${dollars(usd.soFar)} so far${inAll}, at list prices of ${status.pricesOf}`);
   if (status.error) lines.push(`ended      ${printable(status.error)}`);
   for (const { name, start, reason } of status.failed) {
     lines.push(`failed     ${printable(name)} from byte ${count(start)}: ${printable(reason)}`);

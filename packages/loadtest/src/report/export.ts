@@ -1,5 +1,5 @@
 import type { Run } from '../run/run-file.js';
-import { STARTS } from '../run/sample.js';
+import { SAMPLE, STARTS } from '../run/sample.js';
 import type { Kept } from '../run/samples.js';
 import type { Pool } from '../statistics/pool.js';
 import { summaryOf } from '../statistics/summary.js';
@@ -10,15 +10,14 @@ const NAME = 'burst_ner_load';
 
 export const FORMATS: Record<string, (run: Run) => string> = { csv, prometheus, hdrplot, 'otlp-json': otlp };
 
+const KEPT = SAMPLE.omit({ index: true, requestId: true, lambdaRequestId: true });
+const COLUMNS = Object.keys(KEPT.shape) as (keyof Kept)[];
+
 /** A line a request, with what is kept of it; times in ms. */
 function csv({ samples }: Run): string {
-  const lines: string[] = [];
-  let names: (keyof Kept)[] | undefined;
-  for (const sample of samples) {
-    names ??= Object.keys(sample) as (keyof Kept)[];
-    lines.push(names.map((name) => cell(sample[name])).join(','));
-  }
-  return `${[(names ?? []).join(','), ...lines].join('\r\n')}\r\n`;
+  const lines = [COLUMNS.join(',')];
+  for (const sample of samples) lines.push(COLUMNS.map((name) => cell(sample[name])).join(','));
+  return `${lines.join('\r\n')}\r\n`;
 }
 
 /** Quoted where RFC 4180 asks for it, and never a formula of a spreadsheet: headers may say anything. */

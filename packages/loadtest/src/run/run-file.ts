@@ -191,7 +191,8 @@ export async function readRun(file: string, onSample?: (sample: Sample) => void)
       number++;
       // A last blank line is an editor's.
       if (text === '' && number > 1) continue;
-      const line = parse(text);
+      // A mark of the byte order is an editor's, too.
+      const line = parse(number === 1 ? text.replace(/^\uFEFF/, '') : text);
       const inPlace = (number === 1) === (line?.type === 'run') && run.end === null;
       if (!line || !inPlace) throw unreadable(file, number, text);
       if (line.type === 'run') run.info = checked(file, line);
