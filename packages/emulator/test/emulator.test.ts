@@ -7,10 +7,10 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsup';
 import { Agent, request } from 'undici';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { KEY, told } from '../../../scripts/canaries.mjs';
 import { type Emulator, type EmulatorEvent, type EmulatorOptions, startEmulator } from '../src/index.js';
-import { exists, folderOf, later, makeFolder, PYTHON } from './function.js';
+import { appeared, exists, folderOf, later, makeFolder, PYTHON } from './function.js';
 
 const PACKAGE = fileURLToPath(new URL('..', import.meta.url));
 const KONG = path.join(PACKAGE, '../../kong/kong.yaml');
@@ -69,14 +69,7 @@ const post = async (endpoint: string, apikey = KEY, body = 'a text') => {
   const response = await request(endpoint, { method: 'POST', headers, body });
   return { statusCode: response.statusCode, json: () => response.body.json() as Promise<Record<string, unknown>> };
 };
-const started = (folder: string) =>
-  vi.waitFor(
-    () => {
-      const name = readdirSync(folder).find((file) => file.startsWith('pid-'));
-      return Number(name?.slice(4) ?? expect.fail('not started'));
-    },
-    { timeout: 120_000, interval: 10 },
-  );
+const started = async (folder: string) => Number(await appeared(folder, 'pid-'));
 
 const start = (options: Partial<EmulatorOptions> = {}) =>
   startEmulator({ kong: KONG, service: service(), python: PYTHON, model: '/', env: {}, ...options });
@@ -145,9 +138,8 @@ describe('startEmulator', () => {
     await expect.poll(() => environments().map(({ state }) => state)).toContain('busy');
     leave.abort();
     await gone;
-    const last = await vi.waitFor(() => (answers().at(-1)?.broken ? answers().slice(-5) : expect.fail('not told')), {
-      timeout: 120_000,
-    });
+    await expect.poll(() => answers().at(-1)?.broken).toBe(true);
+    const last = answers().slice(-5);
     const remaining = last[0]?.remaining ?? 0;
     const known = { consumer: 'batch-processor', route: 'nlp-ner-route', limit: 100, resetS: 40 };
     expect(last).toMatchObject([
@@ -306,11 +298,11 @@ describe('burst-ner-emulator up', () => {
     child.stderr.on('data', (data) => {
       errors += data;
     });
-    const line = (match: RegExp) =>
-      vi.waitFor(() => lines.find((text) => match.test(text)) ?? expect.fail(`no ${match} in ${lines}${errors}`), {
-        timeout: 120_000,
-        interval: 10,
-      });
+    const line = async (match: RegExp) => {
+      const found = () => lines.find((text) => match.test(text)) ?? expect.fail(`no ${match} in ${lines}${errors}`);
+      await expect.poll(found).toMatch(match);
+      return found();
+    };
     const end = once(child, 'close').then(([code]) => {
       expect(told(lines + errors), 'the key is told').toBe(false);
       return { code, lines, errors };

@@ -122,9 +122,11 @@ ${WAIT.replace('"name"', '"others": others, "name"')}`,
     expect(provisioned['init']).toBe('provisioned-concurrency');
     expect(events.filter(({ event }) => event === 'cold start')).toHaveLength(1);
     process.kill(provisioned.pid, 'SIGKILL');
-    const other = expect.not.objectContaining({ pid: provisioned.pid });
-    await expect.poll(() => call()).toEqual(other);
-    await expect.poll(async () => (await call())['init']).toBe('provisioned-concurrency');
+    const replaced = async () => {
+      const { init, pid } = await call();
+      return [init, pid === provisioned.pid];
+    };
+    await expect.poll(replaced).toEqual(['provisioned-concurrency', false]);
   });
 
   it('keeps environments initialised ahead of need, whose type is on-demand and whose first request comes late', async () => {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, expect, vi } from 'vitest';
+import { afterEach, expect } from 'vitest';
 import { python as PYTHON } from '../../../scripts/python.mjs';
 import type { FunctionConfig } from '../src/lambda/environment.js';
 import { Fleet, type FleetOptions, type LambdaEvent } from '../src/lambda/fleet.js';
@@ -82,15 +82,18 @@ export async function fleetOf(
     /** Creates a file that a handler waits for. */
     touch: (name: string) => writeFileSync(path.join(folder, name), ''),
     /** Waits until the function has created a file whose name starts so, and gives the rest of the name. */
-    appeared: (prefix: string) =>
-      vi.waitFor(
-        () => {
-          const name = readdirSync(folder).find((file) => file.startsWith(prefix));
-          return name?.slice(prefix.length) ?? expect.fail(`no ${prefix}`);
-        },
-        { timeout: 120_000, interval: 10 },
-      ),
+    appeared: (prefix: string) => appeared(folder, prefix),
   };
+}
+
+/** Waits until a folder has a file whose name starts so, and gives the rest of the name. */
+export async function appeared(folder: string, prefix: string): Promise<string> {
+  const rest = () =>
+    readdirSync(folder)
+      .find((file) => file.startsWith(prefix))
+      ?.slice(prefix.length);
+  await expect.poll(rest, { message: `no ${prefix}` }).toBeDefined();
+  return rest() as string;
 }
 
 /** Whether a process exists; one that nobody has waited for yet counts as gone. */

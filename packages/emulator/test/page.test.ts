@@ -175,7 +175,6 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
   let browser: Awaited<ReturnType<typeof openPage>>;
   const marks = () => browser.evaluate(`[...document.querySelectorAll('mark')].map((mark) => mark.textContent)`);
   const words = (id: string) => browser.evaluate(`document.getElementById('${id}').textContent`);
-  const until = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 120_000, interval: 20 });
   const type = (text: string) =>
     browser.evaluate(`document.getElementById('text').select();
       document.execCommand('insertText', false, ${JSON.stringify(text)});
@@ -189,7 +188,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
 
   test('a text goes in, and its entities are marked in it, as text', async () => {
     await type(TEXT);
-    await until(async () => expect(await marks()).toEqual(['PERSONPERSON', 'ORGORG', 'GPEGPE']));
+    await expect.poll(() => marks()).toEqual(['PERSONPERSON', 'ORGORG', 'GPEGPE']);
     expect(await words('marked')).toBe('😀 <b>PERSONPERSON</b> met ORGORG and a secret GPEGPE');
     expect(JSON.parse(await words('json')).entities).toHaveLength(3);
     expect(await words('outcome')).toMatch(/^3 entities in .+ ms, warm\.$/);
@@ -207,7 +206,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
   test('kinds have the colours of the demo', async () => {
     const labels = KINDS.flatMap(([colour, names]) => names.map((label) => [label, cube(colour)]));
     await type(labels.map(([label]) => label).join(' '));
-    await until(async () => expect(await marks()).toHaveLength(labels.length));
+    await expect.poll(() => marks()).toHaveLength(labels.length);
     const painted = await browser.evaluate(`[...document.querySelectorAll('mark')].map((mark) =>
       [mark.firstChild.data, getComputedStyle(mark).backgroundColor])`);
     expect(painted).toEqual(labels);
@@ -216,16 +215,17 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
   test('a burst of 20 lands, and the live view shows it', async () => {
     const before = tally.answers;
     await browser.evaluate(`document.getElementById('fire').click()`);
-    await until(async () => expect(await words('landed')).toMatch(/^20 answers in .+: 20 × 200; \d+ cold starts?\.$/));
+    await expect.poll(() => words('landed')).toMatch(/^20 answers in .+: 20 × 200; \d+ cold starts?\.$/);
     expect(await browser.evaluate(`document.querySelectorAll('#shots .cold, #shots .warm').length`)).toBe(20);
-    await until(async () => expect(await words('counts')).toContain(`requests${before + 20}`));
+    await expect.poll(() => words('counts')).toContain(`requests${before + 20}`);
     expect(tally.answers).toBe(before + 20);
     expect(await words('budget-words')).toContain(`${tally.budget?.remaining} of 100 left · `);
-    await until(async () => expect(await words('states')).toContain(`0 busy○ ${emulator.environments().length} warm`));
+    const idle = () => `0 busy○ ${emulator.environments().length} warm`;
+    await expect.poll(async () => (await words('states')).includes(idle())).toBe(true);
     expect(await browser.evaluate(`document.querySelectorAll('#environments .warm').length`)).toBeGreaterThan(1);
     const [gone] = emulator.environments();
     void emulator.restart();
-    await until(async () => expect(await words('environments')).toContain(`· gone${gone?.id.slice(0, 8)}`));
+    await expect.poll(() => words('environments')).toContain(`· gone${gone?.id.slice(0, 8)}`);
   });
 
   test('every control has a name, and what comes of it is told to who does not see it', async () => {
@@ -256,9 +256,7 @@ describe.skipIf(!chromium && !REQUIRED)('the page in a browser', () => {
     const fire = () => fetch(`${page.url}burst`, { method: 'POST', headers: JSON_TYPE, body });
     while (tally.budget?.remaining !== 0) await (await fire()).text();
     await type('ORG');
-    await until(async () =>
-      expect(await words('outcome')).toMatch(/^429: the 100 requests of this minute are used up/),
-    );
+    await expect.poll(() => words('outcome')).toMatch(/^429: the 100 requests of this minute are used up/);
     expect(await marks()).toEqual([]);
   });
 

@@ -1,6 +1,6 @@
 import type { Run } from '../run/run-file.js';
-import { SAMPLE, STARTS } from '../run/sample.js';
-import type { Kept } from '../run/samples.js';
+import { STARTS } from '../run/sample.js';
+import { KEPT } from '../run/samples.js';
 import type { Pool } from '../statistics/pool.js';
 import { summaryOf } from '../statistics/summary.js';
 
@@ -10,13 +10,10 @@ const NAME = 'burst_ner_load';
 
 export const FORMATS: Record<string, (run: Run) => string> = { csv, prometheus, hdrplot, 'otlp-json': otlp };
 
-const KEPT = SAMPLE.omit({ index: true, requestId: true, lambdaRequestId: true });
-const COLUMNS = Object.keys(KEPT.shape) as (keyof Kept)[];
-
 /** A line a request, with what is kept of it; times in ms. */
 function csv({ samples }: Run): string {
-  const lines = [COLUMNS.join(',')];
-  for (const sample of samples) lines.push(COLUMNS.map((name) => cell(sample[name])).join(','));
+  const lines = [KEPT.join(',')];
+  for (const sample of samples) lines.push(KEPT.map((name) => cell(sample[name])).join(','));
   return `${lines.join('\r\n')}\r\n`;
 }
 

@@ -21,6 +21,8 @@ const PARTS = [
   'bytes',
 ] as const;
 const WORDS = ['initType', 'instance', 'model', 'error'] as const;
+/** All that is kept of a sample, in the order in which it is told. */
+export const KEPT = ['burst', 'outcome', 'start', ...TIMES, ...PARTS, 'status', ...WORDS] as const;
 
 /** Rows in one block: blocks are never copied as samples are added. */
 const ROWS = 1024;
