@@ -18,11 +18,12 @@ const REPORTS = local('../../../.cache/reports');
 
 // Every word in capitals is an entity of that label.
 const HANDLER = `
-import json, re
+import json, re, time
 first = True
 def handler(event, context):
     global first
     cold, first = first, False
+    time.sleep(0.01) # no less than the parts that it tells of
     found = re.finditer(r"[A-Z_]{3,}", json.loads(event["body"])["text"])
     entities = [{"text": m[0], "label": m[0], "start_char": m.start(), "end_char": m.end()} for m in found]
     headers = {"content-type": "application/json", "x-ner-cold-start": str(int(cold)), "x-ner-init-type": "on-demand",
